@@ -1,0 +1,1 @@
+//! berthd: one per Docker host.

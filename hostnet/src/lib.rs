@@ -1,0 +1,1 @@
+//! Bridges, veths, routes, neighbours and nftables on this host.

@@ -1,0 +1,1 @@
+//! Who may use which address: pure, no I/O, no clock.

@@ -1,0 +1,1 @@
+//! The SoftLayer (IBM Cloud classic) provider.

@@ -1,0 +1,1 @@
+//! What Berth asks of a cloud.

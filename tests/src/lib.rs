@@ -1,0 +1,1 @@
+//! Whole-system tests and the lab they stand on; not published.
