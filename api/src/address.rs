@@ -96,6 +96,17 @@ pub struct AddressReport {
     pub hint: Option<String>,
 }
 
+/// Which addresses a caller wants listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressesQuery {
+    /// Those of this pool; absent: of all pools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// The plainly free ones too.
+    #[serde(default)]
+    pub all: bool,
+}
+
 /// What a caller asks to have explained.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExplainQuery {

@@ -23,6 +23,12 @@ impl<T> Answer<T> {
         Self { version: crate::VERSION, words_of: words_of.into(), silent: Vec::new(), answer }
     }
 
+    /// An answer to a part of the question, on the same words.
+    pub fn map<U>(self, part: impl FnOnce(T) -> U) -> Answer<U> {
+        let Self { version, words_of, silent, answer } = self;
+        Answer { version, words_of, silent, answer: part(answer) }
+    }
+
     /// The same answer, admitting that some were silent.
     pub fn without(mut self, silent: Vec<Silence>) -> Self {
         self.words_of.retain(|source| silent.iter().all(|silence| silence.source != *source));

@@ -9,7 +9,7 @@
 //! | [`paths::STATUS`] | GET | [`Status`] |
 //! | [`paths::POOLS`] | GET | `Vec<`[`Pool`]`>` |
 //! | [`paths::SUBNETS`] | GET | `Vec<`[`Subnet`]`>` |
-//! | [`paths::ADDRESSES`] | GET | `Vec<`[`Address`]`>` |
+//! | [`paths::ADDRESSES`]`?pool=&all=` | GET | `Vec<`[`Address`]`>` |
 //! | [`paths::ADDRESSES`]`/{ip}` | GET | [`AddressReport`] |
 //! | [`paths::EXPLAIN`]`?pool=&address=&family=` | GET | [`Explanation`] |
 //! | [`paths::RESERVATIONS`] | GET, POST [`Reserve`], DELETE `?name=` | `Vec<`[`Reservation`]`>`, [`Reservation`] |
@@ -30,7 +30,7 @@ mod pool;
 mod status;
 
 pub use address::{
-    Address, AddressReport, AddressState, ExplainQuery, Explanation, Family, Reservation, Reserve,
+    Address, AddressReport, AddressState, AddressesQuery, ExplainQuery, Explanation, Family, Reservation, Reserve,
     UnreserveQuery,
 };
 pub use answer::{Answer, Problem, ProblemKind, Silence, Source, Word};
