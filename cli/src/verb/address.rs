@@ -49,8 +49,8 @@ fn addresses(addresses: &[Address]) -> String {
             address.pool.clone(),
             address.state.name().into(),
             detail(address),
-            or_dash(address.container.as_ref().or(address.endpoint.as_ref().map(short).as_ref())),
-            or_dash(address.network.as_ref().map(short)),
+            or_dash(address.container.as_ref().or(address.endpoint.as_deref().map(short).as_ref())),
+            or_dash(address.network.as_deref().map(short)),
             or_dash(address.reservation.as_ref()),
         ]
     };
@@ -71,8 +71,8 @@ fn detail(address: &Address) -> String {
 }
 
 /// Docker's ids are known by their first twelve digits; names are shorter than a full id.
-fn short(id: &String) -> String {
-    if id.len() == 64 { id.chars().take(12).collect() } else { id.clone() }
+fn short(id: &str) -> String {
+    if id.len() == 64 { id.chars().take(12).collect() } else { id.to_owned() }
 }
 
 fn show(report: &AddressReport, silent: &[Silence]) -> String {
