@@ -49,6 +49,8 @@ pub enum AddressState {
     },
     /// On its way from this host back to the store.
     Leaving,
+    /// Held by this host since an earlier boot, and not usable until the store confirmed it.
+    NotRetaken,
     /// Held by nobody.
     Unheld,
     /// Held by another host.
@@ -76,6 +78,7 @@ impl AddressState {
             Self::Assigned => "assigned",
             Self::Cooling { .. } => "cooling",
             Self::Leaving => "leaving",
+            Self::NotRetaken => "not re-taken",
             Self::Unheld => "unheld",
             Self::Elsewhere { .. } => "elsewhere",
             Self::Quarantined { .. } => "quarantined",

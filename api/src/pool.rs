@@ -54,6 +54,8 @@ pub struct Counts {
     pub free: u64,
     /// On their way from this host back to the store.
     pub leaving: u64,
+    /// Held by this host since an earlier boot, and not usable until the store confirmed it.
+    pub not_retaken: u64,
     /// Held by nobody.
     pub unheld: u64,
     /// Held by other hosts.
@@ -76,6 +78,7 @@ impl Counts {
             + self.cooling
             + self.free
             + self.leaving
+            + self.not_retaken
             + self.unheld
             + self.elsewhere
             + self.quarantined
@@ -88,6 +91,7 @@ impl std::ops::AddAssign for Counts {
         self.cooling += other.cooling;
         self.free += other.free;
         self.leaving += other.leaving;
+        self.not_retaken += other.not_retaken;
         self.unheld += other.unheld;
         self.elsewhere += other.elsewhere;
         self.quarantined += other.quarantined;

@@ -34,13 +34,16 @@ fn find<T>(
 }
 
 /// The headings that go with [`counted`].
-const COUNTS: [&str; 8] =
-    ["#assigned", "#cooling", "#free", "#unheld", "#elsewhere", "#leaving", "#quarantined", "#set aside"];
+const COUNTS: [&str; 9] = [
+    "#assigned", "#cooling", "#free", "#unheld", "#elsewhere", "#leaving", "#not re-taken", "#quarantined",
+    "#set aside",
+];
 
 /// Counts as cells.
 fn counted(counts: &Counts) -> Vec<String> {
-    let Counts { assigned, cooling, free, leaving, unheld, elsewhere, quarantined, set_aside } = *counts;
-    [assigned, cooling, free, unheld, elsewhere, leaving, quarantined, set_aside]
+    let Counts { assigned, cooling, free, leaving, not_retaken, unheld, elsewhere, quarantined, set_aside } =
+        *counts;
+    [assigned, cooling, free, unheld, elsewhere, leaving, not_retaken, quarantined, set_aside]
         .map(|count| count.to_string())
         .to_vec()
 }
