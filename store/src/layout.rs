@@ -72,8 +72,8 @@ pub enum Item {
     Dependent {
         /// The address it depends on.
         address: IpAddr,
-        /// The epoch it was written for, as `ipam` displays it.
-        epoch: String,
+        /// The epoch it was written for: the generation's number and id, take number, counter.
+        epoch: [u64; 4],
         /// The cloud object.
         object: String,
     },
@@ -152,7 +152,7 @@ impl Item {
             }
             Item::Endpoint(address) => join(&["endpoints", &address.to_string()]),
             Item::Dependent { address, epoch, object } => {
-                join(&["dependents", &address.to_string(), epoch, object])
+                join(&["dependents", &address.to_string(), &text::numbers(epoch), object])
             }
             Item::Pool(name) => join(&["pools", name]),
             Item::Subnet(cidr) => join(&["subnets", &text::subnet(cidr)]),
@@ -185,9 +185,11 @@ impl Item {
                 index: index.parse().ok()?,
             },
             ["endpoints", address] => Item::Endpoint(address.parse().ok()?),
-            ["dependents", address, epoch, object] => {
-                Item::Dependent { address: address.parse().ok()?, epoch: owned(epoch), object: owned(object) }
-            }
+            ["dependents", address, epoch, object] => Item::Dependent {
+                address: address.parse().ok()?,
+                epoch: text::parse_numbers(epoch)?,
+                object: owned(object),
+            },
             ["pools", name] => Item::Pool(owned(name)),
             ["subnets", cidr] => Item::Subnet(text::parse_subnet(cidr)?),
             ["takes", zone] => Item::Takes(owned(zone)),

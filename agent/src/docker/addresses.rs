@@ -3,11 +3,9 @@
 use std::future::Future;
 use std::net::IpAddr;
 
-use ipam::{EndpointId, Epoch, PoolName, Subnet, Wish};
+use ipam::{Assignment, EndpointId, Epoch, PoolName, Refusal, Released, Subnet, Wish};
 
-use crate::allocator::{AllocateError, Allocator, Assignment};
-
-/// Assigns addresses to Docker's endpoints. [`Allocator`] does; [`OutOfOrder`] says why it cannot.
+/// Assigns addresses to Docker's endpoints. the allocator does; [`OutOfOrder`] says why it cannot.
 ///
 /// Every call may be repeated, and answers within ten seconds.
 pub trait Addresses: Clone + Send + Sync + 'static {
@@ -29,7 +27,7 @@ pub trait Addresses: Clone + Send + Sync + 'static {
     fn endpoint_gone(&self, endpoint: EndpointId) -> impl Future<Output = Result<(), AddressError>> + Send;
 
     /// Docker's release, which names no owner: closes an assignment that no endpoint has.
-    fn release(&self, address: IpAddr) -> impl Future<Output = Result<(), AddressError>> + Send;
+    fn release(&self, address: IpAddr) -> impl Future<Output = Result<Released, AddressError>> + Send;
 
     /// Closes exactly the assignment of that epoch, whoever has it. An older one is nothing to do.
     fn reap(&self, address: IpAddr, epoch: Epoch) -> impl Future<Output = Result<(), AddressError>> + Send;
@@ -55,9 +53,12 @@ pub struct Assigned {
 /// Why an address could not be assigned, bound or released.
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
-    /// The allocator's own words.
+    /// The reason why not, in IPAM's words.
     #[error(transparent)]
-    Allocator(#[from] AllocateError),
+    Refused(#[from] Refusal),
+    /// The agent is stopping.
+    #[error("berthd is stopping; hint: try again when it is back")]
+    Stopping,
     /// There is no allocator.
     #[error("berthd assigns nothing: {reason}; hint: `berthd --check` lists what is wrong with its configuration")]
     OutOfOrder {
@@ -94,7 +95,7 @@ impl Addresses for OutOfOrder {
         self.refuse()
     }
 
-    async fn release(&self, _: IpAddr) -> Result<(), AddressError> {
+    async fn release(&self, _: IpAddr) -> Result<Released, AddressError> {
         self.refuse()
     }
 

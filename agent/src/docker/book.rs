@@ -74,10 +74,13 @@ impl Inner {
             self.pages.apply(record.clone());
         }
         self.records += records.len();
-        let snapshot = self.pages.records();
-        if self.records > snapshot.len() + STALE_RECORDS_MAX {
-            self.journal.compact(&snapshot)?;
-            self.records = snapshot.len();
+        if self.records > self.pages.len() + STALE_RECORDS_MAX {
+            let snapshot = self.pages.records();
+            match self.journal.compact(&snapshot) {
+                Ok(()) => self.records = snapshot.len(),
+                // What was asked is written; only the tidying is late.
+                Err(error) => tracing::warn!(%error, "could not compact docker.journal; tried again"),
+            }
         }
         Ok(())
     }
@@ -124,6 +127,10 @@ impl Pages {
             Record::Lent(lent) => drop(self.lent.insert(lent.address.ip(), lent)),
             Record::LentGone(address) => drop(self.lent.remove(&address)),
         }
+    }
+
+    fn len(&self) -> usize {
+        self.networks.len() + self.endpoints.len() + self.lent.len()
     }
 
     /// The fewest records that amount to these pages.

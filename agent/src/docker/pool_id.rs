@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use hostnet::IfName;
 use ipam::PoolName;
 use ipnetwork::IpNetwork;
 
@@ -14,7 +15,7 @@ pub(super) struct PoolId {
     /// The subnet that Docker knows.
     pub(super) subnet: IpNetwork,
     /// The bridge behind which containers will be, where it is not ours.
-    pub(super) bridge: Option<String>,
+    pub(super) bridge: Option<IfName>,
 }
 
 /// The text is not a PoolID of this driver.
@@ -33,16 +34,17 @@ impl FromStr for PoolId {
     type Err = PoolIdError;
 
     fn from_str(text: &str) -> Result<Self, PoolIdError> {
-        let (place, bridge) = match text.split_once('@') {
-            Some((place, bridge)) => (place, Some(bridge.to_owned())),
-            None => (text, None),
-        };
-        let parsed = place.split_once('/').and_then(|(pool, subnet)| Some((pool, subnet.parse().ok()?)));
-        match parsed {
-            Some((pool, subnet)) if is_name(pool) => Ok(PoolId { pool: pool.into(), subnet, bridge }),
-            _ => Err(PoolIdError(text.chars().take(100).collect())),
-        }
+        parse(text).ok_or_else(|| PoolIdError(text.chars().take(100).collect()))
     }
+}
+
+fn parse(text: &str) -> Option<PoolId> {
+    let (place, bridge) = match text.split_once('@') {
+        Some((place, bridge)) => (place, Some(IfName::parse(bridge).ok()?)),
+        None => (text, None),
+    };
+    let (pool, subnet) = place.split_once('/').filter(|(pool, _)| is_name(pool))?;
+    Some(PoolId { pool: pool.into(), subnet: subnet.parse().ok()?, bridge })
 }
 
 /// Whether a pool's name can stand in a PoolID.

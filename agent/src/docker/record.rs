@@ -3,15 +3,13 @@
 //! dockerd never repeats `CreateNetwork` after a restart, and never repeats a release. So both are kept
 //! here until they are settled.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use ipam::{EndpointId, Epoch, PoolName};
+use hostnet::{IfName, Mac, Protocol};
+use ipam::{EndpointId, Epoch, PoolName, Zone};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
-
-use super::mac::Mac;
 
 /// One line of `docker.journal`. A later record of the same thing replaces the earlier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,12 +53,12 @@ pub struct Network {
     pub id: NetworkId,
     /// Where its addresses come from. It outlives any one subnet.
     pub pool: PoolName,
+    /// The zone whose VLAN its containers are on.
+    pub zone: Zone,
     /// The subnet that Docker knows: what `--ip` can reach. Other addresses may come from further subnets.
     pub subnet: IpNetwork,
     /// `--internal`: its containers reach each other on this host, and nothing else.
     pub internal: bool,
-    /// The largest packet in bytes, where `-o com.docker.network.driver.mtu` asks for less than the VLAN.
-    pub mtu: Option<u32>,
 }
 
 /// A container's attachment to a network of our driver, or an auxiliary address of the network itself.
@@ -107,7 +105,7 @@ pub enum Stage {
 /// A port of the host that leads to a container's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PublishedPort {
-    /// TCP, UDP or SCTP.
+    /// TCP or UDP.
     pub protocol: Protocol,
     /// The one address of the host on which it is open; every address where absent.
     pub host_address: Option<IpAddr>,
@@ -126,40 +124,6 @@ impl fmt::Display for PublishedPort {
     }
 }
 
-/// The protocols of which a port can be published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Protocol {
-    /// IP protocol 6
-    Tcp,
-    /// IP protocol 17
-    Udp,
-    /// IP protocol 132
-    Sctp,
-}
-
-impl Protocol {
-    /// The protocol of an IP protocol number (IANA), if it has ports that can be published.
-    pub fn of_number(number: u8) -> Option<Protocol> {
-        match number {
-            6 => Some(Protocol::Tcp),
-            17 => Some(Protocol::Udp),
-            132 => Some(Protocol::Sctp),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Protocol::Tcp => "tcp",
-            Protocol::Udp => "udp",
-            Protocol::Sctp => "sctp",
-        })
-    }
-}
-
 /// An address lent to a container of Docker's built-in bridge driver, which tells us nothing more of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lent {
@@ -169,8 +133,10 @@ pub struct Lent {
     pub gateway: Option<IpAddr>,
     /// The assignment under which it is lent.
     pub epoch: Epoch,
+    /// The zone of that subnet.
+    pub zone: Zone,
     /// The bridge of the host behind which the container will be.
-    pub bridge: String,
+    pub bridge: IfName,
     /// The endpoint, once Docker was seen to list a container with this address.
     pub endpoint: Option<EndpointId>,
     /// Docker asked to release it; done when neither Docker nor the kernel shows it any more.
@@ -180,9 +146,4 @@ pub struct Lent {
 /// The name under which an auxiliary address is bound, so that no container is given it.
 pub fn aside_id(network: &NetworkId, name: &str) -> EndpointId {
     EndpointId(format!("aux:{}:{name}", network.0))
-}
-
-/// Everything of one network that Docker wants to know when it asks for details.
-pub(super) fn details(endpoint: &Endpoint) -> BTreeMap<&'static str, String> {
-    BTreeMap::from([("berth.address", endpoint.address.to_string()), ("berth.epoch", endpoint.epoch.to_string())])
 }

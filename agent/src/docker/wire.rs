@@ -8,12 +8,11 @@ use std::fmt::Display;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use hostnet::Mac;
 use ipnetwork::IpNetwork;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
-
-use super::mac::Mac;
 
 mod options;
 
@@ -70,6 +69,12 @@ pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
         return Err(BodyError::Empty);
     }
     serde_json::from_slice(body).map_err(BodyError::Malformed)
+}
+
+/// Writes an answer.
+pub(super) fn answer<T: Serialize>(answer: &T) -> Value {
+    // Our answers are structs of text and numbers, which always have a JSON form.
+    serde_json::to_value(answer).unwrap_or_else(|_| fixed::done())
 }
 
 /// `/IpamDriver.RequestPool`

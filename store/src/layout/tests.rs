@@ -16,7 +16,7 @@ fn every_item() -> Vec<Item> {
         Item::Published { host: "h1".into(), subnet, index: 0 },
         Item::Endpoint(address),
         Item::Endpoint("2001:db8::1".parse().unwrap()),
-        Item::Dependent { address, epoch: "1.2.3".into(), object: "lb/7".into() },
+        Item::Dependent { address, epoch: [1, 9, 2, 3], object: "lb/7".into() },
         Item::Pool("default".into()),
         Item::Subnet(six),
         Item::Takes("z".into()),
@@ -46,7 +46,7 @@ fn keys_are_spelled_as_the_protocol_says() {
     assert_eq!(spelled[1], "hosts/a%2Fb%252F%0Ac");
     assert_eq!(spelled[3], "blocks/10.11.4.0-26/3");
     assert_eq!(spelled[7], "published/h1/10.11.4.0-26/0");
-    assert_eq!(spelled[10], "dependents/10.11.4.18/1.2.3/lb%2F7");
+    assert_eq!(spelled[10], "dependents/10.11.4.18/1.9.2.3/lb%2F7");
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_key_that_nobody_spells_is_no_item() {
 fn a_prefix_covers_its_own_items_and_not_a_longer_name() {
     let at = |address: &str| Item::Dependent {
         address: address.parse().unwrap(),
-        epoch: "1.1.1".into(),
+        epoch: [1, 1, 1, 1],
         object: "lb".into(),
     };
     let under = Under::DependentsOf("10.0.0.1".parse().unwrap()).prefix();

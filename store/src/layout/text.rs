@@ -23,6 +23,17 @@ pub(super) fn parse_subnet(text: &str) -> Option<IpNetwork> {
     IpNetwork::new(address.parse().ok()?, prefix.parse().ok()?).ok()
 }
 
+/// Numbers with dots between them.
+pub(super) fn numbers(numbers: &[u64; 4]) -> String {
+    numbers.map(|number| number.to_string()).join(".")
+}
+
+/// The numbers that were written by [`numbers`].
+pub(super) fn parse_numbers(text: &str) -> Option<[u64; 4]> {
+    let numbers: Option<Vec<u64>> = text.split('.').map(|number| number.parse().ok()).collect();
+    numbers?.try_into().ok()
+}
+
 /// Percent-escapes the slash, the percent sign, and control characters.
 fn escape(part: &str) -> String {
     let mut escaped = String::with_capacity(part.len());

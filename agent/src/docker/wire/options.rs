@@ -31,7 +31,7 @@ pub(in super::super) struct EndpointOptions {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(in super::super) struct PortRequest {
-    /// The IP protocol number: 6 TCP, 17 UDP, 132 SCTP.
+    /// The IP protocol number: 6 TCP, 17 UDP, 132 SCTP (IANA).
     pub(in super::super) proto: u8,
     /// The port in the container.
     pub(in super::super) port: u16,
