@@ -1,1 +1,4 @@
 //! berthd: one per Docker host.
+
+pub mod clock;
+pub mod journal;
