@@ -17,7 +17,11 @@ mod pool_id;
 mod record;
 mod wire;
 
-pub use addresses::{AddressError, Addresses, Assigned, OutOfOrder};
+pub use addresses::{AddressError, Addresses, Assigned, InUse, OutOfOrder};
 pub use book::{Book, Pages};
 pub use driver::Driver;
 pub use record::{Endpoint, Lent, Network, NetworkId, PublishedPort, Record, Stage, aside_id};
+
+/// The name of both drivers, as in `docker network create -d berth --ipam-driver berth`. dockerd finds the
+/// plugin under it: `/run/docker/plugins/berth.sock`.
+pub const DRIVER: &str = "berth";

@@ -3,7 +3,9 @@
 use std::future::Future;
 use std::net::IpAddr;
 
-use ipam::{Assignment, EndpointId, Epoch, PoolName, Refusal, Released, Subnet, Wish};
+use ipam::{AddressState, Assignment, EndpointId, Epoch, PoolName, Released, Subnet, View, Wish};
+
+use crate::allocator::{AllocateError, Allocator};
 
 /// Assigns addresses to Docker's endpoints. the allocator does; [`OutOfOrder`] says why it cannot.
 ///
@@ -35,8 +37,20 @@ pub trait Addresses: Clone + Send + Sync + 'static {
     /// The subnets of this host's zones that are open to the pools.
     fn subnets(&self) -> impl Future<Output = Result<Vec<Subnet>, AddressError>> + Send;
 
-    /// What this host has assigned now.
-    fn assigned(&self) -> impl Future<Output = Result<Vec<Assigned>, AddressError>> + Send;
+    /// What this host has assigned now, and what was taken from it.
+    fn in_use(&self) -> impl Future<Output = Result<InUse, AddressError>> + Send;
+
+    /// A revoked address has fallen silent on this host.
+    fn silenced(&self, address: IpAddr) -> impl Future<Output = Result<(), AddressError>> + Send;
+}
+
+/// The addresses of this host that containers may use, and those they must not use any more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InUse {
+    /// Assigned.
+    pub assigned: Vec<Assigned>,
+    /// Taken from this host while in use (it was evicted): they must fall silent.
+    pub revoked: Vec<IpAddr>,
 }
 
 /// An assignment of this host, as far as Docker is concerned.
@@ -46,25 +60,66 @@ pub struct Assigned {
     pub address: IpAddr,
     /// The epoch under which it is assigned.
     pub epoch: Epoch,
-    /// The endpoint that came for it, if one did yet.
-    pub endpoint: Option<EndpointId>,
 }
 
 /// Why an address could not be assigned, bound or released.
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
-    /// The reason why not, in IPAM's words.
+    /// The reason why not, in the allocator's words.
     #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The agent is stopping.
-    #[error("berthd is stopping; hint: try again when it is back")]
-    Stopping,
+    Allocator(#[from] AllocateError),
     /// There is no allocator.
     #[error("berthd assigns nothing: {reason}; hint: `berthd --check` lists what is wrong with its configuration")]
     OutOfOrder {
         /// What keeps the agent from starting.
         reason: String,
     },
+}
+
+impl Addresses for Allocator {
+    async fn assign(&self, pool: &PoolName, wish: Wish) -> Result<Assignment, AddressError> {
+        Ok(Allocator::assign(self, pool, wish).await?)
+    }
+
+    async fn bind(&self, address: IpAddr, endpoint: EndpointId) -> Result<Assignment, AddressError> {
+        Ok(Allocator::bind(self, address, endpoint).await?)
+    }
+
+    async fn endpoint_gone(&self, endpoint: EndpointId) -> Result<(), AddressError> {
+        Allocator::endpoint_gone(self, endpoint).await?;
+        Ok(())
+    }
+
+    async fn release(&self, address: IpAddr) -> Result<Released, AddressError> {
+        Ok(Allocator::release(self, address).await?)
+    }
+
+    async fn reap(&self, address: IpAddr, epoch: Epoch) -> Result<(), AddressError> {
+        Allocator::reap(self, address, epoch).await?;
+        Ok(())
+    }
+
+    async fn subnets(&self) -> Result<Vec<Subnet>, AddressError> {
+        Ok(self.view().await?.subnets.into_iter().map(|seen| seen.subnet).collect())
+    }
+
+    async fn in_use(&self) -> Result<InUse, AddressError> {
+        let view = self.view().await?;
+        Ok(InUse { assigned: assigned(&view), revoked: view.revoked })
+    }
+
+    async fn silenced(&self, address: IpAddr) -> Result<(), AddressError> {
+        Ok(Allocator::silenced(self, address).await?)
+    }
+}
+
+fn assigned(view: &View) -> Vec<Assigned> {
+    let addresses = view.subnets.iter().flat_map(|subnet| &subnet.blocks).flat_map(|block| &block.addresses);
+    let assigned = addresses.filter_map(|seen| match seen.state {
+        AddressState::Assigned { epoch, .. } => Some(Assigned { address: seen.address, epoch }),
+        _ => None,
+    });
+    assigned.collect()
 }
 
 /// Stands where the allocator would, while the agent cannot start: refuses everything with the reason.
@@ -107,7 +162,11 @@ impl Addresses for OutOfOrder {
         self.refuse()
     }
 
-    async fn assigned(&self) -> Result<Vec<Assigned>, AddressError> {
+    async fn in_use(&self) -> Result<InUse, AddressError> {
+        self.refuse()
+    }
+
+    async fn silenced(&self, _: IpAddr) -> Result<(), AddressError> {
         self.refuse()
     }
 }

@@ -8,6 +8,7 @@ use ipam::Refusal;
 use super::addresses::{AddressError, Addresses};
 use super::book::Book;
 use super::record::{Endpoint, Record, Stage};
+use crate::allocator::AllocateError;
 use crate::journal::{Durability, JournalError};
 
 /// Why a debt stays unpaid for now.
@@ -38,7 +39,9 @@ pub async fn pay(addresses: &impl Addresses, book: &Book, endpoint: &Endpoint) -
 /// That the assignment is over already is what we came for.
 fn settled<T>(outcome: Result<T, AddressError>) -> Result<(), AddressError> {
     match outcome {
-        Err(AddressError::Refused(Refusal::Superseded { .. } | Refusal::NotAssigned { .. })) => Ok(()),
+        Err(AddressError::Allocator(AllocateError::Refused(
+            Refusal::Superseded { .. } | Refusal::NotAssigned { .. },
+        ))) => Ok(()),
         Err(error) => Err(error),
         Ok(_) => Ok(()),
     }

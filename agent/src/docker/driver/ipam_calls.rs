@@ -16,6 +16,7 @@ use crate::docker::wire::{
     AddressAnswer, PoolAnswer, ReleaseAddress, ReleasePool, RequestAddress, RequestPool, answer, fixed,
 };
 use crate::journal::{Durability, JournalError};
+use crate::reconciler::Needed;
 
 /// The options of `--ipam-opt` that we know.
 const OPTIONS: &str = "pool=NAME, and bridge=NAME for a network of Docker's own bridge driver";
@@ -150,7 +151,8 @@ impl<A: Addresses> Driver<A> {
 
     async fn route(&self, lent: &Lent) -> Result<(), CallError> {
         self.write(Record::Lent(lent.clone()))?;
-        Ok(self.reconciler.bring().await?)
+        let needed = Needed { links: vec![lent.bridge.clone()], address: lent.address.ip() };
+        Ok(self.reconciler.bring(Some(&needed)).await?)
     }
 
     /// Writes one record down.

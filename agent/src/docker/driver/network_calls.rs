@@ -1,6 +1,7 @@
 //! The calls of Docker's NetworkDriver.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use hostnet::{IfName, Mac};
 use ipam::{EndpointId, PoolName};
@@ -9,12 +10,14 @@ use serde_json::Value;
 
 use super::{CallError, Driver, endpoint_id, network_id, ports, with_prefix};
 use crate::docker::addresses::Addresses;
+use crate::docker::book::Pages;
 use crate::docker::record::{Endpoint, Network, NetworkId, Record, Stage, aside_id};
 use crate::docker::wire::{
     CreateEndpoint, CreateNetwork, DeleteNetwork, Discovery, EndpointAnswer, EndpointCall, ExternalCall,
     InterfaceAnswer, InterfaceName, JoinAnswer, NetworkSubnet, answer, fixed,
 };
 use crate::journal::Durability;
+use crate::reconciler::Needed;
 
 /// The options of `-o` that we know.
 const OPTIONS: &str = "berth.pool=NAME; the MTU follows the VLAN interface";
@@ -98,7 +101,7 @@ impl<A: Addresses> Driver<A> {
         let address =
             call.interface.address.or(call.interface.address_ipv6).ok_or(CallError::NoAddress)?.ip();
         let wanted = call.options.ports.unwrap_or_default();
-        let check = |pages: &crate::docker::book::Pages| {
+        let check = |pages: &Pages| {
             if !pages.networks.contains_key(&network) {
                 return Err(CallError::UnknownNetwork(network.clone()));
             }
@@ -152,7 +155,7 @@ impl<A: Addresses> Driver<A> {
         let internal = self.book.read(|pages| pages.networks.get(&endpoint.network).map(|it| it.internal));
         let internal = internal.ok_or_else(|| CallError::UnknownNetwork(endpoint.network.clone()))?;
         self.advance(&endpoint.id, Stage::Joined)?;
-        if let Err(error) = self.reconciler.bring().await {
+        if let Err(error) = self.reconciler.bring(Some(&needs(&endpoint))).await {
             // Docker deletes the endpoint next; until then it is not to be attached behind its back.
             self.advance(&endpoint.id, Stage::Left)?;
             return Err(error.into());
@@ -170,19 +173,18 @@ impl<A: Addresses> Driver<A> {
     /// Opens the ports that `-p` asked for.
     pub(in super::super) async fn open_ports(&self, call: ExternalCall) -> Result<Value, CallError> {
         let (network, id) = (network_id(&call.network_id), endpoint_id(&call.endpoint_id));
-        let mut opened = false;
+        let mut opened = None;
         self.book.change(Durability::Written, |pages| {
             let endpoint = known(pages, &network, &id)?;
             let ports = match &call.options.ports {
                 Some(requests) => ports::choose(requests, &id, pages)?,
                 None => endpoint.ports.clone(),
             };
-            opened = !ports.is_empty();
-            let open = Endpoint { ports, published: true, ..endpoint };
-            Ok::<_, CallError>(opened.then_some(Record::Endpoint(open)).into_iter().collect())
+            opened = (!ports.is_empty()).then_some(Endpoint { ports, published: true, ..endpoint });
+            Ok::<_, CallError>(opened.clone().map(Record::Endpoint).into_iter().collect())
         })?;
-        if opened {
-            self.reconciler.bring().await?;
+        if let Some(endpoint) = opened {
+            self.reconciler.bring(Some(&needs(&endpoint))).await?;
         }
         Ok(fixed::done())
     }
@@ -251,19 +253,26 @@ impl<A: Addresses> Driver<A> {
     /// What is left over when something was taken away does no harm for a while, and an error here
     /// would only make Docker give up half-way.
     async fn bring_or_leave_it_to_the_reconciler(&self) {
-        if let Err(error) = self.reconciler.bring().await {
+        if let Err(error) = self.reconciler.bring(None).await {
             tracing::warn!(%error, "the host's network is not yet in line; tried again");
         }
     }
 }
 
 fn known(
-    pages: &crate::docker::book::Pages,
+    pages: &Pages,
     network: &NetworkId,
     id: &EndpointId,
 ) -> Result<Endpoint, CallError> {
     let endpoint = pages.endpoints.get(id).filter(|it| it.network == *network && it.stage < Stage::Deleted);
     endpoint.cloned().ok_or_else(|| CallError::UnknownEndpoint(id.clone()))
+}
+
+/// What must be there for a container to run with this endpoint.
+fn needs(endpoint: &Endpoint) -> Needed {
+    let id = &endpoint.id.0;
+    let links = vec![IfName::bridge(&endpoint.network.0), IfName::port(id), IfName::container_end(id)];
+    Needed { links, address: endpoint.address.ip() }
 }
 
 fn only_subnet(call: &CreateNetwork) -> Result<&NetworkSubnet, CallError> {
@@ -296,8 +305,8 @@ fn check_options(
 /// last four bytes of its address, so that a neighbour's old entry stays true.
 fn mac_of(assignment: &ipam::Assignment) -> Mac {
     let [a, b, c, d] = match assignment.address {
-        std::net::IpAddr::V4(v4) => v4.octets(),
-        std::net::IpAddr::V6(v6) => {
+        IpAddr::V4(v4) => v4.octets(),
+        IpAddr::V6(v6) => {
             let [.., a, b, c, d] = v6.octets();
             [a, b, c, d]
         }
