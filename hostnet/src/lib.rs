@@ -8,10 +8,13 @@
 //! be there ([`HostNet`]).
 
 mod change;
+mod fake;
 pub mod firewall;
 mod kernel;
 pub mod mark;
 mod names;
+pub mod neighbour;
+mod netlink;
 mod observed;
 mod plan;
 mod routing;
@@ -19,9 +22,11 @@ mod sysctl;
 mod wanted;
 
 pub use change::Change;
+pub use fake::FakeKernel;
 pub use firewall::Firewall;
 pub use kernel::{ApplyError, Brought, Kernel, ObserveError, bring_to};
 pub use names::{IfName, InvalidMac, InvalidName, Mac};
+pub use netlink::Netlink;
 pub use observed::{BridgeSeen, InterfaceSeen, Observed, PortSeen};
 pub use plan::{Obstacle, obstacles, plan};
 pub use routing::{Proxy, Route, Rule, Selector, Table};
