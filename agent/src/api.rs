@@ -8,12 +8,15 @@ mod addresses;
 mod desk;
 mod hosts;
 mod networks;
+mod orders;
 mod pools;
 mod status;
 mod words;
 
 pub use access::{Access, Peer};
 pub use desk::{Desk, Parts};
+pub(crate) use desk::silence;
+pub(crate) use pools::by_pool_and_zone;
 
 use ::api::{Problem, ProblemKind, paths};
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -53,7 +56,7 @@ fn router(desk: Desk, access: Access) -> Router {
             post(addresses::reserve).delete(addresses::release).get(addresses::reservations),
         )
         .route(paths::NETWORKS, get(networks::networks))
-        .route(paths::ORDERS, get(pools::orders))
+        .route(paths::ORDERS, get(orders::orders))
         .route(paths::HOSTS, get(hosts::hosts))
         .route(paths::HOST_PLAN, get(hosts::plan))
         .route(paths::CHECK, get(crate::check::check))

@@ -2,8 +2,8 @@
 //! or is told why nothing can be assigned.
 
 use crate::allocator::{AllocateError, Allocator};
-use crate::docker::addresses::{AddressError, Addresses, Assigned};
-use ipam::{AddressState, Assignment, EndpointId, Epoch, PoolName, Released, Subnet, Usage, Wish};
+use crate::docker::addresses::{AddressError, Addresses, InUse};
+use ipam::{Assignment, EndpointId, Epoch, PoolName, Released, Subnet, Wish};
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -48,73 +48,87 @@ impl LateAllocator {
         self.progress.borrow().clone()
     }
 
+    /// The allocator, for those who come again by themselves.
+    fn at_once(&self) -> Result<Allocator, AddressError> {
+        settled(self.progress())
+    }
+
     async fn wait(&self) -> Result<Allocator, AddressError> {
         let mut progress = self.progress.clone();
         let settled = progress.wait_for(|progress| !matches!(progress, Progress::Waiting(_)));
         let progress = match tokio::time::timeout(PATIENCE, settled).await {
             Ok(Ok(progress)) => progress.clone(),
             // Whoever would have built it is gone: the agent is stopping.
-            Ok(Err(_)) => return Err(AddressError::Stopping),
+            Ok(Err(_)) => return Err(AllocateError::Stopped.into()),
             Err(_) => self.progress(),
         };
-        match progress {
-            Progress::Ready(allocator) => Ok(allocator),
-            Progress::Waiting(reason) => Err(AddressError::NotYet { reason }),
-            Progress::Never(reason) => Err(AddressError::OutOfOrder { reason }),
-        }
+        settled(progress)
+    }
+}
+
+fn settled(progress: Progress) -> Result<Allocator, AddressError> {
+    match progress {
+        Progress::Ready(allocator) => Ok(allocator),
+        Progress::Waiting(reason) => Err(AddressError::NotYet { reason }),
+        Progress::Never(reason) => Err(AddressError::OutOfOrder { reason }),
     }
 }
 
 impl Addresses for LateAllocator {
     async fn assign(&self, pool: &PoolName, wish: Wish) -> Result<Assignment, AddressError> {
-        Ok(self.wait().await?.assign(pool, wish).await?)
+        Addresses::assign(&self.wait().await?, pool, wish).await
     }
 
     async fn bind(&self, address: IpAddr, endpoint: EndpointId) -> Result<Assignment, AddressError> {
-        Ok(self.wait().await?.bind(address, endpoint).await?)
+        Addresses::bind(&self.wait().await?, address, endpoint).await
     }
 
     async fn endpoint_gone(&self, endpoint: EndpointId) -> Result<(), AddressError> {
-        self.wait().await?.endpoint_gone(endpoint).await?;
-        Ok(())
+        Addresses::endpoint_gone(&self.wait().await?, endpoint).await
     }
 
     async fn release(&self, address: IpAddr) -> Result<Released, AddressError> {
-        Ok(self.wait().await?.release(address).await?)
+        Addresses::release(&self.wait().await?, address).await
     }
 
     async fn reap(&self, address: IpAddr, epoch: Epoch) -> Result<(), AddressError> {
-        self.wait().await?.reap(address, epoch).await?;
-        Ok(())
+        Addresses::reap(&self.wait().await?, address, epoch).await
     }
 
     async fn subnets(&self) -> Result<Vec<Subnet>, AddressError> {
-        let view = self.wait().await?.view().await?;
-        Ok(view.subnets.into_iter().map(|subnet| subnet.subnet).collect())
+        Addresses::subnets(&self.wait().await?).await
     }
 
-    async fn assigned(&self) -> Result<Vec<Assigned>, AddressError> {
-        let view = self.wait().await?.view().await?;
-        let addresses = view.subnets.iter().flat_map(|subnet| &subnet.blocks).flat_map(|block| &block.addresses);
-        Ok(addresses.filter_map(assigned).collect())
+    async fn in_use(&self) -> Result<InUse, AddressError> {
+        Addresses::in_use(&self.at_once()?).await
+    }
+
+    async fn silenced(&self, address: IpAddr) -> Result<(), AddressError> {
+        Addresses::silenced(&self.at_once()?, address).await
     }
 }
 
-fn assigned(view: &ipam::AddressView) -> Option<Assigned> {
-    let AddressState::Assigned { epoch, usage } = &view.state else { return None };
-    let endpoint = match usage {
-        Usage::Unbound => None,
-        Usage::Bound(endpoint) | Usage::Gone(endpoint) => Some(endpoint.clone()),
-    };
-    Some(Assigned { address: view.address, epoch: *epoch, endpoint })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl From<AllocateError> for AddressError {
-    fn from(error: AllocateError) -> Self {
-        match error {
-            AllocateError::Refused(refusal) => Self::Refused(refusal),
-            AllocateError::Stopped => Self::Stopping,
-            other => Self::NotYet { reason: crate::troubles::with_causes(&other) },
-        }
+    #[tokio::test(start_paused = true)]
+    async fn a_call_waits_for_the_allocator_and_is_then_told_what_is_missing() {
+        let reason = "the provider has not said who this machine is".to_owned();
+        let (_progress, late) = LateAllocator::new(Progress::Waiting(reason));
+        let refused = late.subnets().await.unwrap_err().to_string();
+        assert!(refused.starts_with("berthd is starting: the provider has not said"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn where_there_will_be_no_allocator_a_call_is_refused_at_once() {
+        let (_progress, late) = LateAllocator::new(Progress::Never("line 3: no".into()));
+        assert!(matches!(late.subnets().await, Err(AddressError::OutOfOrder { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_look_does_not_wait_for_the_allocator() {
+        let (_progress, late) = LateAllocator::new(Progress::Waiting("a while".into()));
+        assert!(matches!(late.in_use().await, Err(AddressError::NotYet { .. })));
     }
 }

@@ -2,6 +2,8 @@
 
 pub mod allocator;
 pub mod api;
+pub mod assembly;
+pub mod capacity;
 pub mod check;
 pub mod clock;
 pub mod cloud;
@@ -12,7 +14,11 @@ pub mod identity;
 pub mod journal;
 pub mod late;
 pub mod metrics;
+pub mod probe;
 pub mod reconciler;
+pub mod service;
 pub mod sockets;
+pub mod testimony;
 pub mod troubles;
 pub mod wanted;
+pub mod whoami;

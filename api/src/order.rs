@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// One order of a subnet, from the intent to the open subnet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// The intent's id, made before the cloud was asked.
+    /// Its name in the cluster, made before the cloud was asked.
     pub id: String,
     /// The provider's order number, once there is one.
     pub provider_order: Option<String>,
@@ -24,7 +24,10 @@ pub struct Order {
     pub subnet: Option<IpNetwork>,
     /// When the intent was written.
     pub since: Option<Timestamp>,
-    /// When the agent looks or tries again.
+    /// What keeps its next step from succeeding, with the causes.
+    #[serde(default)]
+    pub trouble: Option<String>,
+    /// When that step is tried again.
     pub next_try: Option<Timestamp>,
 }
 
@@ -40,6 +43,12 @@ pub enum OrderState {
     Delivered,
     /// The subnet is open.
     Open,
+    /// It is being emptied: no further address of it is taken.
+    Draining,
+    /// It is empty and on its way back; it is never opened again.
+    Returning,
+    /// The cloud has it back.
+    Returned,
     /// The cloud refused it.
     Refused {
         /// Why, in the cloud's words.
@@ -52,11 +61,6 @@ pub enum OrderState {
         /// What is known.
         reason: String,
     },
-    /// The call failed and is tried again.
-    Failing {
-        /// What is the matter, with the causes.
-        problem: String,
-    },
 }
 
 impl OrderState {
@@ -67,9 +71,11 @@ impl OrderState {
             Self::Placed => "placed",
             Self::Delivered => "delivered",
             Self::Open => "open",
+            Self::Draining => "draining",
+            Self::Returning => "returning",
+            Self::Returned => "returned",
             Self::Refused { .. } => "refused",
             Self::InDoubt { .. } => "in doubt",
-            Self::Failing { .. } => "failing",
         }
     }
 }

@@ -4,7 +4,7 @@ use super::desk::{Desk, unavailable};
 use super::{Refusal, words};
 use crate::allocator::AllocateError;
 use crate::docker::events::Sight;
-use crate::testimony;
+use crate::testimony::Testimony;
 use crate::troubles::with_causes;
 use ::api::{
     Address, AddressReport, AddressState, AddressesQuery, Answer, ExplainQuery, Explanation, Family, Problem,
@@ -74,7 +74,8 @@ pub(crate) async fn show(
     let view = desk.view().await.map_err(Refusal)?;
     let Some((subnet, found)) = words::find(&view, address) else { return Err(Refusal(outside(address))) };
     let shown = named(words::address(subnet, found, Timestamp::now()), desk.sight().ok().as_deref());
-    let (words, silent) = testimony::about(&desk, subnet, found).await;
+    let testimony = Testimony::gather(&desk, &view).await;
+    let (words, silent) = (testimony.about(subnet, found), testimony.silent());
     let differs = words.iter().any(|word| word.differs);
     let hint = differs.then(|| "`berth host plan` shows what the agent will do about it".to_owned());
     let words_of = [Source::Journal, Source::Store, Source::Kernel, Source::Docker, Source::Cloud];

@@ -1,16 +1,19 @@
 //! What the API answers from: handles on every part, and who is silent where a part is not there.
 
 use crate::allocator::Allocator;
+use crate::capacity::Capacity;
 use crate::cloud::Cloud;
 use crate::config::{Config, Mistakes, Rim};
 use crate::docker::events::{Sight, Watched};
 use crate::docker::{Book, Pages};
 use crate::identity::Known;
 use crate::late::{LateAllocator, Progress};
+use crate::reconciler::Reconciler;
 use crate::troubles::{Troubles, with_causes};
 use ::api::{Problem, ProblemKind, Silence, Source};
 use hostnet::Netlink;
 use ipam::View;
+use provider::{CloudSubnet, Provider, ZoneId};
 use jiff::Timestamp;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -45,6 +48,10 @@ pub struct Parts {
     pub store: Option<Arc<dyn Store>>,
     /// This host's network.
     pub kernel: Option<Netlink>,
+    /// Who brings it in line.
+    pub reconciler: Reconciler,
+    /// The capacity role of each zone of this host, once they run.
+    pub capacity: watch::Receiver<Vec<Capacity>>,
 }
 
 impl Desk {
@@ -95,6 +102,26 @@ impl Desk {
             ::api::Condition::Failing { problem, .. } => silence(Source::Cloud, problem),
             _ => silence(Source::Cloud, "it has not been asked yet"),
         })
+    }
+
+    /// The portable subnets of this host's zones, as the provider shows them now.
+    pub(crate) async fn in_the_cloud(&self) -> (Vec<CloudSubnet>, Vec<Silence>) {
+        let cloud = match self.cloud() {
+            Ok(cloud) => cloud,
+            Err(silence) => return (Vec::new(), vec![silence]),
+        };
+        let zones: Vec<ZoneId> = match &*self.known.borrow() {
+            Some(known) => known.identity.attachments.iter().map(|it| it.zone.clone()).collect(),
+            None => return (Vec::new(), vec![silence(Source::Cloud, "it has not said who this machine is")]),
+        };
+        let mut subnets = Vec::new();
+        for zone in zones {
+            match cloud.subnets(&zone).await {
+                Ok(found) => subnets.extend(found),
+                Err(error) => return (Vec::new(), vec![silence(Source::Cloud, with_causes(&error))]),
+            }
+        }
+        (subnets, Vec::new())
     }
 }
 

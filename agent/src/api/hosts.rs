@@ -2,16 +2,14 @@
 
 use super::Refusal;
 use super::desk::{Desk, silence, unavailable};
-use crate::docker::Addresses;
-use crate::identity;
+use crate::identity::Known;
 use crate::troubles::with_causes;
-use crate::wanted::wanted;
 use ::api::{Answer, Attachment, Host, HostPlan, MachineKind, Silence, Source};
 use axum::Json;
 use axum::extract::State;
 use hostnet::Kernel;
 use ipam::{HostId, HostRecord};
-use provider::{Identity, InstanceKind};
+use provider::InstanceKind;
 use store::layout::{self, Item, Under};
 
 /// `GET /v1/hosts`
@@ -28,7 +26,7 @@ pub(crate) async fn hosts(State(desk): State<Desk>) -> Json<Answer<Vec<Host>>> {
             hosts.push(Host { id: this.0.clone(), ..unknown_host() });
         }
         for host in hosts.iter_mut().filter(|host| host.id == this.0) {
-            describe(host, &known.identity, known.from);
+            describe(host, known);
         }
     }
     Json(Answer::new([Source::Store, Source::Cloud], hosts).without(silent))
@@ -80,12 +78,12 @@ fn unknown_host() -> Host {
 }
 
 /// Adds what only this host knows of itself.
-fn describe(host: &mut Host, identity: &Identity, from: Source) {
-    let nics = identity::nics().unwrap_or_default();
+fn describe(host: &mut Host, known: &Known) {
+    let identity = &known.identity;
     let attachment = |it: &provider::Attachment| Attachment {
         zone: it.zone.to_string(),
         network: it.network.to_string(),
-        interface: nics.iter().find(|nic| nic.mac == it.mac).map(|nic| nic.name.clone()),
+        interface: known.interfaces.get(&ipam::Zone(it.zone.to_string())).map(ToString::to_string),
         vlan: it.vlan_number.map(u32::from),
     };
     host.this = true;
@@ -98,21 +96,18 @@ fn describe(host: &mut Host, identity: &Identity, from: Source) {
     };
     host.datacenter = Some(identity.datacenter.clone());
     host.attachments = identity.attachments.iter().map(attachment).collect();
-    host.identity_from = from;
+    host.identity_from = known.from;
 }
 
 /// `GET /v1/host/plan`
 pub(crate) async fn plan(State(desk): State<Desk>) -> Result<Json<Answer<HostPlan>>, Refusal> {
     let no = |error: String| Refusal(unavailable(error, "`berth status` and `berth doctor` say more"));
-    let assigned = desk.addresses.assigned().await.map_err(|error| no(with_causes(&error)))?;
-    let Some(known) = desk.known.borrow().clone() else {
-        return Err(no("it is not known yet who this machine is".into()));
-    };
-    let nics = identity::nics().map_err(|error| no(with_causes(&error)))?;
-    let wanted = wanted(&desk.pages(), &assigned, &known.interfaces(&nics));
-    let wanted = wanted.map_err(|error| no(with_causes(&error)))?;
     let Some(kernel) = &desk.kernel else { return Err(no("the kernel cannot be asked".into())) };
+    let report = desk.reconciler.report().borrow().clone();
+    if !report.looked {
+        return Err(no("the host's network has not been looked at since berthd started".into()));
+    }
     let observed = kernel.observe().await.map_err(|error| no(with_causes(&error)))?;
-    let changes = hostnet::plan(&wanted, &observed).iter().map(ToString::to_string).collect();
+    let changes = hostnet::plan(&report.wanted, &observed).iter().map(ToString::to_string).collect();
     Ok(Json(Answer::new([Source::Journal, Source::Kernel], HostPlan { changes })))
 }

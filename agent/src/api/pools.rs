@@ -1,15 +1,14 @@
-//! Pools, subnets and orders.
+//! Pools and subnets.
 
-use super::desk::{Desk, silence};
+use super::desk::Desk;
 use super::{Refusal, words};
 use crate::config::{Config, Network, PoolConfig};
-use crate::troubles::with_causes;
-use ::api::{Answer, Counts, Order, Pool, PoolZone, Silence, Source, Subnet, SubnetState, Watermarks};
+use ::api::{Answer, Counts, Pool, PoolZone, Source, Subnet, SubnetState, Watermarks};
 use axum::Json;
 use axum::extract::State;
 use ipam::View;
 use ipnetwork::IpNetwork;
-use provider::{CloudSubnet, Provider, ZoneId};
+use provider::CloudSubnet;
 use std::collections::BTreeMap;
 
 /// `GET /v1/pools`
@@ -62,7 +61,7 @@ fn pool(config: &PoolConfig, zones: &Zones) -> Pool {
 /// `GET /v1/subnets`
 pub(crate) async fn subnets(State(desk): State<Desk>) -> Result<Json<Answer<Vec<Subnet>>>, Refusal> {
     let view = desk.view().await.map_err(Refusal)?;
-    let (shown, silent) = in_the_cloud(&desk).await;
+    let (shown, silent) = desk.in_the_cloud().await;
     let mut subnets: Vec<Subnet> = view.subnets.iter().map(words::subnet).collect();
     if silent.is_empty() {
         for subnet in &mut subnets {
@@ -77,26 +76,6 @@ pub(crate) async fn subnets(State(desk): State<Desk>) -> Result<Json<Answer<Vec<
     Ok(Json(Answer::new([Source::Store, Source::Cloud], subnets).without(silent)))
 }
 
-/// The portable subnets of this host's zones, as the provider shows them now.
-pub(crate) async fn in_the_cloud(desk: &Desk) -> (Vec<CloudSubnet>, Vec<Silence>) {
-    let cloud = match desk.cloud() {
-        Ok(cloud) => cloud,
-        Err(silence) => return (Vec::new(), vec![silence]),
-    };
-    let zones: Vec<ZoneId> = match &*desk.known.borrow() {
-        Some(known) => known.identity.attachments.iter().map(|it| it.zone.clone()).collect(),
-        None => return (Vec::new(), vec![silence(Source::Cloud, "it has not said who this machine is")]),
-    };
-    let mut subnets = Vec::new();
-    for zone in zones {
-        match cloud.subnets(&zone).await {
-            Ok(found) => subnets.extend(found),
-            Err(error) => return (Vec::new(), vec![silence(Source::Cloud, with_causes(&error))]),
-        }
-    }
-    (subnets, Vec::new())
-}
-
 fn unopened(cloud: &CloudSubnet) -> Subnet {
     Subnet {
         subnet: cloud.cidr,
@@ -109,9 +88,4 @@ fn unopened(cloud: &CloudSubnet) -> Subnet {
         blocks: 0,
         counts: Counts::default(),
     }
-}
-
-/// `GET /v1/orders`
-pub(crate) async fn orders(State(desk): State<Desk>) -> Result<Json<Answer<Vec<Order>>>, Refusal> {
-    todo_orders(&desk)
 }

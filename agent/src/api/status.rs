@@ -1,10 +1,11 @@
 //! `GET /v1/status`: one page about the agent and everything it stands on.
 
 use super::desk::Desk;
+use super::orders;
 use super::pools::by_pool_and_zone;
 use crate::config::{Config, ProviderConfig};
 use crate::late::Progress;
-use ::api::{Answer, Condition, Mode, Part, PoolLine, Source, Status};
+use ::api::{Answer, Condition, Mode, Order, OrderState, Part, PoolLine, Source, Status};
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
@@ -23,9 +24,14 @@ pub(crate) async fn status(State(desk): State<Desk>) -> Json<Answer<Status>> {
         mode: mode(&desk),
         parts: desk.config.as_ref().map_or_else(|_| Vec::new(), |config| parts(&desk, config)),
         pools: lines.collect(),
-        orders: super::pools::unfinished_orders(&desk).await,
+        orders: unfinished(orders::read(&desk).await.unwrap_or_default()),
     };
     Json(Answer::new([Source::Agent], status))
+}
+
+fn unfinished(orders: Vec<Order>) -> Vec<Order> {
+    let done = |state: &OrderState| matches!(state, OrderState::Open | OrderState::Returned);
+    orders.into_iter().filter(|order| !done(&order.state)).collect()
 }
 
 fn mode(desk: &Desk) -> Mode {

@@ -27,17 +27,17 @@ pub(crate) async fn answer(agent: &Agent, verb: &OrderVerb) -> Result<Page, AskE
 pub(crate) fn orders(orders: &[Order]) -> String {
     let row = |order: &Order| {
         vec![
-            order.id.chars().take(12).collect(),
+            order.id.clone(),
             order.pool.clone(),
             order.zone.clone(),
             format!("/{}", order.prefix),
             order.state.name().into(),
             or_dash(order.subnet),
             or_dash(order.next_try.map(moment)),
-            or_dash(trouble(&order.state)),
+            or_dash(trouble(order)),
         ]
     };
-    let headings = ["order", "pool", "zone", "size", "state", "subnet", "next look", "trouble"];
+    let headings = ["order", "pool", "zone", "size", "state", "subnet", "next try", "trouble"];
     table(&headings, orders.iter().map(row))
 }
 
@@ -51,15 +51,20 @@ fn show(order: &Order) -> String {
         ("state", order.state.name().into()),
         ("subnet", or_dash(order.subnet)),
         ("since", or_dash(order.since.map(moment))),
-        ("next look", or_dash(order.next_try.map(moment))),
-        ("trouble", or_dash(trouble(&order.state))),
+        ("next try", or_dash(order.next_try.map(moment))),
+        ("trouble", or_dash(trouble(order))),
     ])
 }
 
-fn trouble(state: &OrderState) -> Option<&str> {
-    match state {
+fn trouble(order: &Order) -> Option<&str> {
+    match &order.state {
         OrderState::Refused { reason, .. } | OrderState::InDoubt { reason } => Some(reason),
-        OrderState::Failing { problem } => Some(problem),
-        OrderState::Intended | OrderState::Placed | OrderState::Delivered | OrderState::Open => None,
+        OrderState::Intended
+        | OrderState::Placed
+        | OrderState::Delivered
+        | OrderState::Open
+        | OrderState::Draining
+        | OrderState::Returning
+        | OrderState::Returned => order.trouble.as_deref(),
     }
 }

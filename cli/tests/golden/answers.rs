@@ -13,12 +13,13 @@ fn counts() -> Counts {
 
 fn failing_order() -> Order {
     Order {
-        id: "6f1c2a9e-0d55-4b1c-8a44-2f1a5c0a7f10".into(),
+        id: "default-1404267-1".into(),
         provider_order: Some("83211".into()),
         pool: "default".into(),
         zone: "vlan-1234".into(),
         prefix: 26,
-        state: OrderState::Failing { problem: "SoftLayer is not answering".into() },
+        state: OrderState::Placed,
+        trouble: Some("SoftLayer is not answering".into()),
         subnet: None,
         since: Some(at("14:02:00")),
         next_try: Some(at("14:05:00")),
@@ -414,10 +415,10 @@ fn orders_are_listed_with_their_trouble() {
 #[test]
 fn an_order_in_doubt_says_what_the_operator_has_to_look_at() {
     let reason = "the order call timed out, and no order of this user fits".into();
-    let order = Order { state: OrderState::InDoubt { reason }, next_try: None, ..failing_order() };
+    let order = Order { state: OrderState::InDoubt { reason }, trouble: None, next_try: None, ..failing_order() };
     let answer = Answer::new([Source::Store], vec![order]);
     FakeAgent::new().answers("GET /v1/orders", answer).check(
-        "order show 6f1c",
+        "order show default",
         expect![[r#"
         order            6f1c2a9e-0d55-4b1c-8a44-2f1a5c0a7f10
         at the provider  83211
