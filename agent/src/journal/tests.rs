@@ -254,3 +254,38 @@ fn only_its_owner_may_read_it() {
     let mode = std::fs::metadata(file(&directory)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
+
+#[test]
+fn what_a_failed_append_left_behind_is_cut_off_before_the_next() {
+    let (directory, content) = three_notes();
+    let (mut journal, _) = open(&directory).unwrap();
+    journal.file.write_all_at(&content[30..], journal.length).unwrap();
+    journal.untidy = true;
+    journal.append(&[note(3)], Durability::Written).unwrap();
+    drop(journal);
+    assert_eq!(records(&directory), notes(0..4));
+}
+
+#[test]
+fn after_a_failed_sync_every_record_moves_to_a_new_file_before_the_next() {
+    use std::os::unix::fs::MetadataExt;
+    let (directory, _) = three_notes();
+    let (mut journal, _) = open(&directory).unwrap();
+    let suspect = std::fs::metadata(file(&directory)).unwrap().ino();
+    journal.suspect = true;
+    journal.append(&[note(3)], Durability::Synced).unwrap();
+    assert_ne!(std::fs::metadata(file(&directory)).unwrap().ino(), suspect);
+    journal.append(&[note(4)], Durability::Synced).unwrap();
+    drop(journal);
+    assert_eq!(records(&directory), notes(0..5));
+}
+
+#[test]
+fn a_suspect_file_that_no_longer_shows_its_records_is_not_added_to() {
+    let (directory, content) = three_notes();
+    let (mut journal, _) = open(&directory).unwrap();
+    journal.suspect = true;
+    journal.file.write_all_at(&[0; 8], content.len() as u64 - 8).unwrap();
+    let refused = journal.append(&[note(3)], Durability::Written);
+    assert!(matches!(refused, Err(JournalError::Damaged { .. })), "{refused:?}");
+}
