@@ -1,4 +1,4 @@
-mod child;
+pub(crate) mod child;
 mod full_disk;
 mod killed;
 

@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 const DIRECTORY: &str = "BERTH_TEST_CHILD";
 
 /// The directory to work in, if this process is the child.
-pub(super) fn role() -> Option<PathBuf> {
+pub(crate) fn role() -> Option<PathBuf> {
     std::env::var_os(DIRECTORY).map(PathBuf::from)
 }
 
 /// The command that runs the calling test as a child in `directory`.
-pub(super) fn command(directory: &Path) -> Command {
+pub(crate) fn command(directory: &Path) -> Command {
     let test = std::thread::current().name().expect("tests have names").to_owned();
     let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
     command.args(["--exact", &test, "--nocapture", "--test-threads=1"]);
