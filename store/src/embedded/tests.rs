@@ -26,15 +26,19 @@ async fn value(store: &EmbeddedStore) -> Option<Vec<u8>> {
     store.get(&Item::Pool("a".into()).key()).await.unwrap().entry.map(|entry| entry.value)
 }
 
-/// Opens again what a dropped store has let go of.
-async fn reopened(directory: &TempDir) -> EmbeddedStore {
+/// Opens a file that was let go of: a commit of the dropped store may still be on its thread, and a child
+/// that another test is just starting has, for a moment, every lock of this process.
+async fn open(directory: &TempDir) -> Result<EmbeddedStore, StoreError> {
     loop {
         match EmbeddedStore::open(file(directory)).await {
-            // A commit of the dropped store may still be on its thread.
             Err(StoreError::InUse { .. }) => tokio::task::yield_now().await,
-            opened => return opened.unwrap(),
+            opened => return opened,
         }
     }
+}
+
+async fn reopened(directory: &TempDir) -> EmbeddedStore {
+    open(directory).await.unwrap()
 }
 
 #[tokio::test]
@@ -108,7 +112,7 @@ async fn a_file_that_is_no_store_is_refused_and_left_alone() {
     let directory = TempDir::new().unwrap();
     let content = b"This is somebody's shopping list, not a store.".repeat(200);
     std::fs::write(file(&directory), &content).unwrap();
-    let refused = EmbeddedStore::open(file(&directory)).await.unwrap_err();
+    let refused = open(&directory).await.unwrap_err();
     assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
     assert!(refused.to_string().contains("berth store rebuild"), "{refused}");
     assert_eq!(std::fs::read(file(&directory)).unwrap(), content);
@@ -129,7 +133,7 @@ async fn a_file_with_a_damaged_value_is_refused() {
         content[at + 5] ^= 1;
     }
     std::fs::write(file(&directory), content).unwrap();
-    let refused = EmbeddedStore::open(file(&directory)).await.unwrap_err();
+    let refused = open(&directory).await.unwrap_err();
     assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
 }
 
@@ -141,7 +145,7 @@ async fn a_file_cut_short_is_refused() {
     drop(reopened(&directory).await);
     let length = std::fs::metadata(file(&directory)).unwrap().len();
     std::fs::OpenOptions::new().write(true).open(file(&directory)).unwrap().set_len(length / 2).unwrap();
-    let refused = EmbeddedStore::open(file(&directory)).await.unwrap_err();
+    let refused = open(&directory).await.unwrap_err();
     assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
 }
 
@@ -151,7 +155,7 @@ async fn a_file_of_a_newer_berth_is_refused() {
     drop(store);
     drop(reopened(&directory).await);
     table::write_format(&file(&directory), 2);
-    let refused = EmbeddedStore::open(file(&directory)).await.unwrap_err();
+    let refused = open(&directory).await.unwrap_err();
     assert!(matches!(refused, StoreError::Format { found: 2, known: 1, .. }), "{refused}");
 }
 

@@ -99,3 +99,19 @@ async fn a_watch_that_is_too_slow_is_compacted_rather_than_remembered_for_ever()
     }
     assert!(matches!(slow.next().await, Err(WatchError::Compacted { .. })));
 }
+
+#[tokio::test]
+async fn a_lagging_watch_shows_nothing_and_then_goes_on_or_is_compacted() {
+    let store = MemoryStore::new();
+    let watch = async |after| store.watch(&Under::Pools.prefix(), Revision(after)).await.unwrap();
+    let (mut one, mut two) = (watch(0).await, watch(0).await);
+    store.hold_changes();
+    store.commit(create(1)).await.unwrap();
+    store.commit(Transaction::new().delete(Item::Pool("a".into()).key())).await.unwrap();
+    assert!(one.next().now_or_never().is_none());
+    store.compact();
+    store.show_changes();
+    assert_eq!(one.next().await.unwrap().revision, Revision(1));
+    assert!(matches!(one.next().await, Err(WatchError::Compacted { after: Revision(1), .. })));
+    assert!(matches!(two.next().await, Err(WatchError::Compacted { after: Revision(0), .. })));
+}
