@@ -1,0 +1,2 @@
+//! berth-mock-cloud.
+fn main() {}
