@@ -77,6 +77,15 @@ pub(crate) struct Datacenter {
     pub(crate) long_name: String,
 }
 
+impl Datacenter {
+    /// The keyname of its region: `DALLAS05`, the city and the number of its name.
+    pub(crate) fn region(&self) -> String {
+        let city: String = self.long_name.chars().filter(char::is_ascii_alphabetic).collect();
+        let number: String = self.name.chars().filter(char::is_ascii_digit).collect();
+        format!("{}{number}", city.to_ascii_uppercase())
+    }
+}
+
 /// A router: backend (`bcr…`) for private VLANs, frontend (`fcr…`) for public ones.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Router {

@@ -1,8 +1,8 @@
 //! Faults on request: which calls go wrong, and how.
 
+use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::index;
-use rand::SeedableRng;
 use serde::{Deserialize, Serialize};
 
 /// Something that goes wrong with calls of the API. As JSON for the control endpoint:

@@ -19,17 +19,18 @@
 
 mod clock;
 pub mod cloud;
+mod connection;
 pub mod control;
 pub mod fabric;
 mod fault;
 mod live;
 mod server;
+mod softlayer;
 
-
-pub use cloud::machine::{PowerState};
+pub use cloud::machine::PowerState;
 pub use cloud::spec::{
-    AccountSpec, CloudSpec, DatacenterSpec, Delays, FabricSpec, GratuitousArp, Limits, MachineKind, MachineSpec,
-    NetworkSpace, SpecError, SubnetSpec, UserSpec, VlanSpec,
+    AccountSpec, CloudSpec, DatacenterSpec, Delays, FabricSpec, GratuitousArp, Limits, MachineKind,
+    MachineSpec, NetworkSpace, SpecError, SubnetSpec, UserSpec, VlanSpec,
 };
 pub use fault::{Effect, Fault, FaultId};
 pub use live::{LiveCloud, Request};

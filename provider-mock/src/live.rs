@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::cloud::machine::PowerState;
-use crate::cloud::spec::{CloudSpec, Delays, Limits, MachineSpec, SpecError};
+use crate::cloud::spec::{CloudSpec, Delays, FabricSpec, Limits, MachineSpec, SpecError};
 use crate::cloud::topology::Topology;
 use crate::cloud::{Cloud, Id};
 use crate::fault::{Effect, Fault, FaultId, Faults};
@@ -23,7 +23,6 @@ use crate::fault::{Effect, Fault, FaultId, Faults};
 pub struct LiveCloud {
     state: Arc<Mutex<State>>,
 }
-
 
 struct State {
     spec: CloudSpec,
@@ -206,6 +205,11 @@ impl LiveCloud {
     /// What the wires must look like now.
     pub fn topology(&self) -> Topology {
         Topology::of(&self.present())
+    }
+
+    /// How the wires shall behave.
+    pub fn fabric_spec(&self) -> FabricSpec {
+        self.lock().spec.fabric
     }
 
     /// Changes the present.

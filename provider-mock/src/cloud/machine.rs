@@ -197,7 +197,8 @@ impl Cloud {
             found.ok_or_else(|| wrong(format!("VLAN {vlan} is not a {} one", space.key())))?.primary_subnet;
         let private = space == NetworkSpace::Private;
         let free = || self.free_primary_address(subnet);
-        let address = spec.ip.filter(|_| private).or_else(free).ok_or_else(|| wrong("no address left".into()))?;
+        let address =
+            spec.ip.filter(|_| private).or_else(free).ok_or_else(|| wrong("no address left".into()))?;
         let inside = self.subnets.get(&subnet).is_some_and(|subnet| subnet.cidr.contains(address));
         if !inside || self.machine_with(address).is_some() {
             return Err(wrong(format!("{address} is taken, or not in the primary subnet of VLAN {vlan}")));
@@ -211,7 +212,10 @@ impl Cloud {
     fn free_primary_address(&self, subnet: Id) -> Option<Ipv4Addr> {
         let cidr = self.subnets.get(&subnet)?.cidr;
         let last = cidr.broadcast();
-        cidr.iter().skip(20).chain(cidr.iter().skip(2)).find(|ip| *ip != last && self.machine_with(*ip).is_none())
+        cidr.iter()
+            .skip(20)
+            .chain(cidr.iter().skip(2))
+            .find(|ip| *ip != last && self.machine_with(*ip).is_none())
     }
 }
 
@@ -224,7 +228,8 @@ fn mac_for(seed: u64, port: Id) -> String {
 
 fn parse_mac(text: &str) -> Result<String, String> {
     let text = text.to_ascii_lowercase().replace('-', ":");
-    let bytes: Vec<_> = text.split(':').map(|byte| (byte.len() == 2).then(|| u8::from_str_radix(byte, 16).ok())).collect();
+    let bytes: Vec<_> =
+        text.split(':').map(|byte| (byte.len() == 2).then(|| u8::from_str_radix(byte, 16).ok())).collect();
     let valid = bytes.len() == 6 && bytes.iter().all(|byte| byte.flatten().is_some());
     if valid { Ok(text) } else { Err(format!("{text} is not a MAC address")) }
 }
@@ -239,5 +244,7 @@ fn check_hostname(name: &str) -> Result<(), SpecError> {
     if valid {
         return Ok(());
     }
-    Err(SpecError::Contradiction(format!("machine {name:?}: a name is up to 40 of a-z, 0-9, -; not fabric, router")))
+    Err(SpecError::Contradiction(format!(
+        "machine {name:?}: a name is up to 40 of a-z, 0-9, -; not fabric, router"
+    )))
 }

@@ -107,7 +107,8 @@ impl Cloud {
         let (id, line) = (self.new_id(), self.new_id());
         let subnet = self.add_subnet(Kind::Portable, Stage::Cut, vlan, cidr);
         let placed = self.today();
-        self.orders.insert(id, Order { id, line, user, item: item.id, vlan, placed, subnet, delivered: false });
+        self.orders
+            .insert(id, Order { id, line, user, item: item.id, vlan, placed, subnet, delivered: false });
         self.schedule(self.delays.order_visible_ms, Event::SubnetListed(subnet));
         self.happen_now();
         Ok(id)
