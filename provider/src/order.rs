@@ -144,8 +144,13 @@ pub enum OrderState {
     Returning(DeliveredSubnet),
     /// The provider has it back.
     Returned(DeliveredSubnet),
-    /// Nothing was ordered, or it will never be delivered; the text says why.
-    Failed(String),
+    /// Nothing was ordered, or it will never be delivered.
+    Failed {
+        /// Why.
+        reason: String,
+        /// The provider's orders that came to nothing, or are not this one.
+        orders: Vec<OrderId>,
+    },
     /// We cannot tell what became of it: the operator decides.
     Ambiguous {
         /// Why we cannot tell.
@@ -248,6 +253,15 @@ impl Order {
         }
     }
 
+    /// Every order at the provider that is known to belong here, or not to bring anything.
+    pub fn known_ids(&self) -> Vec<&OrderId> {
+        match &self.state {
+            OrderState::Failed { orders, .. } => orders.iter().collect(),
+            OrderState::Ambiguous { candidates, .. } => candidates.iter().collect(),
+            _ => self.id().into_iter().collect(),
+        }
+    }
+
     /// The subnet it brought, as far as there is one.
     pub fn subnet(&self) -> Option<&DeliveredSubnet> {
         match &self.state {
@@ -258,7 +272,7 @@ impl Order {
             | OrderState::Returned(subnet) => Some(subnet),
             OrderState::Intended
             | OrderState::Placed(_)
-            | OrderState::Failed(_)
+            | OrderState::Failed { .. }
             | OrderState::Ambiguous { .. } => None,
         }
     }
@@ -274,14 +288,14 @@ impl Order {
             | OrderState::Draining(_)
             | OrderState::Returning(_)
             | OrderState::Returned(_)
-            | OrderState::Failed(_) => false,
+            | OrderState::Failed { .. } => false,
         }
     }
 
     /// Whether it costs money, or may: what the spending limit counts.
     pub fn is_paid_for(&self) -> bool {
         match self.state {
-            OrderState::Returned(_) | OrderState::Failed(_) => false,
+            OrderState::Returned(_) | OrderState::Failed { .. } => false,
             OrderState::Intended
             | OrderState::Placed(_)
             | OrderState::Delivered(_)
@@ -304,7 +318,7 @@ impl OrderState {
             Self::Draining(_) => "draining",
             Self::Returning(_) => "returning",
             Self::Returned(_) => "returned",
-            Self::Failed(_) => "failed",
+            Self::Failed { .. } => "failed",
             Self::Ambiguous { .. } => "ambiguous",
         }
     }
@@ -314,7 +328,8 @@ impl OrderState {
         Some(match (self, event) {
             (Self::Intended, E::Placed(order)) => Self::Placed(order),
             (Self::Intended, E::Doubted { reason, candidates }) => Self::Ambiguous { reason, candidates },
-            (Self::Intended | Self::Placed(_), E::Declined(reason)) => Self::Failed(reason),
+            (Self::Intended, E::Declined(reason)) => Self::Failed { reason, orders: vec![] },
+            (Self::Placed(order), E::Declined(reason)) => Self::Failed { reason, orders: vec![order] },
             (Self::Placed(order), E::Doubted { reason, candidates: _ }) => {
                 Self::Ambiguous { reason, candidates: vec![order] }
             }
@@ -328,8 +343,9 @@ impl OrderState {
             // A delivered subnet that is taken away before it was opened is simply back.
             (Self::Delivered(subnet) | Self::Returning(subnet), E::Returned) => Self::Returned(subnet),
             (Self::Ambiguous { .. }, E::OperatorFound(order)) => Self::Placed(order),
-            (Self::Ambiguous { .. }, E::OperatorForgot) => {
-                Self::Failed("the operator says that nothing was ordered".to_owned())
+            (Self::Ambiguous { candidates, .. }, E::OperatorForgot) => {
+                let reason = "the operator says that nothing was ordered".to_owned();
+                Self::Failed { reason, orders: candidates }
             }
             (state, event) if state.has_seen(&event) => state,
             _ => return None,
@@ -346,7 +362,7 @@ impl OrderState {
             | (Self::Draining(_), E::Drain)
             | (Self::Returning(_), E::Return)
             | (Self::Returned(_), E::Returned)
-            | (Self::Failed(_), E::Declined(_) | E::OperatorForgot)
+            | (Self::Failed { .. }, E::Declined(_) | E::OperatorForgot)
             | (Self::Ambiguous { .. }, E::Doubted { .. }) => true,
             _ => false,
         }

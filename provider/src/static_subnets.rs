@@ -20,6 +20,8 @@ use crate::{
 };
 
 const NAME: &str = "static";
+/// Addresses of a subnet that exclusions are looked for in: an IPv4 /16, and the beginning of an IPv6 subnet.
+const ADDRESSES_MAX: usize = 1 << 16;
 
 /// Subnets named by the operator.
 #[derive(Debug)]
@@ -53,8 +55,8 @@ pub struct StaticSubnet {
     pub cidr: IpNetwork,
     /// The router in it.
     pub gateway: Option<IpAddr>,
-    /// Addresses that are used by others.
-    pub exclude: Vec<IpAddr>,
+    /// Addresses and ranges that are used by others.
+    pub exclude: Vec<IpNetwork>,
     /// The tags it begins with: `berth:<cluster>`.
     pub tags: Vec<Tag>,
 }
@@ -129,9 +131,10 @@ impl Provider for StaticSubnets {
 
     async fn set_aside(&self, subnet: &SubnetId) -> Result<Vec<CloudAddress>, ProviderError> {
         let subnet = self.find(subnet, "reading which addresses are set aside")?;
-        let excluded = subnet.exclude.iter().filter(|address| subnet.cidr.contains(**address));
-        let mut kept = BTreeMap::new();
-        kept.extend(excluded.map(|address| (*address, SetAside::Excluded)));
+        let excluded = |address: &IpAddr| subnet.exclude.iter().any(|range| range.contains(*address));
+        let excluded = subnet.cidr.iter().take(ADDRESSES_MAX).filter(excluded);
+        let mut kept: BTreeMap<IpAddr, SetAside> =
+            excluded.map(|address| (address, SetAside::Excluded)).collect();
         if let IpNetwork::V4(cidr) = subnet.cidr {
             kept.insert(cidr.network().into(), SetAside::Network);
             kept.insert(cidr.broadcast().into(), SetAside::Broadcast);

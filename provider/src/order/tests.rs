@@ -99,6 +99,14 @@ fn a_placed_order_that_is_doubted_keeps_its_number_for_the_operator() {
 }
 
 #[test]
+fn orders_that_came_to_nothing_are_remembered_so_that_they_are_not_found_again() {
+    let declined = walk(intended(), [placed(), OrderEvent::Declined("no credit".into())]);
+    assert_eq!(declined.known_ids(), [&OrderId::new("1234")]);
+    let others = OrderEvent::Doubted { reason: "two match".into(), candidates: vec![OrderId::new("8")] };
+    assert_eq!(walk(intended(), [others, OrderEvent::OperatorForgot]).known_ids(), [&OrderId::new("8")]);
+}
+
+#[test]
 fn an_order_reads_back_as_it_was_written() {
     for order in [
         intended(),
