@@ -182,3 +182,41 @@ fn no_link(change: &Change, link: &IfName) -> ApplyError {
 fn in_the_way(change: &Change, what: String) -> ApplyError {
     ApplyError::InTheWay { change: change.to_string(), what }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{HostNet, Mac, bring_to, testing};
+
+    fn host() -> FakeKernel {
+        let seen = InterfaceSeen {
+            mac: Some(Mac([2, 0, 0, 0, 0, 1])),
+            mtu: 1500,
+            address: Some("10.40.0.11".parse().unwrap()),
+        };
+        FakeKernel::with(BTreeMap::from([(IfName::parse("eth0").unwrap(), seen)]))
+    }
+
+    #[tokio::test]
+    async fn the_fake_kernel_keeps_the_traits_promises() {
+        testing::conformance(&host(), &IfName::parse("eth0").unwrap(), "10.40.0.11".parse().unwrap()).await;
+    }
+
+    #[tokio::test]
+    async fn a_failed_change_is_told_and_made_by_the_next_plan() {
+        let kernel = host();
+        let mut wanted = HostNet::default();
+        let bridge = crate::Bridge {
+            mac: Mac::derived("blue"),
+            interface: IfName::parse("eth0").unwrap(),
+            reach: crate::Reach::Internal,
+            maker: crate::Maker::Berth,
+        };
+        wanted.bridges.insert(IfName::bridge("blue"), bridge);
+        kernel.fail_after(1);
+        let first = bring_to(&kernel, &wanted).await.unwrap();
+        assert_eq!(first.failed.len(), 5, "the bridge and the four changes that need it");
+        let second = bring_to(&kernel, &wanted).await.unwrap();
+        assert!(second.is_complete(), "{second:?}");
+    }
+}

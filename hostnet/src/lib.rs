@@ -19,6 +19,7 @@ mod observed;
 mod plan;
 mod routing;
 mod sysctl;
+pub mod testing;
 mod wanted;
 
 pub use change::Change;
