@@ -106,7 +106,7 @@ async fn serve(config: Config, sockets: Sockets, stop: CancellationToken) -> Res
     let book = Book::open(&state_dir.join(DOCKER_JOURNAL))?;
     let (journal, records) = Journal::open(state_dir.join(ALLOCATOR_JOURNAL))?;
     troubles.over(Source::Journal);
-    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&state_dir.join(STORE))?);
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&state_dir.join(STORE)).await?);
     troubles.over(Source::Store);
     let kernel = Netlink::open().map_err(StartError::Kernel)?;
     troubles.over(Source::Kernel);

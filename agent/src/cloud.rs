@@ -5,7 +5,6 @@ use crate::config::{ProviderConfig, StaticConfig};
 use crate::metrics::Metrics;
 use crate::troubles::{Trouble, Troubles, with_causes};
 use ::api::Source;
-use ipnetwork::IpNetwork;
 use provider::{
     CloudAddress, CloudSubnet, ClusterTags, FoundOrder, HostState, Identity, InstanceId, MalformedClusterName,
     Nic, OrderId, OrderIntent, OrderPlaced, OrderRequest, OrderStatus, Provider, ProviderError, Quote,
@@ -135,7 +134,7 @@ fn static_subnets(
     let subnet = |subnet: &crate::config::StaticSubnet| StaticSubnet {
         cidr: subnet.cidr,
         gateway: Some(subnet.gateway),
-        exclude: subnet.exclude.iter().flat_map(IpNetwork::iter).collect(),
+        exclude: subnet.exclude.clone(),
         tags: claimed.clone(),
     };
     let zone = StaticZone {

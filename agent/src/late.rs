@@ -55,8 +55,8 @@ impl LateAllocator {
 
     async fn wait(&self) -> Result<Allocator, AddressError> {
         let mut progress = self.progress.clone();
-        let settled = progress.wait_for(|progress| !matches!(progress, Progress::Waiting(_)));
-        let progress = match tokio::time::timeout(PATIENCE, settled).await {
+        let no_longer_waiting = progress.wait_for(|progress| !matches!(progress, Progress::Waiting(_)));
+        let progress = match tokio::time::timeout(PATIENCE, no_longer_waiting).await {
             Ok(Ok(progress)) => progress.clone(),
             // Whoever would have built it is gone: the agent is stopping.
             Ok(Err(_)) => return Err(AllocateError::Stopped.into()),

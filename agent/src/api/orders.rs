@@ -80,7 +80,7 @@ fn state(state: &order::OrderState) -> (OrderState, Option<String>, Option<IpNet
         order::OrderState::Draining(subnet) => delivered(OrderState::Draining, subnet),
         order::OrderState::Returning(subnet) => delivered(OrderState::Returning, subnet),
         order::OrderState::Returned(subnet) => delivered(OrderState::Returned, subnet),
-        order::OrderState::Failed(reason) => {
+        order::OrderState::Failed { reason, .. } => {
             (OrderState::Refused { reason: reason.clone(), hint: None }, None, None)
         }
         order::OrderState::Ambiguous { reason, candidates } => {

@@ -16,6 +16,7 @@ pub(crate) async fn status(State(desk): State<Desk>) -> Json<Answer<Status>> {
         Err(_) => Default::default(),
     };
     let lines = pools.into_iter().map(|((pool, zone), (_, counts))| PoolLine { pool, zone, counts });
+    let orders = unfinished(orders::read(&desk).await.unwrap_or_default());
     let status = Status {
         agent: env!("CARGO_PKG_VERSION").into(),
         cluster: desk.config.as_ref().map_or_else(|_| "-".into(), |config| config.cluster.clone()),
@@ -24,7 +25,7 @@ pub(crate) async fn status(State(desk): State<Desk>) -> Json<Answer<Status>> {
         mode: mode(&desk),
         parts: desk.config.as_ref().map_or_else(|_| Vec::new(), |config| parts(&desk, config)),
         pools: lines.collect(),
-        orders: unfinished(orders::read(&desk).await.unwrap_or_default()),
+        orders,
     };
     Json(Answer::new([Source::Agent], status))
 }
