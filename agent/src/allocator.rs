@@ -62,7 +62,10 @@ pub struct Parts {
 
 /// What a handle sends to the task.
 enum Call {
-    Ask { input: Box<dyn FnOnce(RequestId) -> Input + Send>, answer: oneshot::Sender<Result<Answer, Refusal>> },
+    Ask {
+        input: Box<dyn FnOnce(RequestId) -> Input + Send>,
+        answer: oneshot::Sender<Result<Answer, Refusal>>,
+    },
     Tell(Input),
     View(oneshot::Sender<View>),
 }

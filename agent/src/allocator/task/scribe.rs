@@ -28,15 +28,20 @@ impl Scribe {
                 Some(journal) => journal.append(&records, durability),
                 None => return Persisted::Failed,
             },
-            Durability::Synced => match self.waiting(move |journal| journal.append(&records, durability)).await {
-                Some(appended) => appended,
-                None => return Persisted::Failed,
-            },
+            Durability::Synced => {
+                match self.waiting(move |journal| journal.append(&records, durability)).await {
+                    Some(appended) => appended,
+                    None => return Persisted::Failed,
+                }
+            }
         };
         match appended {
             Ok(()) => Persisted::Done,
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "refusing what cannot be written down");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "refusing what cannot be written down"
+                );
                 Persisted::Failed
             }
         }
@@ -64,7 +69,10 @@ impl Scribe {
     /// Leaves nothing to the page cache: the host may be switched off next.
     pub(super) async fn close(mut self) {
         if let Some(Err(error)) = self.waiting(|journal| journal.append(&[], Durability::Synced)).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the journal may not be on the disk yet");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the journal may not be on the disk yet"
+            );
         }
     }
 
@@ -89,4 +97,3 @@ impl Scribe {
         }
     }
 }
-
