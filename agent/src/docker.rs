@@ -25,3 +25,6 @@ pub use record::{Endpoint, Lent, Network, NetworkId, PublishedPort, Record, Stag
 /// The name of both drivers, as in `docker network create -d berth --ipam-driver berth`. dockerd finds the
 /// plugin under it: `/run/docker/plugins/berth.sock`.
 pub const DRIVER: &str = "berth";
+
+#[cfg(test)]
+pub(crate) mod testing;

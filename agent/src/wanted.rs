@@ -16,7 +16,9 @@ pub type Interfaces = BTreeMap<Zone, IfName>;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WantedError {
     /// A network is on a VLAN of which no interface is known. Leaving it out would detach its containers.
-    #[error("no interface of this host is known to be in zone {0}; hint: `berth host show` says what the provider answered")]
+    #[error(
+        "no interface of this host is known to be in zone {0}; hint: `berth host show` says what the provider answered"
+    )]
     NoInterface(Zone),
 }
 

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 mod assigning;
 mod following;
 mod founding;
@@ -6,3 +7,6 @@ mod restarting;
 mod rig;
 mod spelling;
 mod store_faults;
+=======
+
+>>>>>>> docker

@@ -75,7 +75,9 @@ pub enum AddressError {
         reason: String,
     },
     /// There is no allocator.
-    #[error("berthd assigns nothing: {reason}; hint: `berthd --check` lists what is wrong with its configuration")]
+    #[error(
+        "berthd assigns nothing: {reason}; hint: `berthd --check` lists what is wrong with its configuration"
+    )]
     OutOfOrder {
         /// What keeps the agent from starting.
         reason: String,

@@ -5,9 +5,9 @@
 use ipam::{Assignment, EndpointId, PoolName, Subnet};
 use ipnetwork::IpNetwork;
 
-use super::addresses::{AddressError, Addresses};
+use super::addresses::Addresses;
 use super::book::Book;
-use super::record::{NetworkId, Stage};
+use super::record::NetworkId;
 use super::wire::Id;
 use crate::reconciler::Reconciler;
 
@@ -38,8 +38,13 @@ impl<A: Addresses> Driver<A> {
     /// The subnet of that CIDR, or why there is none.
     async fn subnet(&self, pool: Option<&PoolName>, cidr: IpNetwork) -> Result<Subnet, CallError> {
         let subnets = self.addresses.subnets().await?;
-        let found = subnets.iter().find(|subnet| subnet.cidr == cidr && pool.is_none_or(|it| *it == subnet.pool));
-        found.cloned().ok_or_else(|| CallError::NotASubnet { cidr, pool: pool.cloned(), known: known(&subnets, pool) })
+        let found =
+            subnets.iter().find(|subnet| subnet.cidr == cidr && pool.is_none_or(|it| *it == subnet.pool));
+        found.cloned().ok_or_else(|| CallError::NotASubnet {
+            cidr,
+            pool: pool.cloned(),
+            known: known(&subnets, pool),
+        })
     }
 }
 
@@ -53,7 +58,8 @@ fn known(subnets: &[Subnet], pool: Option<&PoolName>) -> String {
 /// An address as Docker wants it: with the prefix of its subnet.
 fn with_prefix(assignment: &Assignment) -> IpNetwork {
     // A prefix that fitted the subnet fits its addresses, which are of the same family.
-    IpNetwork::new(assignment.address, assignment.subnet.prefix()).unwrap_or_else(|_| assignment.address.into())
+    IpNetwork::new(assignment.address, assignment.subnet.prefix())
+        .unwrap_or_else(|_| assignment.address.into())
 }
 
 fn network_id(id: &Id) -> NetworkId {

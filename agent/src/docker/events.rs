@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, EndpointSettings, Network as ListedNetwork};
+use bollard::models::{
+    ContainerSummary, ContainerSummaryStateEnum, EndpointSettings, Network as ListedNetwork,
+};
 use bollard::query_parameters::{EventsOptions, ListContainersOptions, ListNetworksOptions};
 use futures::StreamExt;
 use ipam::{EndpointId, Timestamp};
@@ -48,7 +50,9 @@ pub struct Sight {
 impl Sight {
     /// The container to which Docker attached this endpoint.
     pub fn container_of(&self, endpoint: &EndpointId) -> Option<&Container> {
-        self.containers.iter().find(|it| it.attachments.iter().any(|at| at.endpoint.as_ref() == Some(endpoint)))
+        self.containers
+            .iter()
+            .find(|it| it.attachments.iter().any(|at| at.endpoint.as_ref() == Some(endpoint)))
     }
 
     /// The attachment that Docker shows with this address.
@@ -217,7 +221,8 @@ fn attachment(network_name: String, settings: EndpointSettings) -> Attachment {
 
 fn network(listed: ListedNetwork) -> Option<SeenNetwork> {
     let ipam = listed.ipam.unwrap_or_default();
-    let subnets = ipam.config.unwrap_or_default().into_iter().filter_map(|config| config.subnet?.parse().ok());
+    let subnets =
+        ipam.config.unwrap_or_default().into_iter().filter_map(|config| config.subnet?.parse().ok());
     Some(SeenNetwork {
         id: NetworkId(listed.id?),
         name: listed.name.unwrap_or_default(),

@@ -33,7 +33,16 @@ pub async fn serve<A: Addresses>(
     driver: Driver<A>,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let plugin = Plugin { driver, calls: TaskTracker::new(), deadline: CALL_DEADLINE };
+    serve_within(listener, driver, stop, CALL_DEADLINE).await
+}
+
+async fn serve_within<A: Addresses>(
+    listener: UnixListener,
+    driver: Driver<A>,
+    stop: CancellationToken,
+    deadline: Duration,
+) -> std::io::Result<()> {
+    let plugin = Plugin { driver, calls: TaskTracker::new(), deadline };
     let calls = plugin.calls.clone();
     let served = axum::serve(listener, router(plugin)).with_graceful_shutdown(stop.cancelled_owned()).await;
     calls.close();

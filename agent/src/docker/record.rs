@@ -103,7 +103,7 @@ pub enum Stage {
 }
 
 /// A port of the host that leads to a container's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PublishedPort {
     /// TCP or UDP.
     pub protocol: Protocol,

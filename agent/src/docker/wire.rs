@@ -59,7 +59,9 @@ pub(super) enum BodyError {
     )]
     Empty,
     /// Not what this call carries.
-    #[error("the call's body is not what Docker's plugin protocol says: {0}; hint: is it dockerd that speaks on the plugin socket?")]
+    #[error(
+        "the call's body is not what Docker's plugin protocol says: {0}; hint: is it dockerd that speaks on the plugin socket?"
+    )]
     Malformed(serde_json::Error),
 }
 
@@ -318,12 +320,18 @@ impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let fits = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if fits { Ok(Id(text)) } else { Err(D::Error::custom("an identifier has 1 to 64 letters and digits")) }
+        if fits {
+            Ok(Id(text))
+        } else {
+            Err(D::Error::custom("an identifier has 1 to 64 letters and digits"))
+        }
     }
 }
 
 /// Docker writes "nothing" as an empty string, as null, or by leaving the field out.
-fn blank_or<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) -> Result<Option<T>, D::Error> {
+fn blank_or<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     match Option::<String>::deserialize(deserializer)?.as_deref() {
         None | Some("") => Ok(None),
         Some(text) => text.parse().map(Some).map_err(|cause| D::Error::custom(format!("{text:?}: {cause}"))),

@@ -13,7 +13,9 @@ use crate::docker::NetworkId;
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
     /// An assignment that neither Docker nor the kernel shows; closed if it stays so.
-    #[error("{address} (epoch {epoch}) is assigned, and neither Docker nor the kernel shows it in use; released if it stays so for a minute")]
+    #[error(
+        "{address} (epoch {epoch}) is assigned, and neither Docker nor the kernel shows it in use; released if it stays so for a minute"
+    )]
     Missed {
         /// The address.
         address: IpAddr,
@@ -21,7 +23,9 @@ pub enum Finding {
         epoch: Epoch,
     },
     /// A container runs with an address that is not assigned to it.
-    #[error("container {container} has {address}, which is not assigned to it here; hint: restart the container")]
+    #[error(
+        "container {container} has {address}, which is not assigned to it here; hint: restart the container"
+    )]
     NotAssigned {
         /// The address.
         address: IpAddr,
@@ -29,13 +33,17 @@ pub enum Finding {
         container: String,
     },
     /// The book has a network that Docker does not list.
-    #[error("network {network} is in the book, and Docker does not list it; hint: if it stays so, another dockerd may use the plugin socket")]
+    #[error(
+        "network {network} is in the book, and Docker does not list it; hint: if it stays so, another dockerd may use the plugin socket"
+    )]
     NetworkNotAtDocker {
         /// The network.
         network: NetworkId,
     },
     /// Docker lists a network of our driver that the book does not have.
-    #[error("Docker's network {name} ({network}) is not in the book, which may have been lost; hint: `docker network rm {name}` and create it again")]
+    #[error(
+        "Docker's network {name} ({network}) is not in the book, which may have been lost; hint: `docker network rm {name}` and create it again"
+    )]
     NetworkNotInBook {
         /// The network.
         network: NetworkId,
@@ -66,7 +74,9 @@ pub enum Finding {
         zone: Zone,
     },
     /// The kernel has containers' ports, and the book is empty.
-    #[error("the kernel has {ports} ports of running containers and the book is empty: it was lost, and nothing is removed; hint: put docker.journal back, or stop those containers and remove their networks")]
+    #[error(
+        "the kernel has {ports} ports of running containers and the book is empty: it was lost, and nothing is removed; hint: put docker.journal back, or stop those containers and remove their networks"
+    )]
     BookLost {
         /// How many.
         ports: usize,

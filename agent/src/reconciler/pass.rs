@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use hostnet::neighbour::Arrival;
-use hostnet::{Change, HostNet, IfName, Kernel, Observed, Proxy, obstacles, plan};
+use hostnet::{Change, HostNet, Kernel, Observed, Proxy, obstacles, plan};
 use tokio::sync::watch;
 
 use super::finding::Finding;

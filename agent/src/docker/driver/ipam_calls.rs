@@ -106,15 +106,24 @@ impl<A: Addresses> Driver<A> {
         let subnet = self.subnet(Some(&from.pool), from.subnet).await?;
         let gateway = subnet.gateway.ok_or(CallError::NoGateway { subnet: from.subnet })?;
         match asked {
-            Some(asked) if asked != gateway => Err(CallError::Gateway { subnet: from.subnet, gateway, asked }),
+            Some(asked) if asked != gateway => {
+                Err(CallError::Gateway { subnet: from.subnet, gateway, asked })
+            }
             _ => Ok(IpNetwork::new(gateway, from.subnet.prefix()).unwrap_or_else(|_| gateway.into())),
         }
     }
 
     /// Assigns an address to a container of Docker's bridge driver, and routes it at once: no endpoint
     /// call will come.
-    async fn lend(&self, from: &PoolId, bridge: &IfName, asked: Option<IpAddr>) -> Result<IpNetwork, CallError> {
-        if let Some(lent) = asked.and_then(|address| self.book.read(|pages| pages.lent.get(&address).cloned())) {
+    async fn lend(
+        &self,
+        from: &PoolId,
+        bridge: &IfName,
+        asked: Option<IpAddr>,
+    ) -> Result<IpNetwork, CallError> {
+        if let Some(lent) =
+            asked.and_then(|address| self.book.read(|pages| pages.lent.get(&address).cloned()))
+        {
             return self.lend_again(lent).await;
         }
         let zone = self.subnet(Some(&from.pool), from.subnet).await?.zone;

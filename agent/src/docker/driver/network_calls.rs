@@ -105,7 +105,11 @@ impl<A: Addresses> Driver<A> {
             if !pages.networks.contains_key(&network) {
                 return Err(CallError::UnknownNetwork(network.clone()));
             }
-            if pages.endpoints.get(&id).is_some_and(|it| it.address.ip() != address || it.stage > Stage::Created) {
+            if pages
+                .endpoints
+                .get(&id)
+                .is_some_and(|it| it.address.ip() != address || it.stage > Stage::Created)
+            {
                 return Err(CallError::EndpointExists(id.clone()));
             }
             ports::choose(&wanted, &id, pages)
@@ -196,7 +200,8 @@ impl<A: Addresses> Driver<A> {
         self.book.change(Durability::Written, |pages| {
             let open = pages.endpoints.get(&id).filter(|endpoint| endpoint.published);
             closed = open.is_some();
-            let shut = open.map(|endpoint| Record::Endpoint(Endpoint { published: false, ..endpoint.clone() }));
+            let shut =
+                open.map(|endpoint| Record::Endpoint(Endpoint { published: false, ..endpoint.clone() }));
             Ok::<_, CallError>(shut.into_iter().collect())
         })?;
         if closed {
@@ -259,11 +264,7 @@ impl<A: Addresses> Driver<A> {
     }
 }
 
-fn known(
-    pages: &Pages,
-    network: &NetworkId,
-    id: &EndpointId,
-) -> Result<Endpoint, CallError> {
+fn known(pages: &Pages, network: &NetworkId, id: &EndpointId) -> Result<Endpoint, CallError> {
     let endpoint = pages.endpoints.get(id).filter(|it| it.network == *network && it.stage < Stage::Deleted);
     endpoint.cloned().ok_or_else(|| CallError::UnknownEndpoint(id.clone()))
 }
