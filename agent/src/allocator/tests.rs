@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 mod assigning;
 mod following;
 mod founding;
@@ -7,6 +6,3 @@ mod restarting;
 mod rig;
 mod spelling;
 mod store_faults;
-=======
-
->>>>>>> docker
