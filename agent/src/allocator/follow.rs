@@ -1,0 +1,124 @@
+//! Follows what the store shows: lists a prefix, then watches it, and begins again when it must.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipam::{Input, Prefix, Revision};
+use store::layout::ValueError;
+use store::{Snapshot, Store, StoreError, Watch, WatchError};
+use tokio::sync::mpsc;
+
+use super::words;
+
+/// The first pause after the store did not answer; doubles up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// The longest pause: how late a store that came back is noticed.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// How long the store may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A prefix cannot be followed at the moment.
+#[derive(Debug, thiserror::Error)]
+enum FollowError {
+    #[error("cannot read {prefix} from the store")]
+    Store {
+        prefix: store::Prefix,
+        #[source]
+        source: StoreError,
+    },
+    #[error("no answer while reading {prefix} from the store")]
+    Late { prefix: store::Prefix },
+    #[error("cannot understand what is stored under {prefix}")]
+    Value {
+        prefix: store::Prefix,
+        #[source]
+        source: ValueError,
+    },
+    #[error("the watch of {prefix} ended")]
+    Watch {
+        prefix: store::Prefix,
+        #[source]
+        source: WatchError,
+    },
+}
+
+/// Tells `inputs` everything that stands under `prefix` and then every change, until the receiver is gone.
+pub(super) async fn follow(store: Arc<dyn Store>, prefix: Prefix, inputs: mpsc::Sender<Input>) {
+    let mut follower = Follower { spelled: words::under(&prefix).prefix(), store, prefix, inputs };
+    let mut pause = PAUSE_MIN;
+    while !follower.inputs.is_closed() {
+        match follower.list_and_watch(&mut pause).await {
+            Ok(()) => return,
+            Err(FollowError::Watch { source: WatchError::Compacted { .. }, prefix }) => {
+                tracing::info!(%prefix, "the store forgot changes that were not seen yet; reading all again");
+            }
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, ?pause, "trying again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
+        }
+    }
+}
+
+struct Follower {
+    store: Arc<dyn Store>,
+    prefix: Prefix,
+    /// The prefix as the store spells it.
+    spelled: store::Prefix,
+    inputs: mpsc::Sender<Input>,
+}
+
+impl Follower {
+    /// Returns Ok when nobody listens any more.
+    async fn list_and_watch(&mut self, pause: &mut Duration) -> Result<(), FollowError> {
+        let snapshot = self.list().await?;
+        // A value that cannot be read must not look like one that is gone: then nothing is told at all.
+        let entries = words::entries(&snapshot).map_err(self.value())?;
+        let revision = Revision(snapshot.revision.0);
+        let listed = Input::Listed { prefix: self.prefix.clone(), revision, entries };
+        if self.inputs.send(listed).await.is_err() {
+            return Ok(());
+        }
+        let mut watch = self.watch(snapshot.revision).await?;
+        *pause = PAUSE_MIN;
+        loop {
+            let change = tokio::select! {
+                change = watch.next() => change,
+                () = self.inputs.closed() => return Ok(()),
+            };
+            let prefix = self.spelled.clone();
+            let change = change.map_err(|source| FollowError::Watch { prefix, source })?;
+            let seen = words::change(&change).map_err(self.value())?;
+            if self.inputs.send(Input::Seen(seen)).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn list(&self) -> Result<Snapshot, FollowError> {
+        self.in_time(self.store.range(&self.spelled)).await
+    }
+
+    async fn watch(&self, after: store::Revision) -> Result<Watch, FollowError> {
+        self.in_time(self.store.watch(&self.spelled, after)).await
+    }
+
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, FollowError> {
+        let prefix = self.spelled.clone();
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(answered) => answered.map_err(|source| FollowError::Store { prefix, source }),
+            Err(_) => Err(FollowError::Late { prefix }),
+        }
+    }
+
+    fn value(&self) -> impl FnOnce(ValueError) -> FollowError + use<> {
+        let prefix = self.spelled.clone();
+        move |source| FollowError::Value { prefix, source }
+    }
+}

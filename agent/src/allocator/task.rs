@@ -1,0 +1,212 @@
+//! The one task: feeds the host what happened, and carries out what it says, in order.
+
+mod scribe;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use ipam::{Answer, Effect, Host, Input, Key, Refusal, RequestId, Seen, Sent, Timestamp, Token, Transaction};
+use store::{Commit, Store, StoreError};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::follow::follow;
+use super::{Call, Parts, words};
+use crate::clock::Clock;
+use scribe::Scribe;
+
+/// Room for what the store shows while a transaction's fsync is waited for.
+const SHOWN_MAX: usize = 64;
+
+/// How long the store may take to answer before the host is told that nobody knows.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The host, and everything that carries out what it says.
+pub(super) struct Task {
+    host: Host,
+    scribe: Scribe,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    /// Who waits for the answer to which request.
+    waiting: HashMap<RequestId, oneshot::Sender<Result<Answer, Refusal>>>,
+    requests: u64,
+    /// What was asked of the store, each of which ends in an outcome for the host.
+    asked: FuturesUnordered<BoxFuture<'static, Input>>,
+    changed: watch::Sender<u64>,
+}
+
+impl Task {
+    pub(super) fn new(parts: Parts, changed: watch::Sender<u64>) -> Task {
+        let Parts { identity, store, journal, records, clock } = parts;
+        Task {
+            host: Host::recover(identity, clock.now(), records),
+            scribe: Scribe::new(journal),
+            store,
+            clock,
+            waiting: HashMap::new(),
+            requests: 0,
+            asked: FuturesUnordered::new(),
+            changed,
+        }
+    }
+
+    /// Runs until `stop` is cancelled and every request that was taken is answered.
+    pub(super) async fn run(mut self, mut calls: mpsc::Receiver<Call>, stop: CancellationToken) {
+        let (showing, mut shown) = mpsc::channel(SHOWN_MAX);
+        for prefix in self.host.watches() {
+            tokio::spawn(follow(Arc::clone(&self.store), prefix, showing.clone()));
+        }
+        drop(showing);
+        self.step(Input::Tick).await;
+        loop {
+            let idle = self.waiting.is_empty() && self.asked.is_empty();
+            if calls.is_closed() && calls.is_empty() && idle {
+                return self.scribe.close().await;
+            }
+            // Each arm finishes its work before the next is chosen, so that stopping never cuts a step in half.
+            tokio::select! {
+                biased;
+                () = stop.cancelled(), if !calls.is_closed() => calls.close(),
+                Some(outcome) = self.asked.next() => self.step(outcome).await,
+                Some(input) = shown.recv() => self.step(input).await,
+                Some(call) = calls.recv() => self.serve(call).await,
+                () = until(&*self.clock, self.host.next_deadline()) => self.step(Input::Tick).await,
+            }
+        }
+    }
+
+    async fn serve(&mut self, call: Call) {
+        match call {
+            Call::Ask { input, answer } => {
+                self.requests += 1;
+                let request = RequestId(self.requests);
+                self.waiting.insert(request, answer);
+                self.step(input(request)).await;
+            }
+            Call::Tell(input) => self.step(input).await,
+            Call::View(answer) => {
+                // A view is as of the last input.
+                self.feed(Input::Tick).await;
+                // Whoever asked may have gone.
+                let _ = answer.send(self.host.view());
+            }
+        }
+    }
+
+    /// Feeds one input, and says that something may have changed.
+    async fn step(&mut self, input: Input) {
+        self.feed(input).await;
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// Feeds one input, and carries out everything that follows from it at once.
+    async fn feed(&mut self, input: Input) {
+        let mut effects = VecDeque::from(self.host.step(self.clock.now(), input));
+        while let Some(effect) = effects.pop_front() {
+            if let Some(outcome) = self.carry_out(effect).await {
+                effects.extend(self.host.step(self.clock.now(), outcome));
+            }
+        }
+        self.scribe.compact_if_grown(|| self.host.snapshot()).await;
+    }
+
+    /// Carries out one effect. What was asked of the store comes back later.
+    async fn carry_out(&mut self, effect: Effect) -> Option<Input> {
+        match effect {
+            Effect::Persist { token, records, durability } => {
+                let outcome = self.scribe.append(records, durability).await;
+                return Some(Input::Persisted { token, outcome });
+            }
+            Effect::Send { token, transaction } => {
+                self.asked.push(Box::pin(send(Arc::clone(&self.store), token, transaction)));
+            }
+            Effect::Read { token, keys } => {
+                self.asked.push(Box::pin(read(Arc::clone(&self.store), token, keys)));
+            }
+            Effect::Answer { request, result } => {
+                if let Some(answer) = self.waiting.remove(&request) {
+                    // Whoever asked may have gone: what is assigned to nobody is reaped.
+                    let _ = answer.send(result);
+                }
+            }
+            Effect::Silence { address, epoch } => {
+                tracing::error!(
+                    %address, %epoch,
+                    "this host was evicted while it used this address: the address falls silent now"
+                );
+            }
+        }
+        None
+    }
+}
+
+async fn until(clock: &dyn Clock, deadline: Option<Timestamp>) {
+    match deadline {
+        Some(deadline) => clock.sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Commits, and says what became of it.
+async fn send(store: Arc<dyn Store>, token: Token, transaction: Transaction) -> Input {
+    let outcome = match words::transaction(&transaction) {
+        Ok(spelled) => match tokio::time::timeout(PATIENCE, store.commit(spelled)).await {
+            Ok(answer) => sent(&transaction, answer),
+            Err(_) => Sent::Unknown,
+        },
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "a transaction cannot be written");
+            Sent::Failed
+        }
+    };
+    Input::Sent { token, outcome }
+}
+
+fn sent(transaction: &Transaction, answer: Result<Commit, StoreError>) -> Sent {
+    match answer {
+        Ok(Commit::Done { revision }) => Sent::Committed { revision: ipam::Revision(revision.0) },
+        Ok(Commit::Conflict { now }) => match words::conflict(transaction, &now) {
+            Ok(now) => Sent::Conflict { now },
+            Err(error) => {
+                // Nothing was written; what stands there instead is for a newer Berth to understand.
+                tracing::error!(error = &error as &dyn std::error::Error, "a conflict cannot be understood");
+                Sent::Failed
+            }
+        },
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a transaction was not answered");
+            match error {
+                StoreError::UnknownOutcome(_) => Sent::Unknown,
+                _ => Sent::Failed,
+            }
+        }
+    }
+}
+
+/// Reads keys from the store itself.
+async fn read(store: Arc<dyn Store>, token: Token, keys: Vec<Key>) -> Input {
+    let found = match tokio::time::timeout(PATIENCE, read_all(&*store, &keys)).await {
+        Ok(Ok(found)) => Some(found),
+        Ok(Err(error)) => {
+            tracing::warn!(error = &*error, "the store was not read");
+            None
+        }
+        Err(_) => None,
+    };
+    Input::Read { token, found }
+}
+
+async fn read_all(
+    store: &dyn Store,
+    keys: &[Key],
+) -> Result<Vec<Seen>, Box<dyn std::error::Error + Send + Sync>> {
+    let mut found = Vec::with_capacity(keys.len());
+    for key in keys {
+        found.push(words::read(key, &store.get(&words::item(key).key()).await?)?);
+    }
+    Ok(found)
+}
