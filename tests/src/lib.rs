@@ -1,1 +1,3 @@
 //! Whole-system tests and the lab they stand on; not published.
+
+pub mod lab;

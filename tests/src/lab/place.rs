@@ -1,0 +1,119 @@
+//! Where a lab lives on disk, and how others see whether its owner is alive.
+//!
+//! Each lab has a folder `<root>/<id>`. Its owner holds a lock on the file `owner` in it for as long as it
+//! lives: the kernel lets go of the lock at any kind of death, so there is no pid that could be mistaken.
+
+use std::fs::{self, File, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use super::{remains, signals};
+
+/// On a disk and not on a tmpfs: Docker's overlay2 keeps its data below.
+const ROOT: &str = "/var/tmp/berth-lab";
+
+/// A lab's id and folder. The last clone that is dropped removes all that the lab made.
+#[derive(Clone)]
+pub(super) struct Place(Arc<Claim>);
+
+struct Claim {
+    id: String,
+    dir: PathBuf,
+    /// Locked while we live.
+    _owner: File,
+}
+
+impl Place {
+    /// Removes what dead labs left, then claims a new id and folder.
+    pub(super) fn claim() -> Result<Place> {
+        let _turn = take_turn()?;
+        remains::remove_dead()?;
+        loop {
+            let id = format!("{:04x}", rand::random::<u16>());
+            let dir = root().join(&id);
+            match fs::create_dir(&dir) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(error).with_context(|| format!("could not make {}", dir.display())),
+            }
+            let owner = File::create(dir.join("owner")).context("could not make the owner's lock file")?;
+            owner.lock().context("could not lock the owner's file")?;
+            signals::owned(&id, &dir);
+            return Ok(Place(Arc::new(Claim { id, dir, _owner: owner })));
+        }
+    }
+
+    /// Four hexadecimal digits.
+    pub(super) fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.0.dir
+    }
+
+    /// The name that all of this lab's namespaces and control groups begin with.
+    pub(super) fn prefix(&self) -> String {
+        prefix(self.id())
+    }
+
+    /// The network namespace of a node.
+    pub(super) fn netns(&self, node: &str) -> PathBuf {
+        PathBuf::from(format!("/run/netns/{}-{node}", self.prefix()))
+    }
+
+    /// Makes a folder in this lab's folder.
+    pub(super) fn folder(&self, name: &str) -> Result<PathBuf> {
+        let dir = self.dir().join(name);
+        fs::create_dir_all(&dir).with_context(|| format!("could not make {}", dir.display()))?;
+        Ok(dir)
+    }
+
+    /// Notes a keeper's process, so that it is found after our death.
+    pub(super) fn note_keeper(&self, line: &str) -> Result<()> {
+        let path = self.dir().join("keepers");
+        let mut file = File::options().create(true).append(true).open(&path)?;
+        writeln!(file, "{line}").with_context(|| format!("could not write {}", path.display()))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        for trouble in remains::remove(&self.id, &self.dir) {
+            eprintln!("lab {}: {trouble}", self.id);
+        }
+        signals::gone(&self.id);
+    }
+}
+
+/// The folder of all labs: `$BERTH_LAB_DIR`, or one in /var/tmp.
+pub(super) fn root() -> PathBuf {
+    std::env::var_os("BERTH_LAB_DIR").map_or_else(|| PathBuf::from(ROOT), PathBuf::from)
+}
+
+/// The name that all that a lab makes begins with.
+pub(super) fn prefix(id: &str) -> String {
+    format!("berth-lab-{id}")
+}
+
+/// Labs are claimed and removed one at a time, so that a folder without a lock in it is nobody's.
+pub(super) fn take_turn() -> Result<File> {
+    let root = root();
+    fs::create_dir_all(&root).with_context(|| format!("could not make {}", root.display()))?;
+    let turn = File::create(root.join("turn")).context("could not make the lock file of all labs")?;
+    turn.lock().context("could not lock the lock file of all labs")?;
+    Ok(turn)
+}
+
+/// Whether the process that claimed the lab in `dir` is alive.
+pub(super) fn is_owned(dir: &Path) -> Result<bool> {
+    let Ok(owner) = File::open(dir.join("owner")) else { return Ok(false) };
+    match owner.try_lock() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error).context("could not ask who owns a lab"),
+    }
+}
