@@ -54,6 +54,11 @@ impl Cloud {
         &self.endpoint
     }
 
+    /// The content of berthd's credentials file.
+    pub(super) fn credentials(&self) -> &str {
+        &self.credentials
+    }
+
     /// What it logged last.
     pub fn log_tail(&self) -> String {
         self.process.log_tail()

@@ -34,7 +34,8 @@ impl Process {
     pub(super) fn start_with_stdio(what: &str, mut command: Command, log: &Path) -> Result<Process> {
         command.stderr(open(log)?);
         // In a process group of its own: Ctrl-C is for the lab, which takes things down in order.
-        let mut child = command.process_group(0).spawn().with_context(|| format!("could not start {what}"))?;
+        let mut child =
+            command.process_group(0).spawn().with_context(|| format!("could not start {what}"))?;
         let nsenter = Pid::from_raw(child.id().cast_signed());
         let pid = until(Duration::from_secs(10), &format!("{what} starts"), || {
             if let Some(status) = child.try_wait()? {
