@@ -1,0 +1,106 @@
+//! The records of the store beside blocks: who the hosts are, what they want and what they publish.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::epoch::{Epoch, Generation};
+use crate::names::{BootId, EndpointId, HostId, Incarnation, InstanceId, PoolName, Zone};
+
+/// The cluster's one record, made only by `berth cluster init`; every transaction compares it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ClusterRecord {
+    /// Random, made once: tells a wiped store from the one we knew.
+    pub id: String,
+    /// Which life of the cluster this is.
+    pub generation: Generation,
+    /// Whether addresses may move between hosts.
+    pub state: ClusterState,
+}
+
+/// Whether addresses may move between hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ClusterState {
+    /// As usual.
+    Open,
+    /// Somebody saw that the store lost its memory: nothing is taken, given or adopted until
+    /// `berth store rebuild`.
+    Frozen,
+}
+
+/// A host, as all hosts see it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct HostRecord {
+    /// The provider's word for the machine: a cloned image has another.
+    pub instance: InstanceId,
+    /// Its life: raised by eviction.
+    pub incarnation: Incarnation,
+    /// The boot that registered last.
+    pub boot: BootId,
+    /// The zones it has a network in.
+    pub zones: BTreeSet<Zone>,
+}
+
+/// How many free addresses a host holds, for others to know whom to ask first. Only a hint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Surplus {
+    /// Free addresses held, by pool.
+    pub free: BTreeMap<PoolName, u32>,
+}
+
+/// One host asking another for addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Want {
+    /// The asker's incarnation: a grant to an evicted asker fails by compare.
+    pub incarnation: Incarnation,
+    /// The asker's boot.
+    pub boot: BootId,
+    /// What it asks for.
+    pub ask: Ask,
+}
+
+/// What a [`Want`] asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Ask {
+    /// Some free addresses of a pool.
+    Some {
+        /// The pool.
+        pool: PoolName,
+        /// How many would do.
+        count: u32,
+        /// Whether an IPv6 address is asked for.
+        v6: bool,
+    },
+    /// This address.
+    This(IpAddr),
+}
+
+/// The open assignments of one host in one block, packed into one value that is never deleted.
+///
+/// Opening and closing an endpoint both rewrite it and compare its revision: so a close defeats a
+/// late open.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Published {
+    /// What is open, and under which epoch.
+    pub open: BTreeMap<IpAddr, Epoch>,
+}
+
+/// An endpoint that services may select.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct EndpointRecord {
+    /// The epoch of its assignment.
+    pub epoch: Epoch,
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// Where it runs.
+    pub host: HostId,
+}
+
+/// A cloud object that names an address (a load balancer member, a firewall rule, a name), written
+/// before the provider is called and removed after the provider was read back without it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Dependent {
+    /// Who may have a call under way about it.
+    pub writers: BTreeSet<HostId>,
+}

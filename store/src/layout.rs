@@ -1,0 +1,239 @@
+//! What every key is called, and how values are written: the only place that spells a key.
+//!
+//! ```
+//! use store::layout::{Item, Under};
+//!
+//! let block = Item::Block { subnet: "10.11.4.0/26".parse()?, index: 0 };
+//! assert_eq!(block.key().as_str(), "blocks/10.11.4.0-26/0");
+//! assert_eq!(Item::of(&block.key()), Some(block.clone()));
+//! assert!(Under::Blocks.prefix().covers(&block.key()));
+//! # Ok::<(), ipnetwork::IpNetworkError>(())
+//! ```
+
+mod text;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use value::{VERSION, ValueError, decode, encode};
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+
+use crate::{Key, Prefix};
+use text::{join, split};
+
+/// One thing that is stored, by what it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Item {
+    /// `cluster`: id, generation, state.
+    Cluster,
+    /// `hosts/<id>`: instance id, incarnation, boot id, zones.
+    Host(String),
+    /// `sessions/<id>`: a host's sign of life.
+    Session(String),
+    /// `blocks/<subnet>/<n>`: who holds which of up to 256 addresses.
+    Block {
+        /// The subnet it is a slice of.
+        subnet: IpNetwork,
+        /// Which slice, from 0.
+        index: u32,
+    },
+    /// `surplus/<zone>/<host>`: a hint of how many free addresses a host holds.
+    Surplus {
+        /// Where.
+        zone: String,
+        /// Whose.
+        host: String,
+    },
+    /// `wants/<zone>/<holder>/<asker>`: please give me some.
+    Want {
+        /// Where.
+        zone: String,
+        /// The host that is asked.
+        holder: String,
+        /// The host that asks.
+        asker: String,
+    },
+    /// `published/<host>/<subnet>/<n>`: a host's open assignments in a block.
+    Published {
+        /// Whose.
+        host: String,
+        /// The block's subnet.
+        subnet: IpNetwork,
+        /// The block's index.
+        index: u32,
+    },
+    /// `endpoints/<address>`: an address that a service uses.
+    Endpoint(IpAddr),
+    /// `dependents/<address>/<epoch>/<object>`: what an owner wrote, or is about to write, to a cloud.
+    Dependent {
+        /// The address it depends on.
+        address: IpAddr,
+        /// The epoch it was written for, as `ipam` displays it.
+        epoch: String,
+        /// The cloud object.
+        object: String,
+    },
+    /// `pools/<name>`: what users ask addresses from.
+    Pool(String),
+    /// `subnets/<cidr>`: a portable subnet, its zone and how it came.
+    Subnet(IpNetwork),
+    /// `takes/<zone>`: the counter above which a new block's take numbers start.
+    Takes(String),
+    /// `reservations/<name>`: a named address.
+    Reservation(String),
+    /// `owners/<object>`: which agent writes a cloud object, or has a role, and its term.
+    Owner(String),
+    /// `orders/<id>`: the intent of an order or return, and how far it got.
+    Order(String),
+}
+
+/// A set of items whose keys begin alike.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Under {
+    /// The cluster's one record.
+    Cluster,
+    /// Every host record.
+    Hosts,
+    /// Every sign of life.
+    Sessions,
+    /// Every block.
+    Blocks,
+    /// The blocks of one subnet.
+    BlocksOf(IpNetwork),
+    /// The surplus hints of one zone.
+    SurplusOf {
+        /// The zone.
+        zone: String,
+    },
+    /// What one host is asked for.
+    WantsOf {
+        /// The zone.
+        zone: String,
+        /// The host that is asked.
+        holder: String,
+    },
+    /// The open assignments of one host.
+    PublishedOf {
+        /// The host.
+        host: String,
+    },
+    /// Every address that a service uses.
+    Endpoints,
+    /// What depends on one address, under any epoch.
+    DependentsOf(IpAddr),
+    /// Every pool.
+    Pools,
+    /// Every subnet.
+    Subnets,
+    /// Every reservation.
+    Reservations,
+    /// Every owner.
+    Owners,
+    /// Every order.
+    Orders,
+}
+
+impl Item {
+    /// How this item's key is spelled.
+    pub fn key(&self) -> Key {
+        Key::new(match self {
+            Item::Cluster => "cluster".to_owned(),
+            Item::Host(id) => join(&["hosts", id]),
+            Item::Session(id) => join(&["sessions", id]),
+            Item::Block { subnet, index } => join(&["blocks", &text::subnet(subnet), &index.to_string()]),
+            Item::Surplus { zone, host } => join(&["surplus", zone, host]),
+            Item::Want { zone, holder, asker } => join(&["wants", zone, holder, asker]),
+            Item::Published { host, subnet, index } => {
+                join(&["published", host, &text::subnet(subnet), &index.to_string()])
+            }
+            Item::Endpoint(address) => join(&["endpoints", &address.to_string()]),
+            Item::Dependent { address, epoch, object } => {
+                join(&["dependents", &address.to_string(), epoch, object])
+            }
+            Item::Pool(name) => join(&["pools", name]),
+            Item::Subnet(cidr) => join(&["subnets", &text::subnet(cidr)]),
+            Item::Takes(zone) => join(&["takes", zone]),
+            Item::Reservation(name) => join(&["reservations", name]),
+            Item::Owner(object) => join(&["owners", object]),
+            Item::Order(id) => join(&["orders", id]),
+        })
+    }
+
+    /// The item that `key` is spelled for. None for a key that this version does not know.
+    pub fn of(key: &Key) -> Option<Item> {
+        let parts = split(key.as_str())?;
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let owned = str::to_owned;
+        let item = match parts.as_slice() {
+            ["cluster"] => Item::Cluster,
+            ["hosts", id] => Item::Host(owned(id)),
+            ["sessions", id] => Item::Session(owned(id)),
+            ["blocks", subnet, index] => {
+                Item::Block { subnet: text::parse_subnet(subnet)?, index: index.parse().ok()? }
+            }
+            ["surplus", zone, host] => Item::Surplus { zone: owned(zone), host: owned(host) },
+            ["wants", zone, holder, asker] => {
+                Item::Want { zone: owned(zone), holder: owned(holder), asker: owned(asker) }
+            }
+            ["published", host, subnet, index] => Item::Published {
+                host: owned(host),
+                subnet: text::parse_subnet(subnet)?,
+                index: index.parse().ok()?,
+            },
+            ["endpoints", address] => Item::Endpoint(address.parse().ok()?),
+            ["dependents", address, epoch, object] => {
+                Item::Dependent { address: address.parse().ok()?, epoch: owned(epoch), object: owned(object) }
+            }
+            ["pools", name] => Item::Pool(owned(name)),
+            ["subnets", cidr] => Item::Subnet(text::parse_subnet(cidr)?),
+            ["takes", zone] => Item::Takes(owned(zone)),
+            ["reservations", name] => Item::Reservation(owned(name)),
+            ["owners", object] => Item::Owner(owned(object)),
+            ["orders", id] => Item::Order(owned(id)),
+            _ => return None,
+        };
+        // A key that reads like an item but is spelled otherwise (a leading zero) is not that item.
+        (item.key() == *key).then_some(item)
+    }
+}
+
+impl Under {
+    /// How the keys of these items begin.
+    pub fn prefix(&self) -> Prefix {
+        let parts = match self {
+            Under::Cluster => return Prefix::new(Item::Cluster.key().as_str().to_owned()),
+            Under::Hosts => join(&["hosts"]),
+            Under::Sessions => join(&["sessions"]),
+            Under::Blocks => join(&["blocks"]),
+            Under::BlocksOf(subnet) => join(&["blocks", &text::subnet(subnet)]),
+            Under::SurplusOf { zone } => join(&["surplus", zone]),
+            Under::WantsOf { zone, holder } => join(&["wants", zone, holder]),
+            Under::PublishedOf { host } => join(&["published", host]),
+            Under::Endpoints => join(&["endpoints"]),
+            Under::DependentsOf(address) => join(&["dependents", &address.to_string()]),
+            Under::Pools => join(&["pools"]),
+            Under::Subnets => join(&["subnets"]),
+            Under::Reservations => join(&["reservations"]),
+            Under::Owners => join(&["owners"]),
+            Under::Orders => join(&["orders"]),
+        };
+        // With the slash: 10.0.0.1 must not cover 10.0.0.11.
+        Prefix::new(parts + "/")
+    }
+}
+
+impl From<Item> for Key {
+    fn from(item: Item) -> Key {
+        item.key()
+    }
+}
+
+impl From<Under> for Prefix {
+    fn from(under: Under) -> Prefix {
+        under.prefix()
+    }
+}
