@@ -37,6 +37,7 @@ mod process;
 pub mod remains;
 mod signals;
 mod sockets;
+mod visit;
 
 use std::collections::BTreeMap;
 
@@ -53,6 +54,7 @@ pub use namespaces::Said;
 pub use node::{Node, Way};
 pub use process::Process;
 pub use signals::until_interrupted;
+pub use visit::command_on;
 
 use keeper::Keeper;
 use place::Place;

@@ -21,7 +21,7 @@ fn two_labs_live_side_by_side_with_the_same_addresses() -> Result<()> {
 
     // Each hears only its own.
     let heard = other.node("bm1")?.capture("eth0", "icmp")?;
-    let bare_metal = own_address(&one, "bm1")?;
+    let bare_metal = one.node("bm1")?.address()?;
     one.node("vm1")?.sh(&format!("ping -c 1 -W 5 {bare_metal}"))?;
     assert_eq!(heard.finish()?, Vec::<String>::new());
     Ok(())
@@ -98,7 +98,7 @@ fn cleaning_leaves_living_labs_alone() -> Result<()> {
 fn a_cut_link_cuts_the_way_that_was_asked_for() -> Result<()> {
     let lab = Lab::build(Layout::one_host())?;
     let (vm, metal) = (lab.node("vm1")?, lab.node("bm1")?);
-    let (vm_address, metal_address) = (own_address(&lab, "vm1")?, own_address(&lab, "bm1")?);
+    let (vm_address, metal_address) = (vm.address()?, metal.address()?);
     let ping = format!("ping -c 1 -W 1 {metal_address}");
     vm.sh(&ping)?;
 
@@ -213,13 +213,6 @@ impl Victim {
         self.child.wait()?;
         Ok(())
     }
-}
-
-/// A machine's address on its first VLAN.
-fn own_address(lab: &Lab, machine: &str) -> Result<String> {
-    let said = lab.node(machine)?.sh("ip -4 -o address show dev eth0")?;
-    let address = said.split_whitespace().nth(3).and_then(|word| word.split('/').next());
-    address.map(str::to_owned).with_context(|| format!("{machine} has no address: {said}"))
 }
 
 /// All that can be seen of a lab from outside.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use provider_mock::{Fault, PowerState};
+use provider_mock::{CloudSpec, Fault, PowerState};
 use serde_json::{Value, json};
 
 use super::binaries;
@@ -20,6 +20,7 @@ use super::process::Process;
 
 /// The running simulated cloud, and its control endpoint.
 pub struct Cloud {
+    spec: CloudSpec,
     process: Process,
     control: PathBuf,
     endpoint: String,
@@ -44,9 +45,15 @@ impl Cloud {
         let credentials = format!("username = \"{}\"\napi_key = \"{}\"\n", user.username, user.api_key);
         let (address, port) = (layout.cloud.fabric.service_address, layout.cloud.fabric.service_port);
         let endpoint = format!("http://{address}:{port}/rest/v3.1/");
-        let mut cloud = Cloud { process, control, endpoint, credentials };
+        let spec = layout.cloud.clone();
+        let mut cloud = Cloud { spec, process, control, endpoint, credentials };
         cloud.wait_ready()?;
         Ok(cloud)
+    }
+
+    /// What it was made of at the start.
+    pub fn spec(&self) -> &CloudSpec {
+        &self.spec
     }
 
     /// The API as machines of the fabric reach it.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
+use serde::de::DeserializeOwned;
 
 use super::binaries;
 use super::cloud::Cloud;
@@ -152,7 +153,7 @@ impl Host {
             }
             Ok(daemon.is_ready(&socket).then_some(()))
         });
-        ready.with_context(|| super::process::tail(&self.log(daemon)))
+        ready.with_context(|| self.log_tail(daemon))
     }
 
     /// Stops a daemon in order (SIGTERM) and waits for its end.
@@ -194,6 +195,11 @@ impl Host {
         self.home.join(format!("{daemon}.log"))
     }
 
+    /// The end of a daemon's log.
+    pub fn log_tail(&self, daemon: Daemon) -> String {
+        super::process::tail(&self.log(daemon))
+    }
+
     // ── commands ──
 
     /// Runs a shell script on the host that must succeed; returns its standard output. `docker` and
@@ -211,6 +217,22 @@ impl Host {
     /// It could not be run at all.
     pub fn try_sh(&self, script: &str) -> Result<Said> {
         self.inside()?.sh(script)
+    }
+
+    /// Asks berthd through `berth -o json`, for instance `ask::<api::Status>("status")`.
+    ///
+    /// # Errors
+    /// There is no such answer: what `berth` said instead.
+    pub fn ask<T: DeserializeOwned>(&self, question: &str) -> Result<T> {
+        let said = self.try_sh(&format!("berth -o json {question}"))?;
+        // Exit status 1 is an answer too: no.
+        let answer: Result<api::Answer<T>, _> = serde_json::from_str(&said.stdout);
+        answer.map(|answer| answer.answer).with_context(|| {
+            format!(
+                "`berth {question}` gave no answer (status {}): {}{}",
+                said.code, said.stdout, said.stderr
+            )
+        })
     }
 
     /// The address Docker gave a container; if it has several networks, the first by name.

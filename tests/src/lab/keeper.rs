@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use nix::unistd::Pid;
 
-use super::place::Place;
+use super::place::{PROCESSES, Place};
 use super::process::only_child;
 
 /// Waits for the lab to end. bash, because as first process it reaps orphans (containerd's shims).
@@ -45,7 +45,7 @@ impl Keeper {
     pub(super) fn of_processes(place: &Place) -> Result<Keeper> {
         let mut command = Command::new("/usr/bin/unshare");
         command.args(["--pid", "--fork", "--kill-child", "/bin/bash", "-c", WAIT]);
-        Keeper::start(place, "processes", command)
+        Keeper::start(place, PROCESSES, command)
     }
 
     /// Holds the namespaces of a host whose network is `netns` and whose files are in `home`.
@@ -71,7 +71,7 @@ impl Keeper {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).process_group(0);
         let mut child = command.spawn().with_context(|| format!("could not start the keeper of {name}"))?;
         let unshare = Pid::from_raw(child.id().cast_signed());
-        place.note_keeper(&format!("{unshare} {}", started_at(unshare).unwrap_or_default()))?;
+        place.note_keeper(unshare, &started_at(unshare).unwrap_or_default(), name)?;
 
         let mut line = String::new();
         if let Some(stdout) = child.stdout.take() {

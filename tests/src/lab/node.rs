@@ -1,10 +1,11 @@
 //! A node: one machine's network, with a shell in it and a link that can be cut.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::capture::Capture;
 use super::keeper::Keeper;
@@ -67,6 +68,17 @@ impl Node {
     /// It could not be run at all.
     pub fn try_sh(&self, script: &str) -> Result<Said> {
         self.inside.sh(script)
+    }
+
+    /// The machine's own address on its first VLAN.
+    ///
+    /// # Errors
+    /// It has none, as the fabric.
+    pub fn address(&self) -> Result<Ipv4Addr> {
+        let said = self.sh("ip -4 -o address show dev eth0")?;
+        // "2: eth0    inet 10.40.0.11/24 brd …"
+        let address = said.split_whitespace().nth(3).and_then(|word| word.split('/').next()?.parse().ok());
+        address.with_context(|| format!("{} has no address on eth0: {said}", self.name))
     }
 
     /// Starts a program that runs until it is dropped.

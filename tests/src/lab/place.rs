@@ -9,11 +9,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use nix::unistd::Pid;
 
 use super::{remains, signals};
 
 /// On a disk and not on a tmpfs: Docker's overlay2 keeps its data below.
 const ROOT: &str = "/var/tmp/berth-lab";
+
+/// The file in a lab's folder that names its keepers: pid, start, name.
+pub(super) const KEEPERS: &str = "keepers";
+
+/// The name of the keeper of all processes that are not on a host.
+pub(super) const PROCESSES: &str = "processes";
 
 /// A lab's id and folder. The last clone that is dropped removes all that the lab made.
 #[derive(Clone)]
@@ -62,7 +69,7 @@ impl Place {
 
     /// The network namespace of a node.
     pub(super) fn netns(&self, node: &str) -> PathBuf {
-        PathBuf::from(format!("/run/netns/{}-{node}", self.prefix()))
+        netns(self.id(), node)
     }
 
     /// Makes a folder in this lab's folder.
@@ -72,11 +79,11 @@ impl Place {
         Ok(dir)
     }
 
-    /// Notes a keeper's process, so that it is found after our death.
-    pub(super) fn note_keeper(&self, line: &str) -> Result<()> {
-        let path = self.dir().join("keepers");
+    /// Notes a keeper, so that others find it.
+    pub(super) fn note_keeper(&self, pid: Pid, start: &str, name: &str) -> Result<()> {
+        let path = self.dir().join(KEEPERS);
         let mut file = File::options().create(true).append(true).open(&path)?;
-        writeln!(file, "{line}").with_context(|| format!("could not write {}", path.display()))
+        writeln!(file, "{pid} {start} {name}").with_context(|| format!("could not write {}", path.display()))
     }
 }
 
@@ -97,6 +104,11 @@ pub(super) fn root() -> PathBuf {
 /// The name that all that a lab makes begins with.
 pub(super) fn prefix(id: &str) -> String {
     format!("berth-lab-{id}")
+}
+
+/// The network namespace of a lab's node.
+pub(super) fn netns(id: &str, node: &str) -> PathBuf {
+    PathBuf::from(format!("/run/netns/{}-{node}", prefix(id)))
 }
 
 /// Labs are claimed and removed one at a time, so that a folder without a lock in it is nobody's.

@@ -90,9 +90,10 @@ fn labs() -> Result<Vec<(String, PathBuf)>> {
 
 /// Their end ends all that ran in the lab.
 fn end_keepers(dir: &Path) -> Result<()> {
-    let noted = fs::read_to_string(dir.join("keepers")).unwrap_or_default();
+    let noted = fs::read_to_string(dir.join(place::KEEPERS)).unwrap_or_default();
     for line in noted.lines() {
-        let Some((pid, start)) = line.split_once(' ') else { continue };
+        let mut words = line.split(' ');
+        let (Some(pid), Some(start)) = (words.next(), words.next()) else { continue };
         let Ok(pid) = pid.parse().map(Pid::from_raw) else { continue };
         let is_alive = || started_at(pid).as_deref() == Some(start) && !is_zombie(pid);
         if is_alive() {
