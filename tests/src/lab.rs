@@ -53,7 +53,7 @@ pub use layout::{DockerHost, Layout};
 pub use namespaces::Said;
 pub use node::{Node, Way};
 pub use process::Process;
-pub use signals::until_interrupted;
+pub use signals::{give_way, until_interrupted};
 pub use visit::command_on;
 
 use keeper::Keeper;

@@ -10,6 +10,8 @@ mod steps;
 
 use anyhow::Result;
 
+use crate::lab::give_way;
+
 pub use narrator::Narrator;
 pub use scene::Scene;
 
@@ -33,6 +35,7 @@ pub fn tell() -> Result<Scene> {
     for (number, step) in steps::STORY.iter().enumerate() {
         narrator.heading(number + 1, step.title, step.why);
         if let Err(error) = (step.act)(&mut scene) {
+            give_way();
             narrator.failed(&error);
             evidence::print(&scene, narrator);
             return Err(error.context(format!("step {}, \"{}\", failed", number + 1, step.title)));

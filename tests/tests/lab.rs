@@ -180,6 +180,21 @@ fn a_live_restored_container_outlives_both_docker_daemons() -> Result<()> {
 }
 
 #[test]
+fn dockerd_drops_forwarded_packets_where_it_manages_iptables_and_only_there() -> Result<()> {
+    let options = DockerHost { iptables: true, ..DockerHost::default() };
+    let lab = Lab::build(Layout::one_host_with(options).docker_host("h2", DockerHost::default()))?;
+    let policy_on = |host: &str| -> Result<String> {
+        let host = lab.host(host)?;
+        host.start(Daemon::Containerd)?;
+        host.start(Daemon::Dockerd)?;
+        host.sh("iptables -S FORWARD | head -n 1")
+    };
+    assert_eq!(policy_on("h1")?, "-P FORWARD DROP\n");
+    assert_eq!(policy_on("h2")?, "-P FORWARD ACCEPT\n");
+    Ok(())
+}
+
+#[test]
 fn a_daemon_that_cannot_start_says_why() -> Result<()> {
     let lab = Lab::build(Layout::one_host())?;
     let host = lab.host("h1")?;
@@ -218,7 +233,7 @@ impl Victim {
 /// All that can be seen of a lab from outside.
 fn traces(id: &str, dir: &Path) -> Result<Vec<String>> {
     let mut traces = processes_of(dir)?;
-    let name = format!("berth-lab-{id}");
+    let name = format!("berthlab{id}");
     let mut look = |folder: &str, depth: &str| -> Result<()> {
         let find = ["-maxdepth", depth, "-name", &format!("{name}*")];
         let found = Command::new("find").arg(folder).args(find).output()?;

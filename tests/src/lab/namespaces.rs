@@ -1,6 +1,7 @@
 //! Running commands inside a node: `nsenter` into what a keeper holds.
 
 use std::ffi::OsStr;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -61,7 +62,9 @@ impl Namespaces {
     pub(super) fn sh(&self, script: &str) -> Result<Said> {
         let mut command = self.command("timeout");
         command.args(["--kill-after=5", COMMAND_LIMIT_SECS, "sh", "-c", script]).stdin(Stdio::null());
-        let output = command.output().context("could not run nsenter (package util-linux)")?;
+        // Ctrl-C is for the lab.
+        let output =
+            command.process_group(0).output().context("could not run nsenter (package util-linux)")?;
         Ok(Said {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

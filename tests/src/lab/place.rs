@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -89,10 +90,12 @@ impl Place {
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        signals::give_way();
         for trouble in remains::remove(&self.id, &self.dir) {
             eprintln!("lab {}: {trouble}", self.id);
         }
         signals::gone(&self.id);
+        leave();
     }
 }
 
@@ -101,9 +104,9 @@ pub(super) fn root() -> PathBuf {
     std::env::var_os("BERTH_LAB_DIR").map_or_else(|| PathBuf::from(ROOT), PathBuf::from)
 }
 
-/// The name that all that a lab makes begins with.
+/// The name that all that a lab makes begins with: as long as the simulated cloud allows.
 pub(super) fn prefix(id: &str) -> String {
-    format!("berth-lab-{id}")
+    format!("berthlab{id}")
 }
 
 /// The network namespace of a lab's node.
@@ -112,12 +115,29 @@ pub(super) fn netns(id: &str, node: &str) -> PathBuf {
 }
 
 /// Labs are claimed and removed one at a time, so that a folder without a lock in it is nobody's.
+///
+/// The lock is on the folder of all labs itself, which goes with the last lab.
 pub(super) fn take_turn() -> Result<File> {
     let root = root();
-    fs::create_dir_all(&root).with_context(|| format!("could not make {}", root.display()))?;
-    let turn = File::create(root.join("turn")).context("could not make the lock file of all labs")?;
-    turn.lock().context("could not lock the lock file of all labs")?;
-    Ok(turn)
+    let what = || format!("could not lock {}", root.display());
+    loop {
+        fs::create_dir_all(&root).with_context(|| format!("could not make {}", root.display()))?;
+        let Ok(turn) = File::open(&root) else { continue };
+        turn.lock().with_context(what)?;
+        // It may have been removed while we waited.
+        let locked = turn.metadata().with_context(what)?.ino();
+        if fs::metadata(&root).is_ok_and(|there| there.ino() == locked) {
+            return Ok(turn);
+        }
+    }
+}
+
+/// Removes the folder of all labs after the last of them.
+pub(super) fn leave() {
+    if let Ok(_turn) = take_turn() {
+        // It is not empty while there are others.
+        let _ = fs::remove_dir(root());
+    }
 }
 
 /// Whether the process that claimed the lab in `dir` is alive.

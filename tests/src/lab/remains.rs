@@ -27,8 +27,12 @@ const LETTING_GO: Duration = Duration::from_secs(10);
 /// What could not be removed.
 pub fn clean() -> Result<Vec<String>> {
     require_root()?;
-    let _turn = place::take_turn()?;
-    remove_dead()
+    let removed = {
+        let _turn = place::take_turn()?;
+        remove_dead()?
+    };
+    place::leave();
+    Ok(removed)
 }
 
 /// The labs on this machine that someone owns, by id.

@@ -9,10 +9,13 @@ use anyhow::Result;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::remains;
+use super::{place, remains};
 
 /// Id and folder of each lab that this process owns.
 static OWNED: Mutex<Vec<(String, PathBuf)>> = Mutex::new(Vec::new());
+
+/// Set once a signal is taking the labs down.
+static ENDING: AtomicBool = AtomicBool::new(false);
 
 /// Whether a signal is how this process is meant to end.
 static AWAITED: AtomicBool = AtomicBool::new(false);
@@ -22,6 +25,14 @@ static AWAITED: AtomicBool = AtomicBool::new(false);
 pub fn until_interrupted() -> ! {
     AWAITED.store(true, Ordering::SeqCst);
     loop {
+        thread::park();
+    }
+}
+
+/// Does not return if a signal is taking the labs down: what fails now is no failure, and the process ends
+/// with the signal's own work.
+pub fn give_way() {
+    while ENDING.load(Ordering::SeqCst) {
         thread::park();
     }
 }
@@ -67,6 +78,7 @@ fn first_signal() -> Result<i32> {
 }
 
 fn take_all_down(status: i32) {
+    ENDING.store(true, Ordering::SeqCst);
     let owned = OWNED.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for (id, dir) in owned {
         eprintln!("\ntaking lab {id} down …");
@@ -76,5 +88,6 @@ fn take_all_down(status: i32) {
             _ => eprintln!("could not remove all of it: {}", troubles.join("; ")),
         }
     }
+    place::leave();
     std::process::exit(if AWAITED.load(Ordering::SeqCst) { 0 } else { status });
 }
