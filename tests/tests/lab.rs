@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -116,6 +117,33 @@ fn a_cut_link_cuts_the_way_that_was_asked_for() -> Result<()> {
 
     vm.mend("eth0")?;
     vm.sh(&ping)?;
+    Ok(())
+}
+
+#[test]
+fn the_cloud_tells_each_machine_who_it_is() -> Result<()> {
+    let lab = Lab::build(Layout::one_host())?;
+    let endpoint = lab.cloud().endpoint();
+    for machine in ["h1", "vm1", "bm1"] {
+        let ask = format!("busybox wget -q -O - {endpoint}SoftLayer_Resource_Metadata/getHostname.json");
+        assert_eq!(lab.node(machine)?.sh(&ask)?, format!("\"{machine}\""));
+    }
+    Ok(())
+}
+
+#[test]
+fn held_sockets_stay_open_while_berthd_is_away() -> Result<()> {
+    let options = DockerHost { sockets_held: true, ..DockerHost::default() };
+    let lab = Lab::build(Layout::one_host_with(options))?;
+    let host = lab.host("h1")?;
+    let plugin = host.outside("/run/docker/plugins/berth.sock")?;
+    UnixStream::connect(&plugin).context("before berthd's first start")?;
+    host.start(Daemon::Berthd)?;
+    host.kill(Daemon::Berthd)?;
+    UnixStream::connect(&plugin).context("after berthd was killed")?;
+    host.start(Daemon::Berthd)?;
+    host.stop(Daemon::Berthd)?;
+    UnixStream::connect(&plugin).context("after berthd was stopped")?;
     Ok(())
 }
 
