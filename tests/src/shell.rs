@@ -27,7 +27,8 @@ pub(crate) fn enter(machine: &str, lab: Option<&str>, command: &[String]) -> Res
 
 /// Says what one can do by hand while the lab is up.
 pub(crate) fn how_to_go_on(lab: &Lab) {
-    let program = std::env::args().next().unwrap_or_else(|| "berth-lab".to_owned());
+    let program =
+        std::env::current_exe().map_or_else(|_| "berth-lab".to_owned(), |path| path.display().to_string());
     let sudo = if std::env::var_os("SUDO_UID").is_some() { "sudo " } else { "" };
     let shell = format!("{sudo}{program} shell");
     println!(
