@@ -8,20 +8,26 @@
 //! be there ([`HostNet`]).
 
 mod change;
+mod fake;
 pub mod firewall;
 mod kernel;
 pub mod mark;
 mod names;
+pub mod neighbour;
+mod netlink;
 mod observed;
 mod plan;
 mod routing;
 mod sysctl;
+pub mod testing;
 mod wanted;
 
 pub use change::Change;
+pub use fake::FakeKernel;
 pub use firewall::Firewall;
 pub use kernel::{ApplyError, Brought, Kernel, ObserveError, bring_to};
 pub use names::{IfName, InvalidMac, InvalidName, Mac};
+pub use netlink::Netlink;
 pub use observed::{BridgeSeen, InterfaceSeen, Observed, PortSeen};
 pub use plan::{Obstacle, obstacles, plan};
 pub use routing::{Proxy, Route, Rule, Selector, Table};

@@ -2,11 +2,23 @@
 //!
 //! Everything here waits for packets; it runs on threads for blocking work.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::time::Duration;
+mod ear;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use pnet_packet::arp::ArpOperations;
 
 use crate::{IfName, Mac};
+use ear::{Ear, Says};
+
+/// How often an address is asked for in one [`probe`]: an answer may get lost.
+const PROBE_ROUNDS: u32 = 3;
+
+/// How many requests go out before the answers are read. A burst of 4096 would overrun switches that
+/// limit ARP, and our own receive buffer.
+const PROBE_BURST: usize = 64;
 
 /// An address that arrived on this host, to be told to the VLAN's router.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,13 +93,29 @@ pub enum NeighbourError {
 /// Tells the VLAN's router where an address is now: asks it, with the address as the sender, until it
 /// answers. (Not a blind gratuitous ARP: a router may ignore those and keep its entry for four hours.)
 pub async fn announce(arrival: &Arrival, patience: Patience) -> Result<Announced, NeighbourError> {
-    link::announce(arrival, patience).await
+    let (address, gateway) = (ipv4(arrival.address)?, ipv4(arrival.gateway)?);
+    blocking(&arrival.interface, move |ear| {
+        let attempts = patience.attempts.max(1);
+        for _ in 0..attempts {
+            ear.ask(address, gateway)?;
+            let end = Instant::now() + patience.wait;
+            while let Some(said) = ear.hear(end)? {
+                if said.op == ArpOperations::Reply && said.sender == gateway && said.target == address {
+                    return Ok(Announced::Acknowledged { mac: said.mac });
+                }
+            }
+        }
+        Ok(Announced::Unanswered { attempts })
+    })
+    .await
 }
 
 /// Tells a bridge's containers that the address is at this MAC: the container's when it arrives, the
 /// bridge's own when it left for another host. One gratuitous ARP, unanswered by nature.
 pub async fn tell_bridge(bridge: &IfName, address: IpAddr, mac: Mac) -> Result<(), NeighbourError> {
-    link::tell_bridge(bridge, address, mac).await
+    let address = ipv4(address)?;
+    let said = Says { op: ArpOperations::Request, mac, sender: address, target: address };
+    blocking(bridge, move |ear| ear.say(&said)).await
 }
 
 /// Asks on a VLAN who has any of these addresses, all in one pass that ends after `deadline`; answers
@@ -100,5 +128,60 @@ pub async fn probe(
     addresses: &[IpAddr],
     deadline: Duration,
 ) -> Result<BTreeMap<IpAddr, Mac>, NeighbourError> {
-    link::probe(interface, addresses, deadline).await
+    let mut open: BTreeSet<Ipv4Addr> = addresses.iter().copied().map(ipv4).collect::<Result<_, _>>()?;
+    let lacks_address =
+        NeighbourError::Unusable { interface: interface.clone(), reason: "it has no IPv4 address" };
+    blocking(interface, move |ear| {
+        let host = ear.address.ok_or(lacks_address)?;
+        let start = Instant::now();
+        let mut occupied = BTreeMap::new();
+        for round in 1..=PROBE_ROUNDS {
+            let waiting: Vec<Ipv4Addr> = open.iter().copied().collect();
+            for burst in waiting.chunks(PROBE_BURST) {
+                for &address in burst {
+                    ear.ask(host, address)?;
+                }
+                // Only what has come already: the answers are waited for at the end of the round.
+                collect(ear, Instant::now(), &mut open, &mut occupied)?;
+            }
+            collect(ear, start + deadline * round / PROBE_ROUNDS, &mut open, &mut occupied)?;
+        }
+        Ok(occupied)
+    })
+    .await
+}
+
+/// Hears answers until then, or until none is open.
+fn collect(
+    ear: &mut Ear,
+    end: Instant,
+    open: &mut BTreeSet<Ipv4Addr>,
+    occupied: &mut BTreeMap<IpAddr, Mac>,
+) -> Result<(), NeighbourError> {
+    while !open.is_empty() {
+        let Some(said) = ear.hear(end)? else { break };
+        if said.op == ArpOperations::Reply && said.mac != ear.mac && open.remove(&said.sender) {
+            occupied.insert(said.sender.into(), said.mac);
+        }
+    }
+    Ok(())
+}
+
+fn ipv4(address: IpAddr) -> Result<Ipv4Addr, NeighbourError> {
+    match address {
+        IpAddr::V4(address) => Ok(address),
+        IpAddr::V6(_) => Err(NeighbourError::NotIpv4 { address }),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    interface: &IfName,
+    work: impl FnOnce(&mut Ear) -> Result<T, NeighbourError> + Send + 'static,
+) -> Result<T, NeighbourError> {
+    let name = interface.clone();
+    let done = tokio::task::spawn_blocking(move || work(&mut Ear::open(&name)?)).await;
+    done.unwrap_or_else(|stopped| {
+        let source = std::io::Error::other(stopped);
+        Err(NeighbourError::Socket { interface: interface.clone(), source })
+    })
 }
