@@ -8,7 +8,7 @@ mod error;
 mod frame;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};

@@ -270,8 +270,8 @@ pub enum Effect {
 pub enum Answer {
     /// To [`Input::Assign`], [`Input::Bind`] and [`Input::Claim`].
     Assigned(Assignment),
-    /// To [`Input::EndpointGone`]: the assignment it had, if any.
-    Gone(Option<Assignment>),
+    /// To [`Input::EndpointGone`]: the assignments it had, at most one a family.
+    Gone(Vec<Assignment>),
     /// To [`Input::Release`], [`Input::Reap`] and [`Input::Uncool`].
     Released(Released),
     /// To [`Input::Reserve`] and [`Input::Unreserve`].
