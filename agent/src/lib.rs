@@ -1,4 +1,5 @@
 //! berthd: one per Docker host.
 
+pub mod allocator;
 pub mod clock;
 pub mod journal;

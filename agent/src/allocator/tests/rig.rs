@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipam::{
-    AddressState, Block, BlockId, BootId, Family, HostId, InstanceId, Key, Pool, SetAside, Subnet, Value, Zone,
+    AddressState, Block, BlockId, BootId, Family, HostId, InstanceId, Key, Pool, SetAside, Subnet, Value,
+    Zone,
 };
 use store::MemoryStore;
 use tempfile::TempDir;
@@ -96,7 +97,8 @@ impl Rig {
     }
 
     pub(super) async fn put(&self, key: Key, value: Value) {
-        let transaction = ipam::Transaction { compares: vec![], writes: vec![ipam::Write::Put { key, value }] };
+        let transaction =
+            ipam::Transaction { compares: vec![], writes: vec![ipam::Write::Put { key, value }] };
         self.store.commit(words::transaction(&transaction).unwrap()).await.unwrap();
     }
 
@@ -115,7 +117,8 @@ impl Rig {
             records,
             clock: Arc::new(self.clock.clone()),
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let stop = CancellationToken::new();
         let inside = runtime.enter();
         let allocator = start(parts, stop.clone());
@@ -231,7 +234,7 @@ impl Agent {
 
     /// Waits until this boot may take and give addresses.
     pub(super) async fn ready(&self) {
-        self.until(|view| view.not_ready.is_none() && !view.subnets.is_empty()).await;
+        self.until(ready).await;
     }
 
     pub(super) async fn state_of(&self, address: IpAddr) -> AddressState {
@@ -265,6 +268,11 @@ impl Drop for Agent {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Whether this boot may take and give addresses, and has seen where.
+pub(super) fn ready(view: &View) -> bool {
+    view.not_ready.is_none() && blocks(view).next().is_some()
 }
 
 pub(super) fn blocks(view: &View) -> impl Iterator<Item = &ipam::BlockView> {
