@@ -72,12 +72,7 @@ async fn after_a_reboot_what_was_assigned_cools_before_it_is_assigned_again() {
     agent.kill();
     rig.reboot();
     let agent = rig.start().await;
-    let cooling = |view: &View| {
-        view.subnets
-            .first()
-            .is_some_and(|subnet| subnet.blocks[0].here.cooling == 5 && view.not_ready.is_none())
-    };
-    agent.until(cooling).await;
+    agent.until(|view| ready(view) && blocks(view).all(|block| block.here.cooling == 5)).await;
     rig.clock.advance(COOLING);
     for _ in USABLE {
         let assignment = agent.assign_any().await.unwrap();
