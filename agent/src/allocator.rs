@@ -99,10 +99,11 @@ impl Allocator {
         assigned(self.ask(move |request| Input::Bind { request, address, endpoint }).await?)
     }
 
-    /// `endpoint` was deleted (DeleteEndpoint): answers the assignment it had, which waits for its release.
-    pub async fn endpoint_gone(&self, endpoint: EndpointId) -> Result<Option<Assignment>, AllocateError> {
+    /// `endpoint` was deleted (DeleteEndpoint): answers the assignments it had (one of each family at most),
+    /// which wait for their release.
+    pub async fn endpoint_gone(&self, endpoint: EndpointId) -> Result<Vec<Assignment>, AllocateError> {
         match self.ask(move |request| Input::EndpointGone { request, endpoint }).await? {
-            Answer::Gone(assignment) => Ok(assignment),
+            Answer::Gone(assignments) => Ok(assignments),
             other => Err(AllocateError::OtherAnswer(other)),
         }
     }

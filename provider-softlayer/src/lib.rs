@@ -1,1 +1,104 @@
-//! The SoftLayer (IBM Cloud classic) provider.
+//! The SoftLayer (IBM Cloud classic infrastructure) provider.
+//!
+//! One file for each thing we ask of it:
+//!
+//! | file | what | calls |
+//! |---|---|---|
+//! | `whoami` | which machine this is, which VLANs it is on | `Resource_Metadata`, `Network_Vlan`, `Virtual_Guest`, `Hardware_Server` |
+//! | `subnets` | portable subnets of a VLAN, addresses set aside | `Account::getSubnets`, `Network_Subnet::getObject` |
+//! | `orders` | price, verify, place, wait, find again | `Product_Package`, `Product_Order`, `Account::getOrders`, `Billing_Order::getReceipt` |
+//! | `tags` | our tags beside others' | `Network_Subnet::setTags` |
+//! | `cancel` | return of a subnet | `Billing_Item::cancelService` |
+//! | `host_state` | what became of a machine | `Virtual_Guest`, `Hardware_Server`, `Account::getCurrentUser` |
+//!
+//! `client` is the protocol (the only code that names reqwest), `wire` their JSON. Facts come from the API's
+//! own description: the doc comments of `softlayer/softlayer-go` (generated from it), the source of
+//! sldn.softlayer.com (`softlayer/githubio_source`), and the clients `softlayer-python` and
+//! `terraform-provider-ibm`.
+
+mod cancel;
+mod client;
+mod credentials;
+mod host_state;
+mod orders;
+mod subnets;
+mod tags;
+mod whoami;
+mod wire;
+
+use provider::{
+    CloudAddress, CloudSubnet, FoundOrder, HostState, Identity, InstanceId, Nic, OrderId, OrderIntent,
+    OrderPlaced, OrderRequest, OrderStatus, Provider, ProviderError, Quote, SubnetId, TagEdit, ZoneId,
+};
+
+pub use client::{CALL_TIME_MAX, EndpointError};
+pub use credentials::{Credentials, CredentialsError};
+
+/// The name in messages.
+pub(crate) const NAME: &str = "SoftLayer";
+
+/// Where the API is on the private network. It is the only endpoint with the metadata service, and reachable from
+/// machines without a public interface. Source: sldn.softlayer.com, article "REST".
+pub const PRIVATE_ENDPOINT: &str = "https://api.service.softlayer.com/rest/v3.1/";
+
+/// SoftLayer, asked as one API user.
+#[derive(Debug)]
+pub struct SoftLayer {
+    client: client::Client,
+}
+
+impl SoftLayer {
+    /// A client of the API at `endpoint`, such as [`PRIVATE_ENDPOINT`]. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// When the endpoint is not an `http` or `https` address.
+    pub fn new(endpoint: &str, credentials: Credentials) -> Result<Self, EndpointError> {
+        Ok(Self { client: client::Client::new(endpoint, credentials)? })
+    }
+}
+
+impl Provider for SoftLayer {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    async fn whoami(&self, nics: &[Nic]) -> Result<Identity, ProviderError> {
+        whoami::whoami(&self.client, nics).await
+    }
+
+    async fn subnets(&self, zone: &ZoneId) -> Result<Vec<CloudSubnet>, ProviderError> {
+        subnets::portable(&self.client, zone).await
+    }
+
+    async fn set_aside(&self, subnet: &SubnetId) -> Result<Vec<CloudAddress>, ProviderError> {
+        subnets::set_aside(&self.client, subnet).await
+    }
+
+    async fn verify_order(&self, request: &OrderRequest) -> Result<Quote, ProviderError> {
+        orders::verify(&self.client, request).await
+    }
+
+    async fn place_order(&self, intent: &OrderIntent) -> Result<OrderPlaced, ProviderError> {
+        orders::place(&self.client, intent).await
+    }
+
+    async fn order_status(&self, order: &OrderId) -> Result<OrderStatus, ProviderError> {
+        orders::status(&self.client, order).await
+    }
+
+    async fn find_orders(&self, intent: &OrderIntent) -> Result<Vec<FoundOrder>, ProviderError> {
+        orders::find(&self.client, intent).await
+    }
+
+    async fn edit_tags(&self, subnet: &SubnetId, edit: &TagEdit) -> Result<(), ProviderError> {
+        tags::edit(&self.client, subnet, edit).await
+    }
+
+    async fn return_subnet(&self, subnet: &SubnetId) -> Result<(), ProviderError> {
+        cancel::return_subnet(&self.client, subnet).await
+    }
+
+    async fn host_state(&self, instance: &InstanceId) -> Result<HostState, ProviderError> {
+        host_state::host_state(&self.client, instance).await
+    }
+}

@@ -68,6 +68,12 @@ pub enum AddressError {
     /// The reason why not, in the allocator's words.
     #[error(transparent)]
     Allocator(#[from] AllocateError),
+    /// There is no allocator yet.
+    #[error("berthd is starting: {reason}; hint: `berth status` shows what it waits for")]
+    NotYet {
+        /// What the agent waits for.
+        reason: String,
+    },
     /// There is no allocator.
     #[error(
         "berthd assigns nothing: {reason}; hint: `berthd --check` lists what is wrong with its configuration"

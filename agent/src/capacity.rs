@@ -1,0 +1,264 @@
+//! Keeps the pools of one zone between their watermarks: adopts, orders, opens and returns subnets.
+//!
+//! One agent of a zone has this role at a time (an owner record with a term in the store). It looks, decides, acts,
+//! and looks again; nothing is remembered that the store does not say, but for what is only about waiting.
+//!
+//! - `look` reads store and cloud into a [`View`](view::View),
+//! - `decide` is the pure decision: which [`Action`](decide::Action)s a view calls for,
+//! - `act` carries them out, each written down before it reaches the cloud.
+//!
+//! At most one subnet is ever ordered for one shortage. The intent is in the store before the order goes out; an
+//! intent that is found without an answer is looked for at the provider, never sent again; what cannot be settled is
+//! for the operator (`berth order`).
+
+mod act;
+mod decide;
+mod look;
+mod open;
+mod record;
+mod role;
+mod status;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use ipam::{HostId, PoolName};
+use ipnetwork::IpNetwork;
+use provider::{ClusterTags, Network, OrderId, Provider, ZoneId};
+use store::Store;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+
+pub use record::{OrderKey, OrderRecord, OwnerRecord, Writer};
+pub use role::Role;
+pub use status::{CapacityStatus, OrderLine, ProviderTrouble};
+
+/// What the role is made of.
+pub struct Parts<P> {
+    /// How this cluster knows its subnets at the provider.
+    pub tags: ClusterTags,
+    /// This host.
+    pub host: HostId,
+    /// The zone that is cared for.
+    pub zone: ZoneId,
+    /// Its address space: pools of the other kind get nothing here.
+    pub network: Network,
+    /// The pools, in the order of the configuration.
+    pub pools: Vec<PoolPolicy>,
+    /// Where shared state lives.
+    pub store: Arc<dyn Store>,
+    /// The cloud.
+    pub provider: Arc<P>,
+    /// Finds addresses that somebody uses already.
+    pub probe: Arc<dyn Probe>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// How long things take and how often to look.
+    pub timing: Timing,
+}
+
+/// What the operator decided for a pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolPolicy {
+    /// Its name.
+    pub name: PoolName,
+    /// The provider's network that its subnets are on.
+    pub network: Network,
+    /// Prefix length of the subnets that are ordered, 24 to 30.
+    pub prefix: u8,
+    /// The spending limit: subnets of this pool in the zone, ordered and adopted ones together. 0 orders none.
+    pub subnets_max: u32,
+    /// A subnet is ordered when fewer addresses than this are free.
+    pub free_min: u32,
+    /// Addresses that are never handed out.
+    pub exclude: Vec<IpNetwork>,
+}
+
+/// Named assumptions about time, and how often to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// D: the longest that a call to the provider may take until it has its effect or never will.
+    pub call_max: Duration,
+    /// R: how far behind the truth an answer of the provider may be.
+    pub staleness_max: Duration,
+    /// L: how long after the store confirmed the role a change may be sent to the provider.
+    pub term_confirmed_for: Duration,
+    /// Between the two looks that must agree before anything is ordered or returned. Longer than hosts take to say
+    /// how many free addresses they hold.
+    pub second_look: Duration,
+    /// Between looks at an order on its way.
+    pub order_poll: Duration,
+    /// Between looks when all is well.
+    pub idle: Duration,
+    /// Between tries after a first failure; doubled for each further one, up to `retry_max`.
+    pub retry_first: Duration,
+    /// The longest between tries.
+    pub retry_max: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            call_max: provider_softlayer::CALL_TIME_MAX,
+            staleness_max: Duration::from_secs(60),
+            term_confirmed_for: Duration::from_secs(60),
+            second_look: Duration::from_secs(3),
+            order_poll: Duration::from_secs(3),
+            idle: Duration::from_secs(30),
+            retry_first: Duration::from_secs(2),
+            retry_max: Duration::from_secs(300),
+        }
+    }
+}
+
+/// Finds out, on the wire, which addresses somebody uses already.
+pub trait Probe: Send + Sync + 'static {
+    /// Those of `candidates`, addresses of `subnet`, that are answered for in `zone`.
+    fn occupied<'a>(
+        &'a self,
+        zone: &'a ZoneId,
+        subnet: IpNetwork,
+        candidates: Vec<IpAddr>,
+    ) -> BoxFuture<'a, Result<BTreeSet<IpAddr>, ProbeError>>;
+}
+
+/// Why nothing could be asked on the wire.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot probe for occupied addresses of {subnet}")]
+pub struct ProbeError {
+    /// The subnet.
+    pub subnet: IpNetwork,
+    /// Why not.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// The operator's word on an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settlement {
+    /// An ambiguous order is this one at the provider.
+    Is(OrderId),
+    /// Nothing was ordered for an ambiguous intent.
+    NothingOrdered,
+    /// Its subnet is to be emptied and returned.
+    Drain,
+    /// Its subnet is not to be returned after all.
+    Undrain,
+}
+
+/// Why the operator's word was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SettleError {
+    /// No such order here.
+    #[error("there is no order {0} in this zone; `berth order list` shows those there are")]
+    Unknown(OrderKey),
+    /// Its state does not allow it.
+    #[error("order {key} cannot be settled so")]
+    Refused {
+        /// Which.
+        key: OrderKey,
+        /// Why not.
+        #[source]
+        source: provider::order::OrderRefusal,
+    },
+    /// Another host has the role, or the store does not answer.
+    #[error("the word on order {key} could not be written down; try again on the host that has the role")]
+    NotWritten {
+        /// Which.
+        key: OrderKey,
+        /// Why not.
+        #[source]
+        source: Option<store::StoreError>,
+    },
+    /// The agent is stopping.
+    #[error("the agent is stopping")]
+    Stopped,
+}
+
+/// The handle of a running role. Clones are of the same one.
+#[derive(Debug, Clone)]
+pub struct Capacity {
+    words: mpsc::Sender<Word>,
+    status: watch::Receiver<CapacityStatus>,
+}
+
+/// What a handle tells the task.
+#[derive(Debug)]
+enum Word {
+    Nudge,
+    Settle { order: OrderKey, settlement: Settlement, answer: oneshot::Sender<Result<(), SettleError>> },
+}
+
+/// Room for a few words of an operator; nudges that do not fit are not needed.
+const WORDS_MAX: usize = 8;
+
+/// Starts the role's task. It finishes the step it is at when `stop` is cancelled.
+pub fn start<P: Provider>(parts: Parts<P>, stop: CancellationToken) -> Capacity {
+    let (words, incoming) = mpsc::channel(WORDS_MAX);
+    let clock = parts.clock.clone();
+    let (told, status) = watch::channel(CapacityStatus::new(&parts.zone));
+    let role = Role::new(parts, told);
+    tokio::spawn(run(role, clock, incoming, stop));
+    Capacity { words, status }
+}
+
+impl Capacity {
+    /// What the role does and what keeps it from doing more. Changes are announced.
+    pub fn status(&self) -> watch::Receiver<CapacityStatus> {
+        self.status.clone()
+    }
+
+    /// Look soon: addresses became few, or the operator mended something.
+    pub fn nudge(&self) {
+        // A full queue means that it will look anyway.
+        let _ = self.words.try_send(Word::Nudge);
+    }
+
+    /// Takes the operator's word on an order.
+    ///
+    /// # Errors
+    /// When there is no such order, its state does not allow it, or it could not be written down.
+    pub async fn settle(&self, order: OrderKey, settlement: Settlement) -> Result<(), SettleError> {
+        let (answer, answered) = oneshot::channel();
+        let word = Word::Settle { order, settlement, answer };
+        self.words.send(word).await.map_err(|_| SettleError::Stopped)?;
+        answered.await.map_err(|_| SettleError::Stopped)?
+    }
+}
+
+async fn run<P: Provider>(
+    mut role: Role<P>,
+    clock: Arc<dyn Clock>,
+    mut words: mpsc::Receiver<Word>,
+    stop: CancellationToken,
+) {
+    loop {
+        let pause = role.pass().await;
+        // Agents that started together do not stay together.
+        let pause = pause.mul_f64(rand::random_range(0.8..1.2));
+        let next = clock.now().after(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+        // Each arm finishes before the next is chosen, so a stop never cuts a pass in half.
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            word = words.recv() => match word {
+                Some(Word::Nudge) => (),
+                Some(Word::Settle { order, settlement, answer }) => {
+                    // An operator who went away does not need the answer.
+                    let _ = answer.send(role.settle(order, settlement).await);
+                }
+                // Every handle is gone; the role goes on until it is stopped.
+                None => tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = clock.sleep_until(next) => (),
+                },
+            },
+            () = clock.sleep_until(next) => (),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What one look found: everything a decision needs, as a value.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipam::{Block, HostId, Incarnation, PoolName, Subnet, Timestamp};
+use ipnetwork::IpNetwork;
+use provider::{CloudSubnet, ClusterTags, Network};
+use store::Revision;
+
+use super::{
+    PoolPolicy,
+    record::{OrderKey, OrderRecord},
+};
+
+/// A stored value and when it was written, to be compared when it is written again.
+#[derive(Debug, Clone)]
+pub(super) struct At<T> {
+    pub(super) value: T,
+    pub(super) revision: Revision,
+}
+
+/// One look at store and cloud.
+#[derive(Debug, Clone)]
+pub(super) struct View {
+    pub(super) tags: ClusterTags,
+    pub(super) network: Network,
+    pub(super) pools: Vec<PoolPolicy>,
+    /// Every order of the zone, of any state.
+    pub(super) orders: BTreeMap<OrderKey, At<OrderRecord>>,
+    /// The open subnets of every zone.
+    pub(super) subnets: BTreeMap<IpNetwork, At<Subnet>>,
+    /// The blocks of the zone's subnets.
+    pub(super) blocks: Vec<At<Block>>,
+    /// Free addresses that hosts hold, by pool.
+    pub(super) surplus: BTreeMap<PoolName, u32>,
+    /// The hosts of the cluster and their lives.
+    pub(super) hosts: BTreeMap<HostId, Incarnation>,
+    /// The portable subnets that the cloud shows in the zone.
+    pub(super) cloud: Vec<CloudSubnet>,
+    /// The time of the look.
+    pub(super) now: Timestamp,
+}
+
+/// What earlier looks found that matters to this decision.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Before {
+    /// Pools that were short, and since when.
+    pub(super) short: BTreeMap<PoolName, Timestamp>,
+    /// Pools whose last order failed, and the time before which none is tried again.
+    pub(super) order_not_before: BTreeMap<PoolName, Timestamp>,
+    /// Orders whose last step failed, and the time before which it is not tried again.
+    pub(super) step_not_before: BTreeMap<OrderKey, Timestamp>,
+}
+
+impl View {
+    /// The orders of a pool.
+    pub(super) fn orders_of<'a>(&'a self, pool: &'a PoolName) -> impl Iterator<Item = &'a OrderRecord> {
+        self.orders.values().map(|at| &at.value).filter(move |record| record.pool == *pool)
+    }
+
+    /// Addresses of a pool that can be handed out in this zone: held by nobody in an open block, or free in a holding.
+    pub(super) fn free(&self, pool: &PoolName) -> u32 {
+        let open = |at: &&At<Block>| at.value.state() == ipam::BlockState::Open;
+        let ours = |at: &&At<Block>| {
+            self.subnets.get(&at.value.id().subnet).is_some_and(|subnet| subnet.value.pool == *pool)
+        };
+        let unheld = self.blocks.iter().filter(open).filter(ours).map(|at| at.value.counts().free);
+        unheld.sum::<u32>() + self.surplus.get(pool).copied().unwrap_or(0)
+    }
+
+    /// Subnets that a pool pays for, or may.
+    pub(super) fn paid_for(&self, pool: &PoolName) -> u32 {
+        let paid = self.orders_of(pool).filter(|record| record.order.is_paid_for()).count();
+        u32::try_from(paid).unwrap_or(u32::MAX)
+    }
+
+    /// The subnets that were tagged for this cluster, were never opened, and are in nobody's book.
+    pub(super) fn adoptable(&self) -> impl Iterator<Item = &CloudSubnet> {
+        let booked: BTreeSet<_> =
+            self.orders.values().filter_map(|at| Some(at.value.order.subnet()?.id.clone())).collect();
+        self.cloud.iter().filter(move |subnet| {
+            self.tags.mark(subnet)
+                && !self.tags.mark_opened(subnet)
+                && !booked.contains(&subnet.id)
+                && !self.subnets.contains_key(&subnet.cidr)
+        })
+    }
+
+    /// The blocks of a subnet.
+    pub(super) fn blocks_of(&self, subnet: IpNetwork) -> impl Iterator<Item = &At<Block>> {
+        self.blocks.iter().filter(move |at| at.value.id().subnet == subnet)
+    }
+}

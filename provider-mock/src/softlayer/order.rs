@@ -1,0 +1,231 @@
+//! `SoftLayer_Product_Order`, and the orders (`SoftLayer_Billing_Order`) that come of it.
+
+use serde_json::{Value, json};
+
+use super::call::{Call, number};
+use super::dates;
+use super::error::ApiError;
+use super::mask::Mask;
+use super::package::Price;
+use super::record::{BARE, Class, Object, Reading, Record, View, maybe, render, value};
+use super::{Answer, Caller, Service};
+use crate::cloud::catalogue::{Item, OLD_PACKAGE, PORTABLE_PACKAGE};
+use crate::cloud::order::{Order, OrderRefused, Wanted};
+use crate::cloud::{Cloud, User};
+
+pub(super) struct Orders;
+
+pub(super) static ORDER: Class = Class {
+    name: "SoftLayer_Billing_Order",
+    locals: &["id", "accountId", "createDate", "modifyDate", "orderTypeId", "status", "userRecordId"],
+    relations: &[("items", &ORDER_ITEM), ("userRecord", &USER), ("account", &super::account::ACCOUNT)],
+    ..BARE
+};
+
+pub(super) static ORDER_ITEM: Class = Class {
+    name: "SoftLayer_Billing_Order_Item",
+    locals: &[
+        "id",
+        "orderId",
+        "categoryCode",
+        "description",
+        "itemId",
+        "itemPriceId",
+        "quantity",
+        "recurringFee",
+    ],
+    relations: &[
+        ("order", &ORDER),
+        ("item", &super::package::ITEM),
+        ("itemPrice", &super::package::PRICE),
+        ("billingItem", &super::billing::BILLING_ITEM),
+    ],
+    ..BARE
+};
+
+pub(super) static USER: Class =
+    Class { name: "SoftLayer_User_Customer", locals: &["id", "username", "accountId"], ..BARE };
+
+impl Service for Orders {
+    fn name(&self) -> &'static str {
+        "SoftLayer_Product_Order"
+    }
+
+    fn read<'c>(&self, cloud: &'c Cloud, _: &Caller, call: &Call) -> Option<Result<Answer<'c>, ApiError>> {
+        (call.method == "verifyOrder").then(|| {
+            let wanted = read_container(call, cloud)?;
+            cloud.verify_order(wanted).map_err(refused)?;
+            Ok(Answer::Value(container(&call.argument(0).unwrap_or_default(), wanted)))
+        })
+    }
+
+    fn changing(&self) -> &'static [&'static str] {
+        &["placeOrder"]
+    }
+
+    fn change(&self, cloud: &mut Cloud, caller: &Caller, call: &Call) -> Result<Value, ApiError> {
+        let wanted = read_container(call, cloud)?;
+        let user = caller.user.ok_or_else(ApiError::access_denied)?;
+        let id = cloud.place_order(user, wanted).map_err(refused)?;
+        let order = cloud.orders.get(&id).ok_or_else(ApiError::internal)?;
+        let placed = View { cloud: &*cloud, it: order };
+        Ok(json!({
+            "orderId": id,
+            "orderDate": dates::show(order.placed),
+            "orderDetails": container(&call.argument(0).unwrap_or_default(), wanted),
+            "placedOrder": render(&placed, &Mask::parse("mask(SoftLayer_Billing_Order)[items]")?, None),
+        }))
+    }
+}
+
+fn refused(why: OrderRefused) -> ApiError {
+    let code = match why {
+        OrderRefused::NoSuchVlan(_) | OrderRefused::WrongNetwork { .. } => "SoftLayer_Exception_Public",
+        OrderRefused::VlanFull { .. } | OrderRefused::NoSpace(_) => "SoftLayer_Exception_Order",
+    };
+    ApiError::new(500, code, why.to_string())
+}
+
+/// Reads `SoftLayer_Container_Product_Order_Network_Subnet`: one price, one VLAN, quantity one.
+fn read_container(call: &Call, cloud: &Cloud) -> Result<Wanted, ApiError> {
+    let container = call.argument(0).ok_or_else(ApiError::bad_request)?;
+    let order_error = |text: &str| ApiError::new(500, "SoftLayer_Exception_Order", text);
+    let kind = container.get("complexType").and_then(Value::as_str).unwrap_or_default();
+    if kind != "SoftLayer_Container_Product_Order_Network_Subnet" {
+        return Err(order_error(
+            "Invalid container specified: only subnets can be ordered from this simulated cloud.",
+        ));
+    }
+    let package = container.get("packageId").and_then(number);
+    if !package.is_some_and(|id| id == OLD_PACKAGE || id == PORTABLE_PACKAGE) {
+        return Err(order_error("Invalid package specified on the order container."));
+    }
+    if container.get("quantity").and_then(number).unwrap_or(1) != 1 {
+        return Err(order_error("One subnet is ordered at a time from this simulated cloud."));
+    }
+    let item = ordered_item(&container)?;
+    check_location(&container, cloud)?;
+    let vlan = container.get("endPointVlanId").and_then(number);
+    let vlan =
+        vlan.ok_or_else(|| order_error("Please provide a VLAN (endPointVlanId) to route the subnet to."))?;
+    Ok(Wanted { item, vlan })
+}
+
+fn ordered_item(container: &Value) -> Result<&'static Item, ApiError> {
+    let prices = container.get("prices").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let [price] = prices else {
+        let text = "Exactly one price must be provided on the order container.";
+        return Err(ApiError::new(500, "SoftLayer_Exception_Order_Item_Invalid", text));
+    };
+    let id = price.get("id").and_then(number).unwrap_or_default();
+    Item::by_price(id).ok_or_else(|| ApiError::public(format!("Price # {id} does not exist.")))
+}
+
+/// The location is optional; a region's keyname, a datacenter's name or its id.
+fn check_location(container: &Value, cloud: &Cloud) -> Result<(), ApiError> {
+    let Some(location) = container.get("location").filter(|location| !location.is_null()) else {
+        return Ok(());
+    };
+    let vlan = container.get("endPointVlanId").and_then(number).and_then(|id| cloud.vlans.get(&id));
+    let router = vlan.and_then(|vlan| cloud.routers.get(&vlan.router));
+    // Without a VLAN the order fails for that, with a better reason.
+    let Some(datacenter) = router.and_then(|router| cloud.datacenters.get(&router.datacenter)) else {
+        return Ok(());
+    };
+    let named = location.as_str().is_some_and(|name| name == datacenter.name || name == datacenter.region());
+    if named || number(location) == Some(datacenter.id) {
+        return Ok(());
+    }
+    Err(ApiError::public(format!("The VLAN is not in the location {location} of the order.")))
+}
+
+/// The container as it comes back: with its price in full.
+fn container(asked: &Value, wanted: Wanted) -> Value {
+    let price = Price { item: wanted.item, local: false };
+    let mut price = render(&price, &Mask::default(), None);
+    price["item"] = json!({
+        "id": wanted.item.id,
+        "description": wanted.item.description(),
+        "keyName": wanted.item.key(),
+    });
+    let mut container = asked.clone();
+    container["prices"] = json!([price]);
+    container["postTaxRecurring"] = json!(wanted.item.monthly());
+    container["postTaxSetup"] = json!("0");
+    container["currencyShortName"] = json!("USD");
+    container
+}
+
+impl<'c> Record<'c> for View<'c, Order> {
+    fn class(&self) -> &'static Class {
+        &ORDER
+    }
+
+    fn read(&self, property: &str) -> Option<Reading<'c>> {
+        let (cloud, order) = (self.cloud, self.it);
+        Some(match property {
+            "id" => value(order.id),
+            "accountId" => value(cloud.spec.account.id),
+            "createDate" | "modifyDate" => value(dates::show(order.placed)),
+            "orderTypeId" => value(4),
+            // The first is of a recorded receipt; the second a choice.
+            "status" => value(if order.delivered { "APPROVED" } else { "PENDING_AUTO_APPROVAL" }),
+            "userRecordId" => value(order.user),
+            "items" => Reading::Many(vec![Box::new(OrderItem { cloud, order })]),
+            "userRecord" => maybe(cloud, cloud.users.get(&order.user)),
+            "account" => maybe(cloud, Some(&cloud.spec.account)),
+            _ => return None,
+        })
+    }
+}
+
+/// The only line of an order.
+pub(super) struct OrderItem<'c> {
+    pub(super) cloud: &'c Cloud,
+    pub(super) order: &'c Order,
+}
+
+impl<'c> Record<'c> for OrderItem<'c> {
+    fn class(&self) -> &'static Class {
+        &ORDER_ITEM
+    }
+
+    fn read(&self, property: &str) -> Option<Reading<'c>> {
+        let (cloud, order) = (self.cloud, self.order);
+        let item = Item::by_id(order.item);
+        Some(match property {
+            "id" => value(order.line),
+            "orderId" => value(order.id),
+            "categoryCode" => value(item.map(|item| item.category().0)),
+            "description" => value(item.map(Item::description)),
+            "itemId" => value(order.item),
+            "itemPriceId" => value(item.map(|item| item.price)),
+            "quantity" => value(1),
+            "recurringFee" => value(item.map(Item::monthly)),
+            "order" => maybe(cloud, Some(order)),
+            "item" => Reading::One(item.map(|item| Box::new(item) as Object<'c>)),
+            "itemPrice" => {
+                Reading::One(item.map(|item| Box::new(Price { item, local: false }) as Object<'c>))
+            }
+            "billingItem" => {
+                maybe(cloud, cloud.billing_items.values().find(|billing| billing.order == Some(order.id)))
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl<'c> Record<'c> for View<'c, User> {
+    fn class(&self) -> &'static Class {
+        &USER
+    }
+
+    fn read(&self, property: &str) -> Option<Reading<'c>> {
+        Some(match property {
+            "id" => value(self.it.id),
+            "username" => value(&self.it.username),
+            "accountId" => value(self.cloud.spec.account.id),
+            _ => return None,
+        })
+    }
+}
