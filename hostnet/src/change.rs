@@ -1,6 +1,7 @@
 //! One step on the way from what is to what should be.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +75,20 @@ pub enum Change {
         /// In bytes.
         mtu: u32,
     },
+    /// Give a bridge of ours an address of the host, without a subnet.
+    AddAddress {
+        /// Ours.
+        bridge: IfName,
+        /// The host's.
+        address: IpAddr,
+    },
+    /// Take an address from a bridge of ours.
+    RemoveAddress {
+        /// Ours.
+        bridge: IfName,
+        /// No longer the host's.
+        address: IpAddr,
+    },
     /// Bring a link of ours up.
     SetUp {
         /// Ours.
@@ -117,6 +132,8 @@ impl fmt::Display for Change {
             Self::Label { link, alias } => write!(f, "label {link} {alias:?}"),
             Self::SetMac { bridge, mac } => write!(f, "set mac of {bridge} to {mac}"),
             Self::SetMtu { bridge, mtu } => write!(f, "set mtu of {bridge} to {mtu}"),
+            Self::AddAddress { bridge, address } => write!(f, "add address {address} to {bridge}"),
+            Self::RemoveAddress { bridge, address } => write!(f, "remove address {address} from {bridge}"),
             Self::SetUp { link } => write!(f, "set {link} up"),
             Self::SetSysctl { sysctl, value } => write!(f, "set {sysctl} to {value}"),
             Self::AddRoute(route) => write!(f, "add route {route}"),

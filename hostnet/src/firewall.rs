@@ -17,7 +17,7 @@ const LOOPBACK: Ipv4Network = Ipv4Network::new_checked(Ipv4Addr::new(127, 0, 0, 
 /// The rules of our nftables table, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Firewall {
-    /// Rules of all chains; within a chain they are asked in this order.
+    /// Rules of all chains, chain by chain; within one they are asked in this order.
     pub rules: Vec<FirewallRule>,
 }
 
@@ -35,6 +35,7 @@ impl Firewall {
         rules.extend(publish(bridges, wanted, observed));
         rules.extend(seclude(bridges));
         rules.extend(forward(bridges, wanted));
+        rules.sort_by_key(|rule| rule.chain);
         Some(Self { rules })
     }
 

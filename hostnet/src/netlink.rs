@@ -74,6 +74,10 @@ impl Netlink {
                 links::set(handle, bridge, |link| link.address(mac.0.to_vec())).await
             }
             Change::SetMtu { bridge, mtu } => links::set(handle, bridge, |link| link.mtu(*mtu)).await,
+            Change::AddAddress { bridge, address } => links::add_address(handle, bridge, *address).await,
+            Change::RemoveAddress { bridge, address } => {
+                links::remove_address(handle, bridge, *address).await
+            }
             Change::SetUp { link } => links::set(handle, link, |link| link.up()).await,
             Change::SetSysctl { sysctl, value } => sysctls::write(sysctl, *value),
             Change::AddRoute(route) => routes::add(handle, route).await,

@@ -43,6 +43,8 @@ pub struct BridgeSeen {
     pub up: bool,
     /// Its alias.
     pub alias: Option<String>,
+    /// Its IPv4 addresses.
+    pub addresses: BTreeSet<IpAddr>,
 }
 
 /// The host end of a veth pair of ours.

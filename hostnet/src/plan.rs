@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bridge, Change, HostNet, IfName, Maker, Observed, Reach, mark};
+use crate::{Bridge, BridgeSeen, Change, HostNet, IfName, Maker, Observed, Reach, mark};
 use target::Target;
 
 /// The changes that turn `observed` into `wanted`, in the order to make them.
@@ -82,6 +82,7 @@ fn set_up_bridge(name: &IfName, bridge: &Bridge, target: &Target, observed: &Obs
     if seen.and_then(|seen| seen.alias.as_ref()) != Some(&alias) {
         changes.push(Change::Label { link: name.clone(), alias });
     }
+    changes.extend(address_bridge(name, target.host_address(bridge), seen));
     for (sysctl, &value) in target.sysctls.iter().filter(|(sysctl, _)| sysctl.link.as_ref() == Some(name)) {
         if observed.sysctls.get(sysctl) != Some(&value) {
             changes.push(Change::SetSysctl { sysctl: sysctl.clone(), value });
@@ -91,6 +92,15 @@ fn set_up_bridge(name: &IfName, bridge: &Bridge, target: &Target, observed: &Obs
         changes.push(Change::SetUp { link: name.clone() });
     }
     changes
+}
+
+fn address_bridge(name: &IfName, wanted: Option<IpAddr>, seen: Option<&BridgeSeen>) -> Vec<Change> {
+    let addresses = seen.map(|seen| &seen.addresses).into_iter().flatten().copied();
+    let there = addresses.clone().any(|address| Some(address) == wanted);
+    let stale = addresses.filter(|address| Some(*address) != wanted);
+    let remove = stale.map(|address| Change::RemoveAddress { bridge: name.clone(), address });
+    let missing = wanted.filter(|_| !there);
+    remove.chain(missing.map(|address| Change::AddAddress { bridge: name.clone(), address })).collect()
 }
 
 /// The switches of links that are not ours, and of `all`.

@@ -50,6 +50,15 @@ impl<'a> Target<'a> {
         self.interfaces.get(&bridge.interface).map_or(1500, |seen| seen.mtu)
     }
 
+    /// The address that the host shows on a bridge: its own on the VLAN, once more, without a subnet.
+    ///
+    /// The host's ARP requests to containers come from it. And a link without any address treats a loose
+    /// `rp_filter` as a strict one (`no_addr` in the kernel's net/ipv4/fib_frontend.c).
+    pub(super) fn host_address(&self, bridge: &Bridge) -> Option<IpAddr> {
+        let seen = self.interfaces.get(&bridge.interface).filter(|_| bridge.reach == Reach::Vlan)?;
+        seen.address
+    }
+
     fn add_bridges(&mut self, wanted: &HostNet) {
         for (&name, &bridge) in &self.bridges {
             let mut set = |knob, value| self.sysctls.insert(Sysctl::of(name, knob), value);
@@ -62,10 +71,11 @@ impl<'a> Target<'a> {
             set(Knob::ProxyArp, 1);
             set(Knob::ProxyDelay, 0);
             set(Knob::SendRedirects, 0);
-            // Loose, because a container on two networks may answer through the other bridge, and strict
-            // mode drops that packet without a trace (netns test `replies_by_the_other_bridge`).
-            set(Knob::RpFilter, 2);
             if bridge.maker == Maker::Berth {
+                // Loose, because a container on two networks may answer through the other bridge, and
+                // strict mode drops that packet without a trace (netns test
+                // `replies_by_the_other_bridge`).
+                set(Knob::RpFilter, 2);
                 set(Knob::RouteLocalnet, u32::from(publishes(name, wanted)));
             }
             // A link redirects when it or `all` says so; the others have a 1 of their own to keep.
