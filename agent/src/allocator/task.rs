@@ -119,22 +119,14 @@ impl Task {
                 let _ = answer.send(assigned(self.host.snapshot()));
             }
             Call::View(answer) => {
-                // A view is as of the last input.
-                self.feed(Input::Tick).await;
                 // Whoever asked may have gone.
                 let _ = answer.send(self.host.view(self.clock.now()));
             }
         }
     }
 
-    /// Feeds one input, and says that something may have changed.
-    async fn step(&mut self, input: Input) {
-        self.feed(input).await;
-        self.changed.send_modify(|count| *count += 1);
-    }
-
     /// Feeds one input, and carries out everything that follows from it at once.
-    async fn feed(&mut self, input: Input) {
+    async fn step(&mut self, input: Input) {
         self.newest.note(&input);
         let mut effects = VecDeque::from(self.host.step(self.clock.now(), input));
         while let Some(effect) = effects.pop_front() {
@@ -143,6 +135,7 @@ impl Task {
             }
         }
         self.scribe.compact_if_grown(|| self.host.snapshot()).await;
+        self.changed.send_modify(|count| *count += 1);
     }
 
     /// Carries out one effect. What was asked of the store comes back later.
