@@ -6,12 +6,14 @@
 mod error;
 mod follow;
 mod founding;
+mod newest;
 mod task;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -62,8 +64,12 @@ pub struct Parts {
 
 /// What a handle sends to the task.
 enum Call {
-    Ask { input: Box<dyn FnOnce(RequestId) -> Input + Send>, answer: oneshot::Sender<Result<Answer, Refusal>> },
+    Ask {
+        input: Box<dyn FnOnce(RequestId) -> Input + Send>,
+        answer: oneshot::Sender<Result<Answer, Refusal>>,
+    },
     Tell(Input),
+    Assigned(oneshot::Sender<BTreeMap<IpAddr, Epoch>>),
     View(oneshot::Sender<View>),
 }
 
@@ -96,10 +102,11 @@ impl Allocator {
         assigned(self.ask(move |request| Input::Bind { request, address, endpoint }).await?)
     }
 
-    /// `endpoint` was deleted (DeleteEndpoint): answers the assignment it had, which waits for its release.
-    pub async fn endpoint_gone(&self, endpoint: EndpointId) -> Result<Option<Assignment>, AllocateError> {
+    /// `endpoint` was deleted (DeleteEndpoint): answers the assignments it had (one of each family at most),
+    /// which wait for their release.
+    pub async fn endpoint_gone(&self, endpoint: EndpointId) -> Result<Vec<Assignment>, AllocateError> {
         match self.ask(move |request| Input::EndpointGone { request, endpoint }).await? {
-            Answer::Gone(assignment) => Ok(assignment),
+            Answer::Gone(assignments) => Ok(assignments),
             other => Err(AllocateError::OtherAnswer(other)),
         }
     }
@@ -158,7 +165,16 @@ impl Allocator {
         self.tell(Input::Capacity { pool, capacity }).await
     }
 
-    /// Everything that this host knows, for status pages and the reconciler.
+    /// What is assigned on this host, and under which epoch: as the journal knows it, whether or not the
+    /// store has been read since the agent started.
+    pub async fn assigned(&self) -> Result<BTreeMap<IpAddr, Epoch>, AllocateError> {
+        let (answer, answered) = oneshot::channel();
+        self.call(Call::Assigned(answer)).await?;
+        within(answered).await
+    }
+
+    /// Everything that this host knows, for people. Blocks and their addresses appear once the store has
+    /// been read: what is assigned here whatever the store says is told by [`Allocator::assigned`].
     pub async fn view(&self) -> Result<View, AllocateError> {
         let (answer, answered) = oneshot::channel();
         self.call(Call::View(answer)).await?;

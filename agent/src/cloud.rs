@@ -1,73 +1,210 @@
-//! The provider that the configuration chose. The only file that names providers.
+//! The provider that the configuration names, and how it is doing: the one file that knows which
+//! providers there are.
 
+use crate::config::{ProviderConfig, StaticConfig};
+use crate::metrics::Metrics;
+use crate::troubles::{Trouble, Troubles, with_causes};
+use ::api::Source;
 use provider::{
-    CloudAddress, CloudSubnet, FoundOrder, HostState, Identity, InstanceId, Nic, OrderId, OrderIntent,
-    OrderPlaced, OrderRequest, OrderStatus, Provider, ProviderError, Quote, StaticSubnets, SubnetId, TagEdit,
-    ZoneId,
+    CloudAddress, CloudSubnet, ClusterTags, FoundOrder, HostState, Identity, InstanceId, MalformedClusterName,
+    Nic, OrderId, OrderIntent, OrderPlaced, OrderRequest, OrderStatus, Provider, ProviderError, Quote,
+    Recourse, StaticSubnet, StaticSubnets, StaticTagsError, StaticZone, SubnetId, TagEdit, ZoneId,
 };
-use provider_softlayer::SoftLayer;
+use provider_softlayer::{Credentials, CredentialsError, EndpointError, SoftLayer};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-/// One of the providers.
+/// The file below the state directory that remembers tags for subnets without a cloud.
+const STATIC_TAGS: &str = "static-tags.json";
+
+/// Names this machine where no cloud does. Source: machine-id(5).
+const MACHINE_ID: &str = "/etc/machine-id";
+
+/// The configured provider. Every call is counted, and how the last one went is on the status page.
 #[derive(Debug)]
-pub enum Cloud {
-    /// SoftLayer (IBM Cloud classic).
-    SoftLayer(SoftLayer),
-    /// Subnets that the operator names.
-    Static(StaticSubnets),
+pub struct Cloud {
+    kind: Kind,
+    metrics: Metrics,
+    troubles: Troubles,
 }
 
-/// Passes a call on to the provider there is.
-macro_rules! each {
-    ($cloud:expr, $provider:ident => $call:expr) => {
-        match $cloud {
-            Cloud::SoftLayer($provider) => $call,
-            Cloud::Static($provider) => $call,
+#[derive(Debug)]
+enum Kind {
+    SoftLayer(SoftLayerUser),
+    Static(Box<StaticSubnets>),
+}
+
+/// Why the provider cannot even be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CloudError {
+    /// The credentials file.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// The endpoint.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The remembered tags of operator-named subnets.
+    #[error(transparent)]
+    Tags(#[from] StaticTagsError),
+    /// The cluster's name cannot stand in a tag.
+    #[error(transparent)]
+    Cluster(#[from] MalformedClusterName),
+}
+
+impl Cloud {
+    /// The provider that `config` names. Asks nobody yet.
+    pub fn open(
+        config: &ProviderConfig,
+        cluster: &str,
+        state_dir: &Path,
+        metrics: Metrics,
+        troubles: Troubles,
+    ) -> Result<Self, CloudError> {
+        let kind = match config {
+            ProviderConfig::SoftLayer { endpoint, credentials } => {
+                Kind::SoftLayer(SoftLayerUser::open(endpoint, credentials)?)
+            }
+            ProviderConfig::Static(config) => {
+                Kind::Static(Box::new(static_subnets(config, cluster, state_dir)?))
+            }
+        };
+        Ok(Self { kind, metrics, troubles })
+    }
+
+    /// Takes note of how a call went, and looks for new credentials when the old ones were refused.
+    fn note<T>(&self, call: &'static str, answer: Result<T, ProviderError>) -> Result<T, ProviderError> {
+        self.metrics.provider_called(self.name(), call, answer.is_ok());
+        match &answer {
+            Ok(_) => self.troubles.over(Source::Cloud),
+            // The provider answered, and the world is as it says: no trouble of its own.
+            Err(ProviderError::Gone { .. } | ProviderError::NotOffered { .. }) => {}
+            Err(error) => self.troubles.note(Source::Cloud, trouble(error)),
         }
+        if let (Err(ProviderError::Unauthorized { .. }), Kind::SoftLayer(user)) = (&answer, &self.kind) {
+            user.read_again();
+        }
+        answer
+    }
+}
+
+/// What the status page says of a failed call.
+pub fn trouble(error: &ProviderError) -> Trouble {
+    let (hint, after) = match error.recourse() {
+        Recourse::RetryAfter(after) => (None, Some(after)),
+        Recourse::LookAgain => (None, Some(Duration::ZERO)),
+        Recourse::AskOperator(hint) => (Some(hint), None),
     };
+    Trouble { problem: with_causes(error), hint, after }
+}
+
+/// SoftLayer as one API user. The key may be exchanged while the agent runs.
+#[derive(Debug)]
+struct SoftLayerUser {
+    endpoint: String,
+    credentials: PathBuf,
+    client: RwLock<Arc<SoftLayer>>,
+}
+
+impl SoftLayerUser {
+    fn open(endpoint: &str, credentials: &Path) -> Result<Self, CloudError> {
+        let client = SoftLayer::new(endpoint, Credentials::read(credentials)?)?;
+        let client = RwLock::new(Arc::new(client));
+        Ok(Self { endpoint: endpoint.into(), credentials: credentials.into(), client })
+    }
+
+    fn client(&self) -> Arc<SoftLayer> {
+        Arc::clone(&self.client.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn read_again(&self) {
+        match Self::open(&self.endpoint, &self.credentials) {
+            Ok(user) => *self.client.write().unwrap_or_else(PoisonError::into_inner) = user.client(),
+            Err(error) => tracing::warn!(error = with_causes(&error), "cannot read the credentials again"),
+        }
+    }
+}
+
+fn static_subnets(
+    config: &StaticConfig,
+    cluster: &str,
+    state_dir: &Path,
+) -> Result<StaticSubnets, CloudError> {
+    let claimed = ClusterTags::of(cluster)?.claiming().add;
+    let subnet = |subnet: &crate::config::StaticSubnet| StaticSubnet {
+        cidr: subnet.cidr,
+        gateway: Some(subnet.gateway),
+        exclude: subnet.exclude.clone(),
+        tags: claimed.clone(),
+    };
+    let zone = StaticZone {
+        zone: ZoneId::new(config.zone.clone()),
+        interface: config.interface.clone(),
+        datacenter: config.zone.clone(),
+        network: provider::Network::Private,
+        subnets: config.subnets.iter().map(subnet).collect(),
+    };
+    let machine = std::fs::read_to_string(MACHINE_ID).unwrap_or_default();
+    let hostname = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(StaticSubnets::open(machine, hostname, vec![zone], state_dir.join(STATIC_TAGS))?)
+}
+
+/// Asks whichever provider it is, and takes note of the answer.
+macro_rules! ask {
+    ($cloud:ident . $call:ident ( $($argument:expr),* )) => {{
+        let answer = match &$cloud.kind {
+            Kind::SoftLayer(user) => user.client().$call($($argument),*).await,
+            Kind::Static(subnets) => subnets.$call($($argument),*).await,
+        };
+        $cloud.note(stringify!($call), answer)
+    }};
 }
 
 impl Provider for Cloud {
     fn name(&self) -> &'static str {
-        each!(self, provider => provider.name())
+        match &self.kind {
+            Kind::SoftLayer(user) => user.client().name(),
+            Kind::Static(subnets) => subnets.name(),
+        }
     }
 
     async fn whoami(&self, nics: &[Nic]) -> Result<Identity, ProviderError> {
-        each!(self, provider => provider.whoami(nics).await)
+        ask!(self.whoami(nics))
     }
 
     async fn subnets(&self, zone: &ZoneId) -> Result<Vec<CloudSubnet>, ProviderError> {
-        each!(self, provider => provider.subnets(zone).await)
+        ask!(self.subnets(zone))
     }
 
     async fn set_aside(&self, subnet: &SubnetId) -> Result<Vec<CloudAddress>, ProviderError> {
-        each!(self, provider => provider.set_aside(subnet).await)
+        ask!(self.set_aside(subnet))
     }
 
     async fn verify_order(&self, request: &OrderRequest) -> Result<Quote, ProviderError> {
-        each!(self, provider => provider.verify_order(request).await)
+        ask!(self.verify_order(request))
     }
 
     async fn place_order(&self, intent: &OrderIntent) -> Result<OrderPlaced, ProviderError> {
-        each!(self, provider => provider.place_order(intent).await)
+        ask!(self.place_order(intent))
     }
 
     async fn order_status(&self, order: &OrderId) -> Result<OrderStatus, ProviderError> {
-        each!(self, provider => provider.order_status(order).await)
+        ask!(self.order_status(order))
     }
 
     async fn find_orders(&self, intent: &OrderIntent) -> Result<Vec<FoundOrder>, ProviderError> {
-        each!(self, provider => provider.find_orders(intent).await)
+        ask!(self.find_orders(intent))
     }
 
     async fn edit_tags(&self, subnet: &SubnetId, edit: &TagEdit) -> Result<(), ProviderError> {
-        each!(self, provider => provider.edit_tags(subnet, edit).await)
+        ask!(self.edit_tags(subnet, edit))
     }
 
     async fn return_subnet(&self, subnet: &SubnetId) -> Result<(), ProviderError> {
-        each!(self, provider => provider.return_subnet(subnet).await)
+        ask!(self.return_subnet(subnet))
     }
 
     async fn host_state(&self, instance: &InstanceId) -> Result<HostState, ProviderError> {
-        each!(self, provider => provider.host_state(instance).await)
+        ask!(self.host_state(instance))
     }
 }

@@ -1,7 +1,24 @@
-//! berthd: one per Docker host.
+//! berthd: one per Docker host. It knows all the rooms and holds no decision of theirs.
 
+pub mod allocator;
+pub mod api;
+pub mod assembly;
 pub mod capacity;
+pub mod check;
 pub mod clock;
 pub mod cloud;
+pub mod config;
+pub mod docker;
+pub mod doctor;
+pub mod identity;
 pub mod journal;
+pub mod late;
+pub mod metrics;
+pub mod probe;
+pub mod reconciler;
+pub mod service;
+pub mod sockets;
+pub mod testimony;
+pub mod troubles;
+pub mod wanted;
 pub mod whoami;

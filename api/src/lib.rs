@@ -1,1 +1,73 @@
-//! The wire types of the agent's local API.
+//! The wire types of the agent's local API: plain serde values, HTTP/1.1 and JSON on a unix socket.
+//!
+//! Every answer is an [`Answer`]: it names the version of this vocabulary, whose word it is, and who
+//! could not be asked. A refusal is a [`Problem`]. Both sides use these types, so a field that one of
+//! them forgets does not compile. Within a version fields are only ever added.
+//!
+//! | path | method | answer |
+//! |---|---|---|
+//! | [`paths::STATUS`] | GET | [`Status`] |
+//! | [`paths::POOLS`] | GET | `Vec<`[`Pool`]`>` |
+//! | [`paths::SUBNETS`] | GET | `Vec<`[`Subnet`]`>` |
+//! | [`paths::ADDRESSES`]`?pool=&all=` | GET | `Vec<`[`Address`]`>` |
+//! | [`paths::ADDRESSES`]`/{ip}` | GET | [`AddressReport`] |
+//! | [`paths::EXPLAIN`]`?pool=&address=&family=` | GET | [`Explanation`] |
+//! | [`paths::RESERVATIONS`] | GET, POST [`Reserve`], DELETE `?name=` | `Vec<`[`Reservation`]`>`, [`Reservation`] |
+//! | [`paths::NETWORKS`] | GET | `Vec<`[`Network`]`>` |
+//! | [`paths::ORDERS`] | GET | `Vec<`[`Order`]`>` |
+//! | [`paths::HOSTS`] | GET | `Vec<`[`Host`]`>` |
+//! | [`paths::HOST_PLAN`] | GET | [`HostPlan`] |
+//! | [`paths::CHECK`] | GET | [`CheckReport`] |
+//! | [`paths::DOCTOR`] | GET | [`DoctorReport`] |
+
+mod address;
+mod answer;
+mod host;
+mod inspection;
+mod network;
+mod order;
+mod pool;
+mod status;
+
+pub use address::{
+    Address, AddressReport, AddressState, AddressesQuery, ExplainQuery, Explanation, Family, Reservation, Reserve,
+    UnreserveQuery,
+};
+pub use answer::{Answer, Problem, ProblemKind, Silence, Source, Word};
+pub use host::{Attachment, Host, HostPlan, MachineKind};
+pub use inspection::{CheckReport, DoctorReport, Examination, Finding, Verdict};
+pub use network::{Endpoint, Network};
+pub use order::{Order, OrderState};
+pub use pool::{Counts, Pool, PoolZone, Subnet, SubnetState, Watermarks};
+pub use status::{Condition, Mode, Part, PoolLine, Status};
+
+/// The version of the vocabulary, as it stands in every answer and as `/v1` in every path.
+pub const VERSION: u32 = 1;
+
+/// Where things are. All paths begin with the version.
+pub mod paths {
+    /// How the agent and everything it stands on is doing.
+    pub const STATUS: &str = "/v1/status";
+    /// What users ask addresses from.
+    pub const POOLS: &str = "/v1/pools";
+    /// The cloud's subnets that are open to the pools.
+    pub const SUBNETS: &str = "/v1/subnets";
+    /// Every address that is not plainly free; one address below it.
+    pub const ADDRESSES: &str = "/v1/addresses";
+    /// What a request would get, and why.
+    pub const EXPLAIN: &str = "/v1/explain";
+    /// Named addresses that outlive containers.
+    pub const RESERVATIONS: &str = "/v1/reservations";
+    /// Docker networks of our driver on this host.
+    pub const NETWORKS: &str = "/v1/networks";
+    /// Subnets that were asked of the cloud.
+    pub const ORDERS: &str = "/v1/orders";
+    /// The hosts of the cluster.
+    pub const HOSTS: &str = "/v1/hosts";
+    /// What the agent would change on this host now.
+    pub const HOST_PLAN: &str = "/v1/host/plan";
+    /// The oracle over journal, store, kernel, Docker and cloud.
+    pub const CHECK: &str = "/v1/check";
+    /// What is wrong around the agent, each with its cure.
+    pub const DOCTOR: &str = "/v1/doctor";
+}

@@ -1,29 +1,321 @@
 //! A host: what it holds, what it may assign, and what it is waiting for.
 //!
 //! One function, [`Host::step`], takes everything that happens and says what is to be done. It is
-//! total: no input is a mistake it cannot bear.
-//!
-//! The shell's loop: feed [`Input::Listed`] for every prefix of `Host::watches() -> Vec<Prefix>`,
-//! then [`Input::Seen`] as events arrive; feed requests; carry out effects in order and feed their
-//! outcomes; feed [`Input::Tick`] at `Host::next_deadline() -> Option<Timestamp>`. The rest:
-//!
-//! - `Host::recover(identity: Identity, now: Timestamp, records: impl IntoIterator<Item = Record>) -> Host`
-//! - `Host::step(&mut self, now: Timestamp, input: Input) -> Vec<Effect>`
-//! - `Host::snapshot(&self) -> Vec<Record>`: what a compacted journal holds
-//! - `Host::view(&self, now: Timestamp) -> View`
+//! total: no input is a mistake it cannot bear. Decisions are level-triggered: each input changes
+//! what is known, and then [`Host::step`] looks at what is known and starts what is missing. So a
+//! lost outcome, a restart or a late event leaves nothing to repair.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+
+use crate::cluster::{ClusterState, HostRecord, Surplus, Want};
+use crate::epoch::Epoch;
+use crate::names::{
+    BlockId, BootId, EndpointId, Holder, HostId, Incarnation, PoolName, RequestId, ReservationName, Revision,
+    Timestamp, Token, Zone,
+};
+use crate::pool::{Pool, Reservation, Subnet};
+use crate::refusal::{Capacity, NotReady, Refusal};
+use crate::transaction::{Compare, Key, Prefix, Transaction};
+
+mod demand;
+mod holding;
 mod input;
+mod journal;
+mod known;
+mod operation;
+mod publish;
+mod requests;
+mod reserve;
+mod standing;
+mod view;
+mod waiting;
+mod wants;
 
+use demand::Demand;
+use holding::HeldHere;
 pub use input::{
     Answer, Assignment, Durability, Effect, Explanation, Family, Identity, Input, Persisted, Released, Wish,
 };
+use journal::{AfterPersist, RecordKey};
+use operation::BlockFacts;
+use publish::PublishedFacts;
+use standing::{ClusterFacts, Standing};
+use waiting::Waiting;
+use wants::Asked;
 
 /// How long a request may wait for the store or for other hosts, in milliseconds. Docker itself
 /// waits for ever, but gives up connecting after 15 s: an answer must come before.
 pub const REQUEST_PATIENCE_MILLIS: u64 = 10_000;
 
-/// What one host knows and does. See the module's words for how to drive it.
+/// How long to wait before trying again where the store or the disk did not answer, in milliseconds.
+const RETRY_MILLIS: u64 = 1_000;
+
+/// What one host knows and does.
+///
+/// The shell's loop: [`Host::recover`] from the journal; feed [`Input::Listed`] for every prefix of
+/// [`Host::watches`], then [`Input::Seen`] as events arrive; feed requests; carry out effects in
+/// order and feed their outcomes; feed [`Input::Tick`] at [`Host::next_deadline`].
+///
+/// Addresses are unique among the subnets of one host, as they are at the provider.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Host {
     identity: Identity,
+    /// The time of the last input.
+    now: Timestamp,
+    standing: Standing,
+    /// The boots that the journal knows to be this host's.
+    known_boots: BTreeSet<BootId>,
+    /// The newest incarnation that the journal knows to be this host's.
+    incarnation: Option<Incarnation>,
+    cluster: ClusterFacts,
+
+    pools: BTreeMap<PoolName, Pool>,
+    subnets: BTreeMap<IpNetwork, Subnet>,
+    reservations: BTreeMap<ReservationName, Reservation>,
+    capacity: BTreeMap<PoolName, Capacity>,
+    hosts: BTreeMap<HostId, (HostRecord, Revision)>,
+    surplus: BTreeMap<(Zone, HostId), Surplus>,
+    /// The prefixes listed since this agent started.
+    listed: BTreeSet<Prefix>,
+
+    blocks: BTreeMap<BlockId, BlockFacts>,
+    held: BTreeMap<IpAddr, HeldHere>,
+    /// Free and unreserved addresses by subnet, longest free first. Only usable ones.
+    queue: BTreeMap<IpNetwork, BTreeMap<u64, IpAddr>>,
+    /// The timers of cooling addresses, soonest first.
+    cooling: BTreeSet<(Timestamp, IpAddr)>,
+    endpoints: BTreeMap<EndpointId, BTreeSet<IpAddr>>,
+    demand: BTreeMap<(PoolName, Family), Demand>,
+    published: BTreeMap<BlockId, PublishedFacts>,
+    /// Held addresses that services may know, in use or cooling.
+    published_here: BTreeSet<IpAddr>,
+
+    /// Requests that wait, oldest first: the shell's request numbers grow.
+    waiting: BTreeMap<RequestId, Waiting>,
+    asked: BTreeMap<(Zone, HostId), Asked>,
+    ask_due: Option<Timestamp>,
+    /// How many addresses were ever adopted from blocks.
+    adopted: u64,
+    /// What others want of this host.
+    wants: BTreeMap<(Zone, HostId), (Want, Revision)>,
+    told_surplus: BTreeMap<Zone, Surplus>,
+    surplus_due: Option<Timestamp>,
+    /// Addresses lost while in use, until they have fallen silent.
+    revoked: BTreeMap<IpAddr, Epoch>,
+
+    counter: u64,
+    turn: u64,
+    token: u64,
+    after_persist: BTreeMap<Token, (AfterPersist, BTreeSet<RecordKey>)>,
+    after_send: BTreeMap<Token, AfterSend>,
+    after_read: BTreeSet<Token>,
+    /// What the journal may know wrongly, because a write failed.
+    uncertain: BTreeSet<RecordKey>,
+    flush_due: Option<Timestamp>,
+    /// Collected during a step; empty between steps.
+    effects: Vec<Effect>,
+}
+
+/// What waits for a transaction's outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum AfterSend {
+    Register,
+    Freeze,
+    Operation(BlockId),
+    Published(BlockId),
+    /// Whether nothing in the cloud names the address any more.
+    Dependents(IpAddr, Epoch),
+    /// Hints and wants: what became of them shows by itself.
+    Hint,
+    /// What was asked of a holder.
+    Want(HostId),
+}
+
+impl Host {
+    /// Takes one input and says what is to be done.
+    ///
+    /// `now` never falls; where it does, the time of the last input counts.
+    pub fn step(&mut self, now: Timestamp, input: Input) -> Vec<Effect> {
+        self.now = self.now.max(now);
+        self.expire();
+        match input {
+            Input::Tick => (),
+            Input::Assign { request, pool, wish, endpoint } => self.assign(request, pool, wish, endpoint),
+            Input::Explain { request, pool, wish } => self.explain(request, &pool, &wish),
+            Input::Bind { request, address, endpoint } => self.bind(request, address, endpoint),
+            Input::EndpointGone { request, endpoint } => self.endpoint_gone(request, &endpoint),
+            Input::Release { request, address } => self.release(request, address),
+            Input::Reap { request, address, epoch } => self.reap(request, address, epoch),
+            Input::Claim { request, address, endpoint } => self.claim(request, address, endpoint),
+            Input::Reserve { request, name, pool, address } => self.reserve(request, name, pool, address),
+            Input::Unreserve { request, name } => self.unreserve(request, name),
+            Input::Publish { request, address, epoch } => self.publish(request, address, epoch),
+            Input::Uncool { request, address, epoch } => self.uncool(request, address, epoch),
+            Input::Silenced { address } => {
+                self.revoked.remove(&address);
+            }
+            Input::Capacity { pool, capacity } => {
+                self.capacity.insert(pool, capacity);
+            }
+            Input::Listed { prefix, revision, entries } => self.listed(prefix, revision, entries),
+            Input::Seen(events) => self.seen(events),
+            Input::Persisted { token, outcome } => self.persisted(token, outcome),
+            Input::Sent { token, outcome } => self.sent(token, outcome),
+            Input::Read { token, found } => {
+                if self.after_read.remove(&token) {
+                    self.seen(found.unwrap_or_default());
+                }
+            }
+        }
+        self.look();
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Starts whatever is missing, given what is known.
+    fn look(&mut self) {
+        self.look_at_standing();
+        self.look_at_blocks();
+        self.look_at_published();
+        self.look_at_wants();
+        self.look_at_waiting();
+        self.look_at_demand();
+        self.look_at_asks();
+        self.look_at_journal();
+    }
+
+    /// The time at which [`Input::Tick`] is due, if nothing else happens before.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let cooled = self.cooling.first().map(|(until, _)| *until);
+        let blocks = self.blocks.values().filter_map(|facts| facts.not_before);
+        let published = self.published.values().filter_map(PublishedFacts::due);
+        let patience = self.waiting.values().map(|w| w.since().after(REQUEST_PATIENCE_MILLIS)).min();
+        let idle = self.demand.values().filter_map(|demand| demand.idle_due);
+        [cooled, patience, self.surplus_due, self.flush_due, self.ask_due, self.standing.due()]
+            .into_iter()
+            .flatten()
+            .chain(blocks)
+            .chain(published)
+            .chain(idle)
+            .min()
+    }
+
+    /// The prefixes to list and watch, each from the revision of its listing.
+    pub fn watches(&self) -> Vec<Prefix> {
+        let host = &self.identity.host;
+        let zones = self.identity.zones.iter().flat_map(|zone| {
+            [Prefix::Surplus(zone.clone()), Prefix::Wants { zone: zone.clone(), holder: host.clone() }]
+        });
+        [
+            Prefix::Cluster,
+            Prefix::Hosts,
+            Prefix::Pools,
+            Prefix::Subnets,
+            Prefix::Reservations,
+            Prefix::Published(host.clone()),
+            Prefix::Blocks,
+        ]
+        .into_iter()
+        .chain(zones)
+        .collect()
+    }
+
+    /// This host in its registered incarnation; `None` until this boot is registered.
+    fn me(&self) -> Option<Holder> {
+        match self.standing {
+            Standing::Registered { incarnation, .. } => {
+                Some(Holder { host: self.identity.host.clone(), incarnation })
+            }
+            _ => None,
+        }
+    }
+
+    /// What every transaction that gains, loses or publishes addresses compares, or why there can be
+    /// none now.
+    fn footing(&self) -> Result<Vec<Compare>, NotReady> {
+        if let Some(not_ready) = self.not_ready() {
+            return Err(not_ready);
+        }
+        match (&self.standing, &self.cluster.seen) {
+            (Standing::Registered { revision, .. }, Some((_, cluster))) => Ok(vec![
+                Compare::At { key: Key::Cluster, revision: *cluster },
+                Compare::At { key: Key::Host(self.identity.host.clone()), revision: *revision },
+            ]),
+            _ => Err(NotReady::BootNotRegistered),
+        }
+    }
+
+    /// Why this host may gain or lose nothing now.
+    fn not_ready(&self) -> Option<NotReady> {
+        if let Some(why) = &self.cluster.frozen_why {
+            return Some(NotReady::Frozen { why: Some(why.clone()) });
+        }
+        match &self.cluster.seen {
+            None if self.listed.contains(&Prefix::Cluster) => return Some(NotReady::NoCluster),
+            None => return Some(NotReady::StoreNotRead),
+            Some((cluster, _)) if cluster.state == ClusterState::Frozen => {
+                return Some(NotReady::Frozen { why: None });
+            }
+            Some(_) => (),
+        }
+        match &self.standing {
+            Standing::Registered { .. } => None,
+            Standing::Unregistered { .. } | Standing::Registering { .. } => Some(NotReady::BootNotRegistered),
+            Standing::OtherInstance { recorded } => Some(NotReady::OtherInstance {
+                here: self.identity.instance.clone(),
+                recorded: recorded.clone(),
+            }),
+            Standing::Superseded { by } => Some(NotReady::Superseded { by: by.clone() }),
+        }
+    }
+
+    fn send(&mut self, transaction: Transaction, after: AfterSend) {
+        let token = self.next_token();
+        self.after_send.insert(token, after);
+        self.effects.push(Effect::Send { token, transaction });
+    }
+
+    fn read(&mut self, keys: Vec<Key>) {
+        let token = self.next_token();
+        self.after_read.insert(token);
+        self.effects.push(Effect::Read { token, keys });
+    }
+
+    fn sent(&mut self, token: Token, outcome: crate::transaction::Sent) {
+        match self.after_send.remove(&token) {
+            Some(AfterSend::Register) => self.register_sent(outcome),
+            Some(AfterSend::Freeze) => self.freeze_sent(outcome),
+            Some(AfterSend::Operation(id)) => self.operation_sent(id, outcome),
+            Some(AfterSend::Published(id)) => self.published_sent(id, outcome),
+            Some(AfterSend::Dependents(address, epoch)) => self.dependents_sent(address, epoch, outcome),
+            Some(AfterSend::Want(holder)) => self.want_sent(&holder, outcome),
+            Some(AfterSend::Hint) => {
+                if let crate::transaction::Sent::Conflict { now } = outcome {
+                    self.seen(now);
+                }
+            }
+            // An outcome nobody waits for, or a second one: nothing follows from it.
+            None => (),
+        }
+    }
+
+    fn answer(&mut self, request: RequestId, result: Result<Answer, Refusal>) {
+        self.effects.push(Effect::Answer { request, result });
+    }
+
+    fn next_token(&mut self) -> Token {
+        self.token += 1;
+        Token(self.token)
+    }
+
+    /// A number that looks random and is the same in every run: spreads hosts over blocks, and
+    /// retries over time.
+    fn scatter(&self, salt: &str) -> u64 {
+        // FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/).
+        let bytes = self.identity.host.0.bytes().chain([0]).chain(salt.bytes());
+        bytes
+            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    }
 }

@@ -3,13 +3,14 @@
 //! Every record states how something *is*, not how it changed: replaying one twice, or one that may
 //! or may not have reached the disk, does no harm. The journal's frame carries the version.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::epoch::{Epoch, Generation};
-use crate::names::{BlockId, BootId, Holder, Incarnation, ReservationName, Revision, Timestamp};
+use crate::names::{BlockId, BootId, EndpointId, Holder, Incarnation, ReservationName, Revision, Timestamp};
+use crate::pool::{Pool, Subnet};
 use crate::refusal::Usage;
 
 /// One statement about this host.
@@ -37,6 +38,8 @@ pub enum Record {
         id: BlockId,
         /// The boot under which its holding is usable.
         boot: BootId,
+        /// The life of the cluster in which it is usable.
+        generation: Generation,
         /// The newest revision acted upon.
         acted: Revision,
         /// The take number of the value acted upon.
@@ -57,6 +60,10 @@ pub enum Record {
     },
     /// The counter of assignments: none at or below it will be issued again.
     Counter(u64),
+    /// A pool's policy, so that an agent restarted without the store still knows it.
+    Pool(Pool),
+    /// A subnet in which something is held, for the same reason.
+    Subnet(Subnet),
 }
 
 /// An operation on a block, written before its transaction is sent.
@@ -85,7 +92,7 @@ pub enum Deed {
     /// Gains again, after a boot, everything held in the block.
     Retake,
     /// Gains back, from quarantine, what running containers of this host use.
-    Claim(BTreeSet<IpAddr>),
+    Claim(BTreeMap<IpAddr, EndpointId>),
     /// Puts what this host held in an earlier incarnation into quarantine.
     SweepOwn,
     /// Names an address.
@@ -110,8 +117,17 @@ pub struct Holding {
     pub incarnation: Incarnation,
     /// The block's take number under which it was gained.
     pub take: u64,
+    /// The name that keeps it, if any: then it is assigned only to who asks for it by address.
+    pub reserved: Option<ReservationName>,
     /// What it is doing. An address held is in exactly one of these states.
     pub state: Life,
+}
+
+impl Life {
+    /// Whether the address's endpoint was opened in the store, or may have been.
+    pub fn published(&self) -> bool {
+        matches!(self, Self::Assigned { published: true, .. } | Self::Cooling { published: true, .. })
+    }
 }
 
 /// What a held address is doing.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::block::{BlockState, SetAside};
 use crate::epoch::Epoch;
-use crate::names::{BlockId, EndpointId, HostId, InstanceId, PoolName, ReservationName, Zone};
+use crate::names::{BlockId, BootId, EndpointId, HostId, InstanceId, PoolName, ReservationName, Zone};
 
 /// Why a request or a command was not carried out. Nothing was changed by it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
@@ -211,6 +211,11 @@ pub enum NotReady {
         /// The machine in the record.
         recorded: InstanceId,
     },
+    /// Another boot registered itself as this host while this one was running: there are two.
+    Superseded {
+        /// The other boot.
+        by: BootId,
+    },
     /// There is no cluster record.
     NoCluster,
     /// The cluster is frozen.
@@ -239,7 +244,7 @@ pub struct Shortage {
     pub cooling_next_millis: Option<u64>,
     /// Cooling on this host until their endpoint is closed or nothing in the cloud names them.
     pub cooling_published: u32,
-    /// Free on this host, but kept for names.
+    /// Free, but kept for names.
     pub reserved: u32,
     /// On their way from this host.
     pub leaving: u32,
@@ -247,7 +252,7 @@ pub struct Shortage {
     pub held_by: BTreeMap<HostId, u32>,
     /// Held by nobody.
     pub free: u32,
-    /// Of those, in blocks whose subnet is being emptied.
+    /// Held by nobody, but in blocks whose subnet is being emptied.
     pub emptying: u32,
     /// Never handed out.
     pub set_aside: u32,
@@ -270,6 +275,18 @@ pub struct Capacity {
     pub limit: Option<String>,
 }
 
+impl NotReady {
+    /// Whether it may pass by itself within a request's patience; if not, it needs a person.
+    pub(crate) fn passes(&self) -> bool {
+        match self {
+            Self::StoreNotRead | Self::BootNotRegistered => true,
+            Self::OtherInstance { .. } | Self::Superseded { .. } | Self::NoCluster | Self::Frozen { .. } => {
+                false
+            }
+        }
+    }
+}
+
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pool = self.pool.as_ref().map_or("", |pool| &pool.0);
@@ -288,7 +305,7 @@ impl fmt::Display for Shortage {
         for (host, count) in &self.held_by {
             part(*count, &format!("held by {host}"))?;
         }
-        part(self.free - self.emptying.min(self.free), "free in the store")?;
+        part(self.free, "free in the store")?;
         part(self.emptying, "in subnets being emptied")?;
         part(self.set_aside, "set aside")?;
         part(self.quarantined, "quarantined")?;
@@ -363,6 +380,11 @@ impl fmt::Display for NotReady {
                 f,
                 "this host's record belongs to instance {recorded}, and this is {here}: a cloned image; \
                  give this machine a host id of its own"
+            ),
+            Self::Superseded { by } => write!(
+                f,
+                "another machine registered as this host (boot {by}): two machines share one host id; \
+                 give one of them its own"
             ),
             Self::NoCluster => f.write_str("the store has no cluster record; run `berth cluster init`"),
             Self::Frozen { why: None } => f.write_str("the cluster is frozen; run `berth store rebuild`"),

@@ -24,7 +24,7 @@ use table::MemoryTable;
 pub struct MemoryStore {
     local: Local<MemoryTable>,
     faults: Arc<Mutex<Faults>>,
-    away: Arc<watch::Sender<bool>>,
+    gates: Arc<Gates>,
 }
 
 /// What goes wrong with one commit.
@@ -41,6 +41,12 @@ pub enum Fault {
     LandsLate,
 }
 
+/// What is let through.
+struct Gates {
+    away: watch::Sender<bool>,
+    silent: watch::Sender<bool>,
+}
+
 #[derive(Default)]
 struct Faults {
     /// Each for the next commit that writes under its prefix.
@@ -55,7 +61,7 @@ impl MemoryStore {
             Ok(local) => local,
             Err(impossible) => unreachable!("a table in memory cannot fail: {impossible}"),
         };
-        MemoryStore { local, faults: Arc::default(), away: Arc::new(watch::Sender::new(false)) }
+        MemoryStore { local, faults: Arc::default(), gates: Arc::default() }
     }
 
     /// Lets the next commit that writes under `prefix` go wrong. Faults for one prefix happen in the order
@@ -74,12 +80,23 @@ impl MemoryStore {
     /// Makes the store unavailable: everything but watches is answered with [`StoreError::Unavailable`],
     /// watches are silent until it is back.
     pub fn go_away(&self) {
-        self.away.send_replace(true);
+        self.gates.away.send_replace(true);
     }
 
     /// Makes the store available again.
     pub fn come_back(&self) {
-        self.away.send_replace(false);
+        self.gates.away.send_replace(false);
+    }
+
+    /// Lets watches lag: they show nothing until [`MemoryStore::show_changes`], and then go on where they
+    /// were, or say that it was compacted.
+    pub fn hold_changes(&self) {
+        self.gates.silent.send_replace(true);
+    }
+
+    /// Ends what [`MemoryStore::hold_changes`] began.
+    pub fn show_changes(&self) {
+        self.gates.silent.send_replace(false);
     }
 
     /// Forgets every change made so far: a watch from before now is compacted.
@@ -90,7 +107,7 @@ impl MemoryStore {
     }
 
     fn reachable(&self) -> Result<(), StoreError> {
-        if *self.away.borrow() {
+        if *self.gates.away.borrow() {
             return Err(unavailable());
         }
         Ok(())
@@ -115,19 +132,27 @@ impl MemoryStore {
         }
     }
 
-    /// A watch that is silent while the store is away.
+    /// A watch that is silent while the store is away, or while changes are held.
     fn watch_with_faults(&self, prefix: &Prefix, after: Revision) -> Watch {
-        let start = (self.local.watch(prefix, after), self.away.subscribe());
-        Watch::new(Box::pin(stream::unfold(start, |(mut watch, mut away)| async move {
+        let (away, silent) = (self.gates.away.subscribe(), self.gates.silent.subscribe());
+        let start = (self.local.watch(prefix, after), away, silent);
+        Watch::new(Box::pin(stream::unfold(start, |(mut watch, mut away, mut silent)| async move {
             let change = watch.next().await;
             // An error means that every handle is gone, which the next change says.
+            let _ = silent.wait_for(|silent| !silent).await;
             let _ = away.wait_for(|away| !away).await;
-            Some((change, (watch, away)))
+            Some((change, (watch, away, silent)))
         })))
     }
 
     fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Gates {
+    fn default() -> Gates {
+        Gates { away: watch::Sender::new(false), silent: watch::Sender::new(false) }
     }
 }
 

@@ -13,7 +13,9 @@ pub enum AllocateError {
     Stopped,
     /// No answer within the time that Docker waits. It may still be carried out: what is then assigned
     /// without an endpoint is found and closed by the reconciler.
-    #[error("the allocator does not answer; is the disk of berthd's state directory hanging? See `berth status`")]
+    #[error(
+        "the allocator does not answer; is the disk of berthd's state directory hanging? See `berth status`"
+    )]
     Silent,
     /// The host answered another question than was asked.
     #[error("the allocator answered another question ({0:?}); this is a mistake in Berth, please report it")]

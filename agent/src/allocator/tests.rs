@@ -1,0 +1,9 @@
+mod assigning;
+mod following;
+mod founding;
+mod full_disk;
+mod killed;
+mod restarting;
+mod rig;
+mod spelling;
+mod store_faults;

@@ -40,6 +40,17 @@ pub enum Wish {
     Exact(IpAddr),
 }
 
+impl Wish {
+    /// The family it lies in, and the subnet it is bound to, if it names one.
+    pub(super) fn scope(&self) -> (Family, Option<IpNetwork>) {
+        match self {
+            Self::Any(family) => (*family, None),
+            Self::Within(cidr) => (Family::of(cidr.ip()), Some(crate::names::network_of(*cidr))),
+            Self::Exact(address) => (Family::of(*address), None),
+        }
+    }
+}
+
 /// IPv4 or IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Family {
@@ -270,8 +281,8 @@ pub enum Effect {
 pub enum Answer {
     /// To [`Input::Assign`], [`Input::Bind`] and [`Input::Claim`].
     Assigned(Assignment),
-    /// To [`Input::EndpointGone`]: the assignment it had, if any.
-    Gone(Option<Assignment>),
+    /// To [`Input::EndpointGone`]: the assignments it had, at most one a family.
+    Gone(Vec<Assignment>),
     /// To [`Input::Release`], [`Input::Reap`] and [`Input::Uncool`].
     Released(Released),
     /// To [`Input::Reserve`] and [`Input::Unreserve`].

@@ -214,3 +214,12 @@ fn in_file(path: &Path, error: redb::Error) -> StoreError {
         _ => StoreError::Corrupt { path, source: error.into() },
     }
 }
+
+/// Makes a file look like one of another format.
+#[cfg(test)]
+pub(super) fn write_format(path: &Path, format: u64) {
+    let database = open(path, &OpenOptions::new()).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(NUMBERS).unwrap().insert("format", format).unwrap();
+    transaction.commit().unwrap();
+}

@@ -1,0 +1,144 @@
+//! What the API answers from: handles on every part, and who is silent where a part is not there.
+
+use crate::allocator::Allocator;
+use crate::capacity::Capacity;
+use crate::cloud::Cloud;
+use crate::config::{Config, Mistakes, Rim};
+use crate::docker::events::{Sight, Watched};
+use crate::docker::{Book, Pages};
+use crate::identity::Known;
+use crate::late::{LateAllocator, Progress};
+use crate::reconciler::Reconciler;
+use crate::troubles::{Troubles, with_causes};
+use ::api::{Problem, ProblemKind, Silence, Source};
+use hostnet::Netlink;
+use ipam::View;
+use provider::{CloudSubnet, Provider, ZoneId};
+use jiff::Timestamp;
+use std::ops::Deref;
+use std::sync::Arc;
+use store::Store;
+use tokio::sync::watch;
+
+/// Handles on every part of the agent. Clones share them.
+#[derive(Clone)]
+pub struct Desk(Arc<Parts>);
+
+/// What a desk is made of. With a bad configuration much of it is missing, and the API says so.
+pub struct Parts {
+    /// When this process started.
+    pub started: Timestamp,
+    /// The configuration, or its mistakes.
+    pub config: Result<Config, Mistakes>,
+    /// Where things are on this host.
+    pub rim: Rim,
+    /// How the parts are doing.
+    pub troubles: Troubles,
+    /// Who may use which address.
+    pub addresses: LateAllocator,
+    /// What Docker told us.
+    pub book: Option<Book>,
+    /// What Docker shows.
+    pub docker: watch::Receiver<Watched>,
+    /// Who this machine is, once that is known.
+    pub known: watch::Receiver<Option<Known>>,
+    /// The provider, once it can be asked.
+    pub cloud: watch::Receiver<Option<Arc<Cloud>>>,
+    /// Shared state.
+    pub store: Option<Arc<dyn Store>>,
+    /// This host's network.
+    pub kernel: Option<Netlink>,
+    /// Who brings it in line.
+    pub reconciler: Reconciler,
+    /// The capacity role of each zone of this host, once they run.
+    pub capacity: watch::Receiver<Vec<Capacity>>,
+}
+
+impl Desk {
+    /// A desk over these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// The allocator, or why there is none to ask.
+    pub(crate) fn allocator(&self) -> Result<Allocator, Problem> {
+        match self.addresses.progress() {
+            Progress::Ready(allocator) => Ok(allocator),
+            Progress::Waiting(reason) => Err(unavailable(
+                format!("berthd is starting: {reason}"),
+                "`berth status` shows what it waits for",
+            )),
+            Progress::Never(reason) => {
+                Err(unavailable(reason, "put it right and restart berthd; `berth status` lists all of it"))
+            }
+        }
+    }
+
+    /// What the allocator knows of every address.
+    pub(crate) async fn view(&self) -> Result<View, Problem> {
+        self.allocator()?.view().await.map_err(|error| {
+            unavailable(with_causes(&error), "see what berthd is doing with `journalctl -u berthd -e`")
+        })
+    }
+
+    /// What Docker showed last, or why it shows nothing.
+    pub(crate) fn sight(&self) -> Result<Arc<Sight>, Silence> {
+        let watched = self.docker.borrow();
+        match (&watched.silent, &watched.sight) {
+            (None, Some(sight)) => Ok(Arc::clone(sight)),
+            (Some(reason), _) => Err(silence(Source::Docker, reason)),
+            (None, None) => Err(silence(Source::Docker, "it has not been asked yet")),
+        }
+    }
+
+    /// What Docker told us; nothing if its journal could not be read.
+    pub(crate) fn pages(&self) -> Pages {
+        self.book.as_ref().map(Book::pages).unwrap_or_default()
+    }
+
+    /// The provider, or why it cannot be asked.
+    pub(crate) fn cloud(&self) -> Result<Arc<Cloud>, Silence> {
+        self.0.cloud.borrow().clone().ok_or_else(|| match self.troubles.of(Source::Cloud) {
+            ::api::Condition::Failing { problem, .. } => silence(Source::Cloud, problem),
+            _ => silence(Source::Cloud, "it has not been asked yet"),
+        })
+    }
+
+    /// The portable subnets of this host's zones, as the provider shows them now.
+    pub(crate) async fn in_the_cloud(&self) -> (Vec<CloudSubnet>, Vec<Silence>) {
+        let cloud = match self.cloud() {
+            Ok(cloud) => cloud,
+            Err(silence) => return (Vec::new(), vec![silence]),
+        };
+        let zones: Vec<ZoneId> = match &*self.known.borrow() {
+            Some(known) => known.identity.attachments.iter().map(|it| it.zone.clone()).collect(),
+            None => return (Vec::new(), vec![silence(Source::Cloud, "it has not said who this machine is")]),
+        };
+        let mut subnets = Vec::new();
+        for zone in zones {
+            match cloud.subnets(&zone).await {
+                Ok(found) => subnets.extend(found),
+                Err(error) => return (Vec::new(), vec![silence(Source::Cloud, with_causes(&error))]),
+            }
+        }
+        (subnets, Vec::new())
+    }
+}
+
+impl Deref for Desk {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// Someone who did not answer.
+pub(crate) fn silence(source: Source, because: impl Into<String>) -> Silence {
+    Silence { source, because: because.into() }
+}
+
+/// A refusal because somebody's word is missing.
+pub(crate) fn unavailable(error: impl Into<String>, hint: &str) -> Problem {
+    Problem { kind: ProblemKind::Unavailable, error: error.into(), causes: Vec::new(), hint: Some(hint.into()) }
+}

@@ -1,0 +1,93 @@
+//! `GET /v1/orders`: subnets that were asked of the cloud, as the store remembers them.
+
+use super::desk::{Desk, silence};
+use crate::capacity::OrderRecord;
+use crate::troubles::with_causes;
+use ::api::{Answer, Order, OrderState, Silence, Source};
+use axum::Json;
+use axum::extract::State;
+use ipnetwork::IpNetwork;
+use provider::order::{self, DeliveredSubnet, Origin};
+use store::layout::{self, Under};
+
+pub(crate) async fn orders(State(desk): State<Desk>) -> Json<Answer<Vec<Order>>> {
+    let (orders, silent) = match read(&desk).await {
+        Ok(orders) => (orders, Vec::new()),
+        Err(silence) => (Vec::new(), vec![silence]),
+    };
+    Json(Answer::new([Source::Store], orders).without(silent))
+}
+
+/// All orders of the cluster.
+pub(crate) async fn read(desk: &Desk) -> Result<Vec<Order>, Silence> {
+    let silence = |because: String| silence(Source::Store, because);
+    let store = desk.store.as_ref().ok_or_else(|| silence("it is not open".into()))?;
+    let found = store.range(&Under::Orders.prefix()).await.map_err(|error| silence(with_causes(&error)))?;
+    let mut orders = Vec::new();
+    for entry in found.entries {
+        let record: OrderRecord =
+            layout::decode(&entry.key, &entry.value).map_err(|error| silence(with_causes(&error)))?;
+        orders.push(in_words_of_the_wire(&record));
+    }
+    for order in &mut orders {
+        add_trouble(order, desk);
+    }
+    Ok(orders)
+}
+
+/// Adds what keeps this host's roles from going on, which only they know.
+fn add_trouble(order: &mut Order, desk: &Desk) {
+    for role in desk.capacity.borrow().iter() {
+        let status = role.status();
+        let status = status.borrow();
+        let line = status.orders.iter().find(|line| line.key.0 == order.id);
+        let Some(trouble) = line.and_then(|line| line.trouble.as_ref()) else { continue };
+        order.next_try = Some(trouble.next_try);
+        order.trouble = Some(trouble.problem.clone());
+    }
+}
+
+fn in_words_of_the_wire(record: &OrderRecord) -> Order {
+    let (state, placed, subnet) = state(&record.order.state);
+    let prefix = match &record.order.origin {
+        Origin::Ordered(intent) => intent.request.prefix,
+        Origin::Adopted => subnet.map_or(0, |subnet| subnet.prefix()),
+    };
+    Order {
+        id: record.key().to_string(),
+        provider_order: placed,
+        pool: record.pool.to_string(),
+        zone: record.zone.to_string(),
+        prefix,
+        state,
+        subnet,
+        since: Some(record.order.since),
+        next_try: None,
+        trouble: None,
+    }
+}
+
+/// The state, the provider's name of the order, and the subnet.
+fn state(state: &order::OrderState) -> (OrderState, Option<String>, Option<IpNetwork>) {
+    let delivered = |state, subnet: &DeliveredSubnet| {
+        (state, subnet.order.as_ref().map(ToString::to_string), Some(subnet.cidr))
+    };
+    match state {
+        order::OrderState::Intended => (OrderState::Intended, None, None),
+        order::OrderState::Placed(id) => (OrderState::Placed, Some(id.to_string()), None),
+        order::OrderState::Delivered(subnet) => delivered(OrderState::Delivered, subnet),
+        order::OrderState::Open(subnet) => delivered(OrderState::Open, subnet),
+        order::OrderState::Draining(subnet) => delivered(OrderState::Draining, subnet),
+        order::OrderState::Returning(subnet) => delivered(OrderState::Returning, subnet),
+        order::OrderState::Returned(subnet) => delivered(OrderState::Returned, subnet),
+        order::OrderState::Failed { reason, .. } => {
+            (OrderState::Refused { reason: reason.clone(), hint: None }, None, None)
+        }
+        order::OrderState::Ambiguous { reason, candidates } => {
+            let candidates: Vec<_> = candidates.iter().map(ToString::to_string).collect();
+            let which = if candidates.is_empty() { "none".into() } else { candidates.join(", ") };
+            let reason = format!("{reason}; orders that it may be: {which}");
+            (OrderState::InDoubt { reason }, None, None)
+        }
+    }
+}

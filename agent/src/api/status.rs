@@ -1,0 +1,79 @@
+//! `GET /v1/status`: one page about the agent and everything it stands on.
+
+use super::desk::Desk;
+use super::orders;
+use super::pools::by_pool_and_zone;
+use crate::config::{Config, ProviderConfig};
+use crate::late::Progress;
+use ::api::{Answer, Condition, Mode, Order, OrderState, Part, PoolLine, Source, Status};
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+
+pub(crate) async fn status(State(desk): State<Desk>) -> Json<Answer<Status>> {
+    let pools = match desk.view().await {
+        Ok(view) => by_pool_and_zone(&view),
+        Err(_) => Default::default(),
+    };
+    let lines = pools.into_iter().map(|((pool, zone), (_, counts))| PoolLine { pool, zone, counts });
+    let orders = unfinished(orders::read(&desk).await.unwrap_or_default());
+    let status = Status {
+        agent: env!("CARGO_PKG_VERSION").into(),
+        cluster: desk.config.as_ref().map_or_else(|_| "-".into(), |config| config.cluster.clone()),
+        host: desk.known.borrow().as_ref().map(|known| known.identity.instance.to_string()),
+        started: desk.started,
+        mode: mode(&desk),
+        parts: desk.config.as_ref().map_or_else(|_| Vec::new(), |config| parts(&desk, config)),
+        pools: lines.collect(),
+        orders,
+    };
+    Json(Answer::new([Source::Agent], status))
+}
+
+fn unfinished(orders: Vec<Order>) -> Vec<Order> {
+    let done = |state: &OrderState| matches!(state, OrderState::Open | OrderState::Returned);
+    orders.into_iter().filter(|order| !done(&order.state)).collect()
+}
+
+fn mode(desk: &Desk) -> Mode {
+    match (&desk.config, desk.addresses.progress()) {
+        (Err(mistakes), _) => {
+            Mode::ReleasesOnly { mistakes: mistakes.all.iter().map(ToString::to_string).collect() }
+        }
+        (Ok(_), Progress::Never(reason)) => Mode::ReleasesOnly { mistakes: vec![reason] },
+        (Ok(_), Progress::Waiting(_)) => Mode::Starting,
+        (Ok(_), Progress::Ready(_)) => Mode::Serving,
+    }
+}
+
+fn parts(desk: &Desk, config: &Config) -> Vec<Part> {
+    let part = |part, what: String| Part { part, what, condition: desk.troubles.of(part) };
+    let state_dir = config.rim.host.state_dir.display();
+    let cloud = match &config.provider {
+        ProviderConfig::SoftLayer { endpoint, .. } => format!("softlayer at {endpoint}"),
+        ProviderConfig::Static(config) => format!("static, zone {} on {}", config.zone, config.interface),
+    };
+    vec![
+        part(Source::Journal, format!("in {state_dir}")),
+        part(Source::Store, format!("embedded, {state_dir}/store.redb")),
+        part(Source::Kernel, "this host's network".into()),
+        docker(desk, config),
+        part(Source::Cloud, cloud),
+    ]
+}
+
+/// Docker is watched by an own task, which says by itself whether it answers.
+fn docker(desk: &Desk, config: &Config) -> Part {
+    let watched = desk.docker.borrow();
+    let condition = match (&watched.silent, &watched.sight) {
+        (None, Some(_)) => Condition::Good,
+        (None, None) => Condition::Unasked,
+        (Some(problem), _) => Condition::Failing {
+            problem: problem.clone(),
+            hint: Some("see `systemctl status docker`, and api_socket in [docker]".into()),
+            since: desk.started,
+            next_try: Timestamp::now().checked_add(std::time::Duration::from_secs(1)).ok(),
+        },
+    };
+    Part { part: Source::Docker, what: config.rim.docker.api_socket.display().to_string(), condition }
+}

@@ -1,0 +1,117 @@
+//! Between the allocator and the capacity roles: the one says when addresses become few, the others what
+//! they do about it. And the figures of both.
+
+use crate::allocator::Allocator;
+use crate::api::by_pool_and_zone;
+use crate::capacity::{self, Capacity, PoolPolicy, Timing};
+use crate::clock::Clock;
+use crate::cloud::Cloud;
+use crate::config::{Config, Network, PoolConfig};
+use crate::identity::Known;
+use crate::metrics::Metrics;
+use crate::probe::ArpProbe;
+use futures::future::join_all;
+use ipam::{HostId, PoolName};
+use provider::{ClusterTags, MalformedClusterName};
+use std::sync::Arc;
+use std::time::Duration;
+use store::Store;
+use tokio_util::sync::CancellationToken;
+
+/// Changes come in bursts: one look serves them all.
+const BURST: Duration = Duration::from_millis(500);
+
+/// Starts the capacity role of each zone that this machine is in.
+pub(super) fn start(
+    config: &Config,
+    known: &Known,
+    cloud: Arc<Cloud>,
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+    stop: &CancellationToken,
+) -> Result<Vec<Capacity>, MalformedClusterName> {
+    let tags = ClusterTags::of(&config.cluster)?;
+    let host = HostId(known.identity.instance.to_string());
+    let probe = Arc::new(ArpProbe::on(known.interfaces.clone()));
+    let role = |at: &provider::Attachment| {
+        let parts = capacity::Parts {
+            tags: tags.clone(),
+            host: host.clone(),
+            zone: at.zone.clone(),
+            network: at.network,
+            pools: config.pools.iter().map(policy).collect(),
+            store: Arc::clone(store),
+            provider: Arc::clone(&cloud),
+            probe: Arc::<ArpProbe>::clone(&probe),
+            clock: Arc::clone(clock),
+            timing: Timing::default(),
+        };
+        capacity::start(parts, stop.clone())
+    };
+    Ok(known.identity.attachments.iter().map(role).collect())
+}
+
+fn policy(pool: &PoolConfig) -> PoolPolicy {
+    PoolPolicy {
+        name: PoolName(pool.name.clone()),
+        network: match pool.network {
+            Network::Private => provider::Network::Private,
+            Network::Public => provider::Network::Public,
+        },
+        prefix: pool.prefix,
+        subnets_max: pool.subnets_max,
+        free_min: pool.free_min,
+        exclude: pool.exclude.clone(),
+    }
+}
+
+/// Tells the roles when addresses may have become few, and the allocator what the roles do about it, for
+/// as long as both run.
+pub(super) async fn pass_words(roles: &[Capacity], allocator: &Allocator) {
+    let to_allocator = join_all(roles.iter().map(|role| tell_allocator(role, allocator)));
+    let to_roles = async {
+        let mut changes = allocator.changes();
+        while changes.changed().await.is_ok() {
+            roles.iter().for_each(Capacity::nudge);
+            tokio::time::sleep(BURST).await;
+        }
+    };
+    tokio::join!(to_allocator, to_roles);
+}
+
+async fn tell_allocator(role: &Capacity, allocator: &Allocator) {
+    let mut status = role.status();
+    let mut told = std::collections::BTreeMap::new();
+    loop {
+        let pools = status.borrow_and_update().pools.clone();
+        for (pool, capacity) in &pools {
+            // Said only when it is news: each word is a change that nudges the roles again.
+            if told.get(pool) == Some(capacity) {
+                continue;
+            }
+            if let Err(error) = allocator.capacity(pool.clone(), capacity.clone()).await {
+                tracing::debug!(%error, "the allocator hears nothing more of pool sizes");
+                return;
+            }
+        }
+        told = pools;
+        if status.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Keeps the figures of the addresses in line.
+pub(super) async fn count(allocator: &Allocator, metrics: &Metrics) {
+    let mut changes = allocator.changes();
+    loop {
+        let Ok(view) = allocator.view().await else { return };
+        for ((pool, zone), (_, counts)) in by_pool_and_zone(&view) {
+            metrics.addresses(&pool, &zone, &counts);
+        }
+        tokio::time::sleep(BURST).await;
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Gives the agent its standing: who this machine is, then the cluster, then the allocator, then the
+//! capacity roles. Each step is tried until it succeeds; what succeeded before goes on meanwhile.
+
+use super::growth;
+use crate::allocator::{self, Allocator, Founding, FoundingError};
+use crate::capacity::Capacity;
+use crate::clock::Clock;
+use crate::cloud::{Cloud, CloudError, trouble};
+use crate::config::Config;
+use crate::identity::{self, Known};
+use crate::journal::Journal;
+use crate::late::Progress;
+use crate::metrics::Metrics;
+use crate::reconciler::Reconciler;
+use crate::troubles::{Trouble, Troubles, with_causes};
+use crate::wanted::Interfaces;
+use crate::whoami::WhoamiError;
+use ::api::Source;
+use ipam::{BootId, Pool, PoolName, Record};
+use std::sync::Arc;
+use std::time::Duration;
+use store::Store;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Between tries after a first failure; doubled for each further one, up to [`RETRY_MAX`].
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+
+/// The longest between tries: an operator who mended something should not wait long.
+const RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// What is needed to stand up, and whom to tell.
+pub(super) struct Standing {
+    pub(super) config: Config,
+    pub(super) boot: BootId,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) troubles: Troubles,
+    pub(super) metrics: Metrics,
+    pub(super) reconciler: Reconciler,
+    pub(super) progress: watch::Sender<Progress>,
+    pub(super) known: watch::Sender<Option<Known>>,
+    pub(super) cloud: watch::Sender<Option<Arc<Cloud>>>,
+    pub(super) interfaces: watch::Sender<Interfaces>,
+    pub(super) capacity: watch::Sender<Vec<Capacity>>,
+    pub(super) stop: CancellationToken,
+}
+
+/// Why the provider did not say who this machine is.
+#[derive(Debug, thiserror::Error)]
+enum AskError {
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    #[error(transparent)]
+    Whoami(#[from] WhoamiError),
+}
+
+impl Standing {
+    /// Takes every step, or ends with `stop`.
+    pub(super) async fn establish(self, journal: Journal<Record>, records: Vec<Record>) {
+        let stop = self.stop.clone();
+        // Nothing that is begun here is lost when it is cut off: every step is looked for again at the
+        // next start.
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.stand_up(journal, records) => {}
+        }
+    }
+
+    async fn stand_up(&self, journal: Journal<Record>, records: Vec<Record>) {
+        let known = self.first_known().await;
+        self.tell(&known);
+        self.found_cluster(&records).await;
+        let identity = known.host(self.boot.clone());
+        tracing::info!(host = %identity.host, zones = ?identity.zones, from = %known.from, "this machine is known");
+        let allocator = allocator::start(
+            allocator::Parts {
+                identity,
+                store: Arc::clone(&self.store),
+                journal,
+                records,
+                clock: Arc::clone(&self.clock),
+            },
+            self.stop.clone(),
+        );
+        self.progress.send_replace(Progress::Ready(allocator.clone()));
+        self.reconciler.nudge();
+        let growing = async {
+            let known = self.confirmed(known).await;
+            self.grow(&known, &allocator).await;
+        };
+        tokio::join!(growth::count(&allocator, &self.metrics), growing);
+        allocator.ended().await;
+    }
+
+    /// The provider's word on who this machine is, or what it said last; tried until there is one.
+    async fn first_known(&self) -> Known {
+        let mut pause = RETRY_FIRST;
+        loop {
+            let error = match self.ask().await {
+                Ok(known) => return known,
+                Err(error) => error,
+            };
+            self.note(&error, pause);
+            if let Some(known) = identity::remembered(&self.config.rim.host.state_dir) {
+                tracing::warn!(
+                    error = with_causes(&error),
+                    "the provider is silent; going on as who it said this machine is"
+                );
+                return known;
+            }
+            tracing::warn!(error = with_causes(&error), "it is not known yet who this machine is; trying again");
+            let reason = format!("it is not known yet who this machine is: {}", with_causes(&error));
+            self.progress.send_replace(Progress::Waiting(reason));
+            pause = wait(pause).await;
+        }
+    }
+
+    /// Where the provider was silent at first, waits for its word. It may differ from what it said last.
+    async fn confirmed(&self, known: Known) -> Known {
+        if known.from == Source::Cloud {
+            return known;
+        }
+        let mut pause = RETRY_FIRST;
+        loop {
+            pause = wait(pause).await;
+            match self.ask().await {
+                Ok(now) => {
+                    if now.identity.instance != known.identity.instance || now.interfaces != known.interfaces {
+                        tracing::error!(
+                            before = %known.identity.instance, now = %now.identity.instance,
+                            "the provider says something else than last time about who this machine is; \
+                             restart berthd to go on as what it says now"
+                        );
+                    }
+                    self.tell(&now);
+                    return now;
+                }
+                Err(error) => self.note(&error, pause),
+            }
+        }
+    }
+
+    /// Asks the provider, which is opened anew until it could be: its credentials may come late.
+    async fn ask(&self) -> Result<Known, AskError> {
+        let open = self.cloud.borrow().clone();
+        let cloud = match open {
+            Some(cloud) => cloud,
+            None => {
+                let Config { provider, cluster, rim, .. } = &self.config;
+                let (metrics, troubles) = (self.metrics.clone(), self.troubles.clone());
+                let cloud =
+                    Arc::new(Cloud::open(provider, cluster, &rim.host.state_dir, metrics, troubles)?);
+                self.cloud.send_replace(Some(Arc::clone(&cloud)));
+                cloud
+            }
+        };
+        Ok(identity::ask(&*cloud, &self.config.rim.host.state_dir).await?)
+    }
+
+    fn note(&self, error: &AskError, pause: Duration) {
+        let noted = match error {
+            AskError::Whoami(WhoamiError::Provider(error)) => Trouble { after: Some(pause), ..trouble(error) },
+            error => Trouble::passing(error, pause),
+        };
+        self.troubles.note(Source::Cloud, noted);
+    }
+
+    fn tell(&self, known: &Known) {
+        self.interfaces.send_replace(known.interfaces.clone());
+        self.known.send_replace(Some(known.clone()));
+    }
+
+    /// Makes the cluster record and the pools' policies where there are none.
+    async fn found_cluster(&self, records: &[Record]) {
+        let mut pause = RETRY_FIRST;
+        loop {
+            match self.try_to_found(records).await {
+                Ok(Founding::Standing) => break,
+                Ok(Founding::Founded(cluster)) => {
+                    tracing::info!(id = cluster.id, "founded the cluster in an empty store");
+                    break;
+                }
+                Ok(Founding::Lost) => {
+                    tracing::error!("the store has lost what it knew, and this host has not: nothing is taken from it");
+                    break;
+                }
+                Err(error) => {
+                    tracing::warn!(error = with_causes(&error), "the store does not answer; trying again");
+                    self.troubles.note(Source::Store, Trouble::passing(&error, pause));
+                    pause = wait(pause).await;
+                }
+            }
+        }
+        self.troubles.over(Source::Store);
+    }
+
+    async fn try_to_found(&self, records: &[Record]) -> Result<Founding, FoundingError> {
+        let founding = allocator::found_cluster(&*self.store, records, &*self.clock).await?;
+        for pool in &self.config.pools {
+            let cooling_millis = u64::try_from(pool.cooling.as_millis()).unwrap_or(u64::MAX);
+            let pool = Pool { name: PoolName(pool.name.clone()), cooling_millis };
+            allocator::write_pool(&*self.store, &pool).await?;
+        }
+        Ok(founding)
+    }
+
+    /// Starts a capacity role for each zone, and goes on passing words between them and the allocator.
+    async fn grow(&self, known: &Known, allocator: &Allocator) {
+        let cloud = self.cloud.borrow().clone();
+        let Some(cloud) = cloud else { return };
+        let roles = match growth::start(&self.config, known, cloud, &self.store, &self.clock, &self.stop) {
+            Ok(roles) => roles,
+            Err(error) => {
+                // The configuration allows only names that make good tags.
+                tracing::error!(%error, "cannot care for the pools' size");
+                return;
+            }
+        };
+        self.capacity.send_replace(roles.clone());
+        growth::pass_words(&roles, allocator).await;
+    }
+}
+
+/// Waits, and says how long to wait the next time.
+async fn wait(pause: Duration) -> Duration {
+    // Agents that lost the provider together do not come back together.
+    tokio::time::sleep(pause.mul_f64(rand::random_range(0.8..1.2))).await;
+    (pause * 2).min(RETRY_MAX)
+}

@@ -1,0 +1,219 @@
+//! What may stand behind the `=`: one function for each kind of value, each saying what is wrong and
+//! what to write instead.
+
+use ipnetwork::IpNetwork;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use toml::de::DeValue;
+
+/// What is wrong with a value. `problem` continues a sentence that begins with the option's name.
+pub(super) struct Wrong {
+    pub(super) problem: String,
+    pub(super) instead: String,
+}
+
+fn wrong<T>(problem: impl Into<String>, instead: impl Into<String>) -> Result<T, Wrong> {
+    Err(Wrong { problem: problem.into(), instead: instead.into() })
+}
+
+fn text<'a>(value: &'a DeValue<'_>, example: &str) -> Result<&'a str, Wrong> {
+    match value {
+        DeValue::String(text) => Ok(text.as_ref()),
+        other => wrong(format!("is {}, not a text", type_name(other)), format!("write \"{example}\"")),
+    }
+}
+
+/// What a value is, for people.
+pub(super) fn type_name(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a section",
+    }
+}
+
+/// A whole number within limits.
+pub(super) fn integer<T>(value: &DeValue<'_>, limits: RangeInclusive<T>) -> Result<T, Wrong>
+where
+    T: TryFrom<i64> + PartialOrd + std::fmt::Display,
+{
+    let (low, high) = (limits.start(), limits.end());
+    let instead = format!("write a number from {low} to {high}");
+    let DeValue::Integer(number) = value else {
+        return wrong(format!("is {}, not a number", type_name(value)), instead);
+    };
+    let read = i64::from_str_radix(number.as_str(), number.radix()).ok().and_then(|n| T::try_from(n).ok());
+    match read {
+        Some(read) if limits.contains(&read) => Ok(read),
+        _ => wrong(format!("is {number}, which is out of range"), instead),
+    }
+}
+
+/// One of a few words.
+pub(super) fn one_of<T: Copy>(value: &DeValue<'_>, choices: &[(&str, T)]) -> Result<T, Wrong> {
+    let quoted: Vec<_> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+    let instead = format!("write {}", quoted.join(" or "));
+    let DeValue::String(word) = value else {
+        return wrong(format!("is {}, not a text", type_name(value)), instead);
+    };
+    match choices.iter().find(|(choice, _)| choice == word) {
+        Some((_, choice)) => Ok(*choice),
+        None => wrong(format!("is \"{word}\", which is not known"), instead),
+    }
+}
+
+/// A file or directory, named from the root.
+pub(super) fn absolute_path(value: &DeValue<'_>) -> Result<PathBuf, Wrong> {
+    let path = text(value, "/a/path")?;
+    if path.starts_with('/') {
+        Ok(path.into())
+    } else {
+        wrong(format!("is \"{path}\", which depends on where the agent was started"), "begin it with `/`")
+    }
+}
+
+/// Longest path of a unix socket in bytes: `sun_path` in unix(7) has 108 with the closing zero.
+const SOCKET_PATH_MAX: usize = 107;
+
+/// The path of a unix socket.
+pub(super) fn socket_path(value: &DeValue<'_>) -> Result<PathBuf, Wrong> {
+    let path = absolute_path(value)?;
+    match path.as_os_str().len() {
+        0..=SOCKET_PATH_MAX => Ok(path),
+        long => wrong(
+            format!("has {long} bytes, too many for a socket"),
+            format!("write a path of at most {SOCKET_PATH_MAX} bytes"),
+        ),
+    }
+}
+
+/// An IP address with a port.
+pub(super) fn socket_address(value: &DeValue<'_>) -> Result<SocketAddr, Wrong> {
+    let address = text(value, "127.0.0.1:9717")?;
+    match address.parse() {
+        Ok(address) => Ok(address),
+        Err(_) => {
+            wrong(format!("is \"{address}\", not an IP address with a port"), "write \"127.0.0.1:9717\"")
+        }
+    }
+}
+
+/// A cluster's name: it becomes a part of a tag at the provider.
+pub(super) fn cluster_name(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let name = text(value, "demo")?;
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if (1..=32).contains(&name.len()) && name.chars().all(plain) {
+        Ok(name.into())
+    } else {
+        wrong(format!("is \"{name}\""), "write 1 to 32 lower-case letters, digits or `-`, such as \"demo\"")
+    }
+}
+
+/// A name of a pool, zone or group.
+pub(super) fn name(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let name = text(value, "default")?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if (1..=64).contains(&name.len()) && name.chars().all(plain) {
+        Ok(name.into())
+    } else {
+        wrong(format!("is \"{name}\""), "write 1 to 64 letters, digits, `-`, `_` or `.`")
+    }
+}
+
+/// A name that none of `taken` has; it joins them.
+pub(super) fn new_name(value: &DeValue<'_>, taken: &mut Vec<String>) -> Result<String, Wrong> {
+    let name = name(value)?;
+    if taken.contains(&name) {
+        return wrong(format!("is \"{name}\", which another section has already"), "write another name");
+    }
+    taken.push(name.clone());
+    Ok(name)
+}
+
+/// Longest interface name in bytes: IFNAMSIZ of linux/if.h without the closing zero.
+const INTERFACE_NAME_MAX: usize = 15;
+
+/// A network interface of this host.
+pub(super) fn interface_name(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let name = text(value, "eth0")?;
+    let plain = !name.contains(|c: char| c == '/' || c.is_whitespace()) && name != "." && name != "..";
+    if (1..=INTERFACE_NAME_MAX).contains(&name.len()) && plain {
+        Ok(name.into())
+    } else {
+        wrong(
+            format!("is \"{name}\", which no interface can be called"),
+            "write its name as `ip link` shows it",
+        )
+    }
+}
+
+/// The base of a REST API. It is made to end with `/`, so that paths can be joined to it.
+pub(super) fn endpoint(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let url = text(value, super::SOFTLAYER_ENDPOINT)?;
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => {
+            Ok(format!("{}/", url.trim_end_matches('/')))
+        }
+        _ => wrong(
+            format!("is \"{url}\", not a web address"),
+            format!("write \"{}\"", super::SOFTLAYER_ENDPOINT),
+        ),
+    }
+}
+
+/// A subnet: an address with all host bits zero, and a prefix length.
+pub(super) fn subnet(value: &DeValue<'_>) -> Result<IpNetwork, Wrong> {
+    let cidr = text(value, "10.11.4.0/26")?;
+    if !cidr.contains('/') {
+        return wrong(
+            format!("is \"{cidr}\", which has no prefix length"),
+            "write it with one, such as \"10.11.4.0/26\"",
+        );
+    }
+    range(cidr)
+}
+
+/// A list of addresses and ranges.
+pub(super) fn ranges(value: &DeValue<'_>) -> Result<Vec<IpNetwork>, Wrong> {
+    let DeValue::Array(items) = value else {
+        return wrong(format!("is {}, not a list", type_name(value)), "write [\"10.11.4.8/30\"]");
+    };
+    items.iter().map(|item| range(text(item.get_ref(), "10.11.4.8/30")?)).collect()
+}
+
+fn range(text: &str) -> Result<IpNetwork, Wrong> {
+    let Ok(range) = text.parse::<IpNetwork>() else {
+        return wrong(
+            format!("is \"{text}\", not an address range"),
+            "write an address and a prefix length, such as \"10.11.4.0/26\"",
+        );
+    };
+    if range.ip() == range.network() {
+        return Ok(range);
+    }
+    wrong(
+        format!("is \"{text}\", which is an address inside a range"),
+        format!("write \"{}/{}\"", range.network(), range.prefix()),
+    )
+}
+
+/// A router's address inside its subnet. Where the subnet itself is wrong, that is the mistake to report.
+pub(super) fn gateway_in(value: &DeValue<'_>, subnet: Option<IpNetwork>) -> Result<IpAddr, Wrong> {
+    let gateway = text(value, "10.11.4.1")?;
+    let Ok(address) = gateway.parse::<IpAddr>() else {
+        return wrong(format!("is \"{gateway}\", not an address"), "write one such as \"10.11.4.1\"");
+    };
+    match subnet {
+        Some(subnet) if !subnet.contains(address) => wrong(
+            format!("is {address}, which is not in {subnet}"),
+            "write the router's address in that subnet",
+        ),
+        _ => Ok(address),
+    }
+}

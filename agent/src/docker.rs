@@ -1,0 +1,30 @@
+//! Docker's side of the agent: the plugin that dockerd calls, what it told us, and what it shows.
+//!
+//! - [`plugin`] answers dockerd's calls on the plugin socket;
+//! - `wire` is their JSON, and the only place that names it;
+//! - [`Book`] remembers networks and endpoints, since dockerd never tells them twice;
+//! - [`events`] looks at dockerd from its other side, the API: names, labels, who is running.
+//!
+//! The Docker API is never called inside a plugin call: dockerd holds its locks there.
+
+pub mod addresses;
+pub mod book;
+pub mod debts;
+mod driver;
+pub mod events;
+pub mod plugin;
+mod pool_id;
+mod record;
+mod wire;
+
+pub use addresses::{AddressError, Addresses, Assigned, InUse, OutOfOrder};
+pub use book::{Book, Pages};
+pub use driver::Driver;
+pub use record::{Endpoint, Lent, Network, NetworkId, PublishedPort, Record, Stage, aside_id};
+
+/// The name of both drivers, as in `docker network create -d berth --ipam-driver berth`. dockerd finds the
+/// plugin under it: `/run/docker/plugins/berth.sock`.
+pub const DRIVER: &str = "berth";
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,0 +1,203 @@
+//! The calls of Docker's IpamDriver.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use hostnet::IfName;
+use ipam::{Assignment, Family, PoolName, Released, Wish};
+use ipnetwork::IpNetwork;
+use serde_json::Value;
+
+use super::{CallError, Driver, POOL_DEFAULT, with_prefix};
+use crate::docker::addresses::Addresses;
+use crate::docker::pool_id::{self, PoolId};
+use crate::docker::record::{Endpoint, Lent, Record, Stage};
+use crate::docker::wire::{
+    AddressAnswer, PoolAnswer, ReleaseAddress, ReleasePool, RequestAddress, RequestPool, answer, fixed,
+};
+use crate::journal::{Durability, JournalError};
+use crate::reconciler::Needed;
+
+/// The options of `--ipam-opt` that we know.
+const OPTIONS: &str = "pool=NAME, and bridge=NAME for a network of Docker's own bridge driver";
+
+impl<A: Addresses> Driver<A> {
+    /// Answers with a subnet of the pool: the one named, or the pool's first.
+    pub(in super::super) async fn request_pool(&self, call: RequestPool) -> Result<Value, CallError> {
+        if let Some(range) = call.sub_pool {
+            return Err(CallError::IpRange(range));
+        }
+        let asked = Asked::from(&call.options)?;
+        let subnet = match call.pool {
+            Some(cidr) => self.subnet(asked.pool.as_ref(), cidr).await?,
+            None => {
+                let pool = asked.pool.unwrap_or_else(|| POOL_DEFAULT.into());
+                let subnets = self.addresses.subnets().await?;
+                let fits = |subnet: &&ipam::Subnet| subnet.pool == pool && subnet.cidr.is_ipv6() == call.v6;
+                let first = subnets.iter().filter(fits).min_by_key(|subnet| subnet.cidr).cloned();
+                let family = if call.v6 { "IPv6" } else { "IPv4" };
+                first.ok_or(CallError::NoSubnet { pool, family })?
+            }
+        };
+        let pool_id = PoolId { pool: subnet.pool, subnet: subnet.cidr, bridge: asked.bridge }.to_string();
+        Ok(answer(&PoolAnswer { pool_id, pool: subnet.cidr, data: BTreeMap::new() }))
+    }
+
+    /// Nothing: a pool outlives Docker's networks.
+    pub(in super::super) async fn release_pool(&self, _: ReleasePool) -> Result<Value, CallError> {
+        Ok(fixed::done())
+    }
+
+    /// Answers with an address of the pool, or with the gateway that the cloud has set aside.
+    pub(in super::super) async fn request_address(&self, call: RequestAddress) -> Result<Value, CallError> {
+        let from: PoolId = call.pool_id.parse()?;
+        let address = if call.is_for_the_gateway() {
+            self.gateway(&from, call.address).await?
+        } else if let Some(bridge) = &from.bridge {
+            self.lend(&from, bridge, call.address).await?
+        } else {
+            let any = Wish::Any(if from.subnet.is_ipv6() { Family::V6 } else { Family::V4 });
+            with_prefix(&self.addresses.assign(&from.pool, call.address.map_or(any, Wish::Exact)).await?)
+        };
+        Ok(answer(&AddressAnswer { address, data: BTreeMap::new() }))
+    }
+
+    /// Takes every release. Docker ignores an error here and never asks again.
+    pub(in super::super) async fn release_address(&self, call: ReleaseAddress) -> Result<Value, CallError> {
+        let address = call.address;
+        let (endpoint, lent) =
+            self.book.read(|pages| (pages.endpoint_at(address).cloned(), pages.lent.get(&address).cloned()));
+        match (endpoint, lent) {
+            (Some(endpoint), _) => self.release_endpoint(endpoint).await?,
+            // Neither Docker nor the kernel may show it any more; the reconciler looks.
+            (None, Some(lent)) => self.write(Record::Lent(Lent { released: true, ..lent }))?,
+            (None, None) => match self.addresses.release(address).await {
+                Ok(Released::Closed(_) | Released::Nothing) => {}
+                Ok(Released::Hint(epoch)) => {
+                    tracing::warn!(%address, %epoch, "Docker released an address that an endpoint still uses");
+                }
+                // Nobody is bound to it: the reconciler finds it by its two witnesses.
+                Err(error) => tracing::warn!(%address, %error, "a release waits for the reconciler"),
+            },
+        }
+        self.reconciler.nudge();
+        Ok(fixed::done())
+    }
+
+    async fn release_endpoint(&self, endpoint: Endpoint) -> Result<(), CallError> {
+        match endpoint.stage {
+            // An auxiliary address lives as long as its network, whose end comes next.
+            Stage::Aside | Stage::Released => Ok(()),
+            Stage::Deleted => {
+                let released = Endpoint { stage: Stage::Released, ..endpoint };
+                self.write(Record::Endpoint(released.clone()))?;
+                self.pay(&released).await;
+                Ok(())
+            }
+            Stage::Created | Stage::Joined | Stage::Left => {
+                tracing::warn!(address = %endpoint.address, endpoint = %endpoint.id,
+                    "Docker released the address of an endpoint it did not delete: taken as a hint");
+                Ok(())
+            }
+        }
+    }
+
+    async fn gateway(&self, from: &PoolId, asked: Option<IpAddr>) -> Result<IpNetwork, CallError> {
+        let subnet = self.subnet(Some(&from.pool), from.subnet).await?;
+        let gateway = subnet.gateway.ok_or(CallError::NoGateway { subnet: from.subnet })?;
+        match asked {
+            Some(asked) if asked != gateway => {
+                Err(CallError::Gateway { subnet: from.subnet, gateway, asked })
+            }
+            _ => Ok(IpNetwork::new(gateway, from.subnet.prefix()).unwrap_or_else(|_| gateway.into())),
+        }
+    }
+
+    /// Assigns an address to a container of Docker's bridge driver, and routes it at once: no endpoint
+    /// call will come.
+    async fn lend(
+        &self,
+        from: &PoolId,
+        bridge: &IfName,
+        asked: Option<IpAddr>,
+    ) -> Result<IpNetwork, CallError> {
+        if let Some(lent) =
+            asked.and_then(|address| self.book.read(|pages| pages.lent.get(&address).cloned()))
+        {
+            return self.lend_again(lent).await;
+        }
+        let zone = self.subnet(Some(&from.pool), from.subnet).await?.zone;
+        // That bridge knows one gateway, so the address must come from the network's own subnet.
+        let wish = asked.map_or(Wish::Within(from.subnet), Wish::Exact);
+        let Assignment { address, gateway, epoch, .. } = self.addresses.assign(&from.pool, wish).await?;
+        let prefixed = IpNetwork::new(address, from.subnet.prefix()).unwrap_or_else(|_| address.into());
+        let lent = Lent {
+            address: prefixed,
+            gateway,
+            epoch,
+            zone,
+            bridge: bridge.clone(),
+            endpoint: None,
+            released: false,
+        };
+        if let Err(error) = self.route(&lent).await {
+            self.write(Record::Lent(Lent { released: true, ..lent }))?;
+            self.reconciler.nudge();
+            return Err(error);
+        }
+        Ok(prefixed)
+    }
+
+    /// A container that restarts asks for its `--ip` again, before anybody could look whether it is gone.
+    async fn lend_again(&self, lent: Lent) -> Result<IpNetwork, CallError> {
+        if !lent.released {
+            return Err(CallError::Lent { address: lent.address.ip(), bridge: lent.bridge });
+        }
+        let again = Lent { released: false, endpoint: None, ..lent };
+        self.route(&again).await?;
+        Ok(again.address)
+    }
+
+    async fn route(&self, lent: &Lent) -> Result<(), CallError> {
+        self.write(Record::Lent(lent.clone()))?;
+        let needed = Needed { links: vec![lent.bridge.clone()], address: lent.address.ip() };
+        Ok(self.reconciler.bring(Some(&needed)).await?)
+    }
+
+    /// Writes one record down.
+    pub(super) fn write(&self, record: Record) -> Result<(), JournalError> {
+        self.book.change(Durability::Written, |_| Ok(vec![record]))
+    }
+
+    /// Pays a debt now, or leaves it to the reconciler.
+    pub(super) async fn pay(&self, endpoint: &Endpoint) {
+        if let Err(error) = crate::docker::debts::pay(&self.addresses, &self.book, endpoint).await {
+            tracing::warn!(endpoint = %endpoint.id, address = %endpoint.address, %error,
+                "a release is kept, and tried again");
+        }
+    }
+}
+
+/// What `--ipam-opt` said.
+struct Asked {
+    pool: Option<PoolName>,
+    bridge: Option<IfName>,
+}
+
+impl Asked {
+    fn from(options: &BTreeMap<String, String>) -> Result<Asked, CallError> {
+        let mut asked = Asked { pool: None, bridge: None };
+        for (option, value) in options {
+            match option.as_str() {
+                "pool" | "berth.pool" if pool_id::is_name(value) => asked.pool = Some(value.as_str().into()),
+                "pool" | "berth.pool" => return Err(CallError::PoolName(value.clone())),
+                "bridge" | "berth.bridge" => {
+                    let name = IfName::parse(value).map_err(|_| CallError::BridgeName(value.clone()))?;
+                    asked.bridge = Some(name);
+                }
+                _ => return Err(CallError::UnknownOption { option: option.clone(), known: OPTIONS }),
+            }
+        }
+        Ok(asked)
+    }
+}

@@ -1,0 +1,234 @@
+//! Docker seen from its API: which containers there are, on which networks, under which names.
+//!
+//! Events only say *when* to look; what counts is the list, taken at start, after events, and
+//! periodically. So a missed event costs time and nothing else. This is a witness of the reconciler's and
+//! never part of a plugin call.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::models::{
+    ContainerSummary, ContainerSummaryStateEnum, EndpointSettings, Network as ListedNetwork,
+};
+use bollard::query_parameters::{EventsOptions, ListContainersOptions, ListNetworksOptions};
+use futures::StreamExt;
+use ipam::{EndpointId, Timestamp};
+use ipnetwork::IpNetwork;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::record::NetworkId;
+use crate::clock::Clock;
+
+/// How long dockerd may take for a list, in seconds. It is slow while it waits for a plugin.
+const CALL_SECS_MAX: u64 = 30;
+
+/// How often the list is taken although no event asked for it.
+const LOOK_EVERY: Duration = Duration::from_secs(20);
+
+/// Events come in bursts (create, connect, start): one look serves them all.
+const BURST: Duration = Duration::from_millis(50);
+
+/// How long to wait before dockerd is asked again when it did not answer.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Everything one look at Docker showed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sight {
+    /// When the look began.
+    pub at: Timestamp,
+    /// All containers, running or not.
+    pub containers: Vec<Container>,
+    /// All networks, of every driver.
+    pub networks: Vec<SeenNetwork>,
+}
+
+impl Sight {
+    /// The container to which Docker attached this endpoint.
+    pub fn container_of(&self, endpoint: &EndpointId) -> Option<&Container> {
+        self.containers
+            .iter()
+            .find(|it| it.attachments.iter().any(|at| at.endpoint.as_ref() == Some(endpoint)))
+    }
+
+    /// The attachment that Docker shows with this address.
+    pub fn attachment_at(&self, address: IpAddr) -> Option<&Attachment> {
+        self.containers.iter().flat_map(|it| &it.attachments).find(|at| at.address == Some(address))
+    }
+}
+
+/// A container as Docker lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// Docker's id.
+    pub id: String,
+    /// Its name, without the slash that Docker puts before it.
+    pub name: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether a process of it may be there: running, paused or restarting.
+    pub running: bool,
+    /// Its places on networks.
+    pub attachments: Vec<Attachment>,
+}
+
+/// A container's place on one network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// The network.
+    pub network: NetworkId,
+    /// The network's name.
+    pub network_name: String,
+    /// The endpoint, while the container runs.
+    pub endpoint: Option<EndpointId>,
+    /// Its address there, while the container runs.
+    pub address: Option<IpAddr>,
+}
+
+/// A network as Docker lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenNetwork {
+    /// Docker's id.
+    pub id: NetworkId,
+    /// Its name.
+    pub name: String,
+    /// The driver that runs it.
+    pub driver: String,
+    /// The driver that its addresses come from.
+    pub ipam_driver: String,
+    /// Its subnets.
+    pub subnets: Vec<IpNetwork>,
+    /// `--internal`
+    pub internal: bool,
+}
+
+/// What we know from Docker: the newest look, and whether it still answers.
+#[derive(Debug, Clone, Default)]
+pub struct Watched {
+    /// The newest look, if there was one since the agent started.
+    pub sight: Option<Arc<Sight>>,
+    /// Why dockerd does not answer, if it does not.
+    pub silent: Option<String>,
+}
+
+/// Follows the dockerd behind this socket until `stop`. Reconnects for as long as it takes.
+pub async fn follow(
+    socket: PathBuf,
+    clock: Arc<dyn Clock>,
+    watched: watch::Sender<Watched>,
+    stop: CancellationToken,
+) {
+    loop {
+        let outcome = tokio::select! {
+            () = stop.cancelled() => return,
+            outcome = listen(&socket, &clock, &watched) => outcome,
+        };
+        let reason = match outcome {
+            Ok(()) => "dockerd ended its stream of events".to_owned(),
+            Err(error) => format!("dockerd does not answer on {}: {error}", socket.display()),
+        };
+        watched.send_modify(|watched| {
+            if watched.silent.is_none() {
+                tracing::info!(reason, "lost sight of Docker; trying again");
+            }
+            watched.silent = Some(reason);
+        });
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(RETRY) => {}
+        }
+    }
+}
+
+/// Looks, and looks again after every burst of events, until the stream ends.
+async fn listen(
+    socket: &Path,
+    clock: &Arc<dyn Clock>,
+    watched: &watch::Sender<Watched>,
+) -> Result<(), bollard::errors::Error> {
+    let path = socket.to_string_lossy();
+    let docker = Docker::connect_with_unix(&path, CALL_SECS_MAX, bollard::API_DEFAULT_VERSION)?;
+    let docker = docker.negotiate_version().await?;
+    let kinds = vec!["container".to_owned(), "network".to_owned()];
+    let filters = Some([("type".to_owned(), kinds)].into());
+    // Subscribed before the first look, so that nothing falls in between.
+    let mut events = docker.events(Some(EventsOptions { filters, ..Default::default() }));
+    loop {
+        let at = clock.now();
+        let sight = Arc::new(look(&docker, at).await?);
+        watched.send_replace(Watched { sight: Some(sight), silent: None });
+        match tokio::time::timeout(LOOK_EVERY, events.next()).await {
+            Err(_) => {}
+            Ok(None) => return Ok(()),
+            Ok(Some(event)) => {
+                event?;
+                tokio::time::sleep(BURST).await;
+                while let Ok(next) = tokio::time::timeout(Duration::ZERO, events.next()).await {
+                    match next {
+                        None => return Ok(()),
+                        Some(event) => drop(event?),
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn look(docker: &Docker, at: Timestamp) -> Result<Sight, bollard::errors::Error> {
+    let all = ListContainersOptions { all: true, ..Default::default() };
+    let containers = docker.list_containers(Some(all)).await?;
+    let networks = docker.list_networks(None::<ListNetworksOptions>).await?;
+    Ok(Sight {
+        at,
+        containers: containers.into_iter().map(container).collect(),
+        networks: networks.into_iter().filter_map(network).collect(),
+    })
+}
+
+fn container(listed: ContainerSummary) -> Container {
+    let name = listed.names.unwrap_or_default().into_iter().next().unwrap_or_default();
+    let networks = listed.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+    let gone = matches!(
+        listed.state,
+        Some(
+            ContainerSummaryStateEnum::CREATED
+                | ContainerSummaryStateEnum::EXITED
+                | ContainerSummaryStateEnum::DEAD
+        )
+    );
+    Container {
+        id: listed.id.unwrap_or_default(),
+        name: name.trim_start_matches('/').to_owned(),
+        labels: listed.labels.unwrap_or_default().into_iter().collect(),
+        running: !gone,
+        attachments: networks.into_iter().map(|(name, settings)| attachment(name, settings)).collect(),
+    }
+}
+
+fn attachment(network_name: String, settings: EndpointSettings) -> Attachment {
+    let address = |text: Option<String>| text.and_then(|text| text.parse().ok());
+    Attachment {
+        network: NetworkId(settings.network_id.unwrap_or_default()),
+        network_name,
+        endpoint: settings.endpoint_id.filter(|id| !id.is_empty()).map(EndpointId),
+        address: address(settings.ip_address).or_else(|| address(settings.global_ipv6_address)),
+    }
+}
+
+fn network(listed: ListedNetwork) -> Option<SeenNetwork> {
+    let ipam = listed.ipam.unwrap_or_default();
+    let subnets =
+        ipam.config.unwrap_or_default().into_iter().filter_map(|config| config.subnet?.parse().ok());
+    Some(SeenNetwork {
+        id: NetworkId(listed.id?),
+        name: listed.name.unwrap_or_default(),
+        driver: listed.driver.unwrap_or_default(),
+        ipam_driver: ipam.driver.unwrap_or_default(),
+        subnets: subnets.collect(),
+        internal: listed.internal.unwrap_or(false),
+    })
+}

@@ -1,0 +1,119 @@
+//! Who this machine is, on the provider's word; or on the word it gave last, if it is silent.
+//!
+//! What the provider said is kept in the state directory, so that an agent that starts while the
+//! provider is away serves what it holds.
+
+use crate::whoami::{Attached, INTERFACES, Whoami, WhoamiError, whoami};
+use ::api::Source;
+use hostnet::IfName;
+use ipam::{BootId, HostId, Zone};
+use provider::{Identity, Provider};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The file below the state directory.
+const FILE: &str = "identity.json";
+
+/// The version of the file's form.
+const VERSION: u32 = 1;
+
+/// Who this machine is, and on whose word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// What the provider says, or said last.
+    pub identity: Identity,
+    /// This machine's interface in each zone.
+    pub interfaces: BTreeMap<Zone, IfName>,
+    /// [`Source::Cloud`], or [`Source::Journal`] for what it said last.
+    pub from: Source,
+}
+
+/// The boot's id cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the boot id from {}; hint: name another file as boot_id_file in [host]", path.display())]
+pub struct BootError {
+    /// The file.
+    path: PathBuf,
+    /// Why not.
+    #[source]
+    source: io::Error,
+}
+
+/// The file's form.
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    version: u32,
+    identity: Identity,
+    interfaces: BTreeMap<Zone, IfName>,
+}
+
+/// Asks the provider who this machine is, and remembers the answer.
+pub async fn ask(cloud: &impl Provider, state_dir: &Path) -> Result<Known, WhoamiError> {
+    let Whoami { identity, attached } = whoami(cloud, Path::new(INTERFACES)).await?;
+    let interface = |at: &Attached| Some((zone(&at.attachment.zone), IfName::parse(&at.interface).ok()?));
+    let interfaces = attached.iter().filter_map(interface).collect();
+    let known = Known { identity, interfaces, from: Source::Cloud };
+    if let Err(error) = remember(&known, state_dir) {
+        tracing::warn!(%error, "cannot remember who this machine is; a start without the provider will not know");
+    }
+    Ok(known)
+}
+
+/// What the provider said last, if anything.
+pub fn remembered(state_dir: &Path) -> Option<Known> {
+    let path = state_dir.join(FILE);
+    let text = fs::read(&path).ok()?;
+    match serde_json::from_slice::<Remembered>(&text) {
+        Ok(Remembered { version: VERSION, identity, interfaces }) => {
+            Some(Known { identity, interfaces, from: Source::Journal })
+        }
+        Ok(Remembered { version, .. }) => {
+            tracing::warn!(path = %path.display(), version, "written by another version of berthd; not used");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "not what berthd wrote; not used");
+            None
+        }
+    }
+}
+
+/// Replaces the file at once: a crash leaves the old content or the new.
+fn remember(known: &Known, state_dir: &Path) -> io::Result<()> {
+    let path = state_dir.join(FILE);
+    let beside = path.with_extension("new");
+    let Known { identity, interfaces, .. } = known.clone();
+    let remembered = Remembered { version: VERSION, identity, interfaces };
+    let file = fs::File::create(&beside)?;
+    serde_json::to_writer_pretty(&file, &remembered)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)
+}
+
+impl Known {
+    /// Who this host is in its cluster and in this boot.
+    pub fn host(&self, boot: BootId) -> ipam::Identity {
+        let zones = self.identity.attachments.iter().map(|attachment| zone(&attachment.zone));
+        ipam::Identity {
+            host: HostId(self.identity.instance.to_string()),
+            instance: ipam::InstanceId(self.identity.instance.to_string()),
+            boot,
+            zones: zones.collect(),
+        }
+    }
+}
+
+fn zone(zone: &provider::ZoneId) -> Zone {
+    Zone(zone.to_string())
+}
+
+/// This boot's id.
+pub fn boot(path: &Path) -> Result<BootId, BootError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(BootId(text.trim().to_owned())),
+        Err(source) => Err(BootError { path: path.to_owned(), source }),
+    }
+}

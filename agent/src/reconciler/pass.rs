@@ -1,0 +1,228 @@
+//! One pass: look, plan, do. Decides nothing itself: what is wanted, planned and judged are pure functions.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hostnet::neighbour::Arrival;
+use hostnet::{Change, HostNet, Kernel, Observed, Proxy, obstacles, plan};
+use tokio::sync::watch;
+
+use super::finding::Finding;
+use super::judge::{Look, Step, Suspicions, judge};
+use super::{Announcer, Outcome, Parts, Report, bridge_ports};
+use crate::docker::events::{Sight, Watched};
+use crate::docker::{Addresses, Endpoint, InUse, Lent, Pages, Record, Stage, debts};
+use crate::journal::{Durability, JournalError};
+use crate::wanted::{WantedError, wanted};
+
+/// Makes passes, and remembers between them what is suspicious.
+pub(super) struct Passes<A, K, N> {
+    parts: Parts<A, K, N>,
+    reports: watch::Sender<Report>,
+    suspicions: Suspicions,
+}
+
+impl<A: Addresses, K: Kernel, N: Announcer> Passes<A, K, N> {
+    pub(super) fn new(parts: Parts<A, K, N>, reports: watch::Sender<Report>) -> Self {
+        Self { parts, reports, suspicions: Suspicions::default() }
+    }
+
+    /// Returns when Docker, the interfaces or the assignments may have changed.
+    pub(super) async fn something_changed(&mut self) {
+        let Parts { interfaces, docker, .. } = &mut self.parts;
+        // A sender that is gone changes nothing any more.
+        tokio::select! {
+            Ok(()) = interfaces.changed() => {}
+            Ok(()) = docker.changed() => {}
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Brings the kernel in line, then settles what Docker forgot.
+    pub(super) async fn run(&mut self) -> Outcome {
+        let mut report = Report { looked: true, ..Report::default() };
+        let outcome = match self.look().await {
+            Ok(seen) => self.act(seen, &mut report).await,
+            Err(finding) => {
+                let failed = Some(finding.to_string());
+                report.findings.push(finding);
+                Outcome { failed, ..Outcome::default() }
+            }
+        };
+        self.reports.send_replace(report);
+        outcome
+    }
+
+    async fn look(&mut self) -> Result<Seen, Finding> {
+        let not_seen = |error: &dyn std::error::Error| Finding::NotSeen { reason: with_causes(error) };
+        let pages = self.parts.book.pages();
+        // After the book: an endpoint is written down only once its address is bound to it.
+        let in_use = self.parts.addresses.in_use().await.map_err(|error| not_seen(&error))?;
+        let interfaces = self.parts.interfaces.borrow_and_update().clone();
+        let wanted = wanted(&pages, &in_use.assigned, &interfaces)
+            .map_err(|WantedError::NoInterface(zone)| Finding::NoInterface { zone })?;
+        let observed = self.parts.kernel.observe().await.map_err(|error| not_seen(&error))?;
+        let Watched { sight, .. } = self.parts.docker.borrow_and_update().clone();
+        refuse_a_lost_book(&pages, &observed)?;
+        Ok(Seen { pages, in_use, wanted, observed, sight })
+    }
+
+    async fn act(&mut self, seen: Seen, report: &mut Report) -> Outcome {
+        let Seen { pages, in_use, wanted, observed, sight } = seen;
+        let mut outcome = Outcome { obstacles: obstacles(&wanted, &observed), ..Outcome::default() };
+        for change in plan(&wanted, &observed) {
+            match self.parts.kernel.apply(&change).await {
+                Ok(()) => {
+                    tracing::info!(%change, "changed the host's network");
+                    self.announce(&change, &wanted, &observed);
+                }
+                Err(error) => {
+                    outcome.refused.push(with_causes(&error));
+                    report.missing.push(change);
+                }
+            }
+        }
+        if outcome.refused.is_empty() {
+            self.report_silence(&in_use.revoked).await;
+        }
+        let bridge_ports = bridge_ports::count(pages.lent.values().map(|lent| &lent.bridge));
+        let look = Look {
+            pages: &pages,
+            assigned: &in_use.assigned,
+            sight: sight.as_deref(),
+            observed: &observed,
+            bridge_ports: &bridge_ports,
+        };
+        let (steps, findings) = judge(look, &mut self.suspicions);
+        report.findings = findings;
+        report.findings.extend(outcome.obstacles.iter().cloned().map(Finding::Obstacle));
+        report.findings.extend(outcome.refused.iter().cloned().map(|reason| Finding::Refused { reason }));
+        for step in steps {
+            report.findings.extend(self.settle(step).await);
+        }
+        report.wanted = wanted.clone();
+        Outcome { wanted, ..outcome }
+    }
+
+    /// What the neighbours must hear of a change.
+    fn announce(&self, change: &Change, wanted: &HostNet, observed: &Observed) {
+        match change {
+            Change::AddProxy(Proxy { address, on }) => {
+                let Some(at) = wanted.addresses.get(address) else { return };
+                if let Some(subnet) = wanted.subnets.get(&at.subnet) {
+                    let (address, gateway, interface) = (*address, subnet.gateway, on.clone());
+                    self.parts.announcer.arrived(Arrival { address, gateway, interface });
+                }
+                let label = address.to_string();
+                if let Some(port) = wanted.ports.values().find(|port| port.label == label) {
+                    self.parts.announcer.moved(at.bridge.clone(), *address, port.mac);
+                }
+            }
+            // Containers that talked to it over the bridge must find it through the router now.
+            Change::RemoveRoute(route) if route.to.prefix() == 32 => {
+                if let Some(bridge) = observed.bridges.get(&route.through) {
+                    self.parts.announcer.moved(route.through.clone(), route.to.ip(), bridge.mac);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    async fn report_silence(&self, revoked: &[IpAddr]) {
+        for address in revoked {
+            tracing::error!(%address, "this host was evicted: the address is another's, and silent here now");
+            if let Err(error) = self.parts.addresses.silenced(*address).await {
+                tracing::warn!(%address, %error, "could not report a silence; tried again");
+            }
+        }
+    }
+
+    /// Takes a step, and says what keeps it from being taken.
+    async fn settle(&self, step: Step) -> Option<Finding> {
+        tracing::debug!(?step, "settling");
+        match step {
+            Step::Pay(id) => {
+                let endpoint = self.parts.book.read(|pages| pages.endpoints.get(&id).cloned())?;
+                self.pay(&endpoint).await
+            }
+            Step::Release(id) => {
+                let endpoint = self.parts.book.read(|pages| pages.endpoints.get(&id).cloned())?;
+                tracing::warn!(address = %endpoint.address, endpoint = %id,
+                    "neither Docker nor the kernel shows this endpoint: released in Docker's place");
+                let released = Endpoint { stage: Stage::Released, ..endpoint };
+                match self.write(Record::Endpoint(released.clone())) {
+                    Ok(()) => self.pay(&released).await,
+                    Err(error) => Some(unwritten(error)),
+                }
+            }
+            Step::Reap { address, epoch } => {
+                tracing::warn!(%address, %epoch, "neither Docker nor the kernel shows this address: closed");
+                let outcome = self.parts.addresses.reap(address, epoch).await;
+                outcome.err().map(|error| Finding::Unpaid { address, reason: with_causes(&error) })
+            }
+            Step::Bind { address, endpoint } => {
+                let lent = self.parts.book.read(|pages| pages.lent.get(&address).cloned())?;
+                if let Err(error) = self.parts.addresses.bind(address, endpoint.clone()).await {
+                    return Some(Finding::Unpaid { address, reason: with_causes(&error) });
+                }
+                let bound = Lent { endpoint: Some(endpoint), released: false, ..lent };
+                self.write(Record::Lent(bound)).err().map(unwritten)
+            }
+            Step::TakeBack { address } => self.take_back(address).await,
+        }
+    }
+
+    async fn take_back(&self, address: IpAddr) -> Option<Finding> {
+        let lent = self.parts.book.read(|pages| pages.lent.get(&address).cloned())?;
+        if let Some(endpoint) = lent.endpoint
+            && let Err(error) = self.parts.addresses.endpoint_gone(endpoint).await
+        {
+            return Some(Finding::Unpaid { address, reason: with_causes(&error) });
+        }
+        match self.parts.addresses.reap(address, lent.epoch).await {
+            Ok(()) => self.write(Record::LentGone(address)).err().map(unwritten),
+            Err(error) => Some(Finding::Unpaid { address, reason: with_causes(&error) }),
+        }
+    }
+
+    async fn pay(&self, endpoint: &Endpoint) -> Option<Finding> {
+        let outcome = debts::pay(&self.parts.addresses, &self.parts.book, endpoint).await;
+        let address = endpoint.address.ip();
+        outcome.err().map(|error| Finding::Unpaid { address, reason: with_causes(&error) })
+    }
+
+    fn write(&self, record: Record) -> Result<(), JournalError> {
+        self.parts.book.change(Durability::Written, |_| Ok(vec![record]))
+    }
+}
+
+/// Everything a pass looked at.
+struct Seen {
+    pages: Pages,
+    in_use: InUse,
+    wanted: HostNet,
+    observed: Observed,
+    sight: Option<Arc<Sight>>,
+}
+
+/// An empty book beside running containers is a lost book, not an empty host.
+fn refuse_a_lost_book(pages: &Pages, observed: &Observed) -> Result<(), Finding> {
+    let running = observed.ports.values().filter(|port| port.container_end.is_none()).count();
+    let is_empty = pages.networks.is_empty() && pages.endpoints.is_empty();
+    if is_empty && running > 0 { Err(Finding::BookLost { ports: running }) } else { Ok(()) }
+}
+
+fn unwritten(error: JournalError) -> Finding {
+    Finding::NotSeen { reason: with_causes(&error) }
+}
+
+/// An error and what is behind it, for people.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}

@@ -1,0 +1,202 @@
+//! What journal, store, kernel, Docker and cloud each say about an address, and who of them differs.
+//!
+//! Asking is at the top; what follows from the answers is pure. One that is silent differs from nobody.
+
+use crate::api::{Desk, silence};
+use crate::docker::events::Sight;
+use crate::troubles::with_causes;
+use ::api::{Silence, Source, Word};
+use hostnet::{HostNet, Kernel, Observed, Table};
+use ipam::{AddressState, AddressView, Block, BlockId, HostId, SubnetView, Usage, View};
+use provider::CloudSubnet;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use store::layout::{self, Item, Under};
+
+/// Everybody's word at one moment, or their silence.
+pub struct Testimony {
+    host: HostId,
+    blocks: Result<BTreeMap<BlockId, Block>, Silence>,
+    kernel: Result<(HostNet, Observed), Silence>,
+    docker: Result<Arc<Sight>, Silence>,
+    cloud: Result<Vec<CloudSubnet>, Silence>,
+}
+
+impl Testimony {
+    /// Asks everybody but the allocator, whose `view` is the journal's word.
+    pub async fn gather(desk: &Desk, view: &View) -> Self {
+        let (blocks, kernel, (subnets, mut silent)) =
+            tokio::join!(blocks(desk), kernel(desk), desk.in_the_cloud());
+        Self {
+            host: view.host.clone(),
+            blocks,
+            kernel,
+            docker: desk.sight(),
+            cloud: silent.pop().map_or(Ok(subnets), Err),
+        }
+    }
+
+    /// Those who did not answer.
+    pub fn silent(&self) -> Vec<Silence> {
+        let Self { blocks, kernel, docker, cloud, .. } = self;
+        let silences = [blocks.as_ref().err(), kernel.as_ref().err(), docker.as_ref().err(), cloud.as_ref().err()];
+        silences.into_iter().flatten().cloned().collect()
+    }
+
+    /// What Docker showed last, if it answers.
+    pub fn sight(&self) -> Option<&Sight> {
+        self.docker.as_deref().ok()
+    }
+
+    /// What each says about an address.
+    pub fn about(&self, subnet: &SubnetView, address: &AddressView) -> Vec<Word> {
+        let mut words = vec![Word::of(Source::Journal, journal(&address.state))];
+        words.extend(self.blocks.as_ref().ok().map(|blocks| self.store(blocks, subnet, address)));
+        words.extend(self.kernel.as_ref().ok().map(|(wanted, observed)| in_kernel(wanted, observed, address)));
+        words.extend(self.docker.as_ref().ok().map(|sight| in_docker(sight, address)));
+        words.extend(self.cloud.as_ref().ok().map(|subnets| in_cloud(subnets, subnet)));
+        words
+    }
+
+    fn store(&self, blocks: &BTreeMap<BlockId, Block>, subnet: &SubnetView, view: &AddressView) -> Word {
+        let address = view.address;
+        let block = BlockId::of(subnet.subnet.cidr, address).and_then(|id| blocks.get(&id));
+        let Some(block) = block else {
+            return Word::of(Source::Store, "has no such block").differing(true);
+        };
+        if let Some(held) = block.held().get(&address) {
+            let says = format!("held by {}, take {}", held.by.host, held.take);
+            // What is on its way from here may have arrived before our view shows it.
+            let ours = held.by.host == self.host;
+            let differs = ours != is_held_here(&view.state) && !matches!(view.state, AddressState::Leaving { .. });
+            return Word::of(Source::Store, says).differing(differs);
+        }
+        let says = match (block.set_aside().get(&address), block.quarantined().get(&address)) {
+            (Some(why), _) => format!("set aside: {why}"),
+            (None, Some(quarantined)) => format!("quarantined: {}", quarantined.why),
+            (None, None) => "free".to_owned(),
+        };
+        let differs = is_held_here(&view.state) && !matches!(view.state, AddressState::Leaving { .. });
+        Word::of(Source::Store, says).differing(differs)
+    }
+}
+
+async fn blocks(desk: &Desk) -> Result<BTreeMap<BlockId, Block>, Silence> {
+    let silence = |because: String| silence(Source::Store, because);
+    let store = desk.store.as_ref().ok_or_else(|| silence("it is not open".into()))?;
+    let found = store.range(&Under::Blocks.prefix()).await.map_err(|error| silence(with_causes(&error)))?;
+    let mut blocks = BTreeMap::new();
+    for entry in found.entries {
+        let Some(Item::Block { subnet, index }) = Item::of(&entry.key) else { continue };
+        let block = layout::decode(&entry.key, &entry.value).map_err(|error| silence(with_causes(&error)))?;
+        blocks.insert(BlockId { subnet, index }, block);
+    }
+    Ok(blocks)
+}
+
+async fn kernel(desk: &Desk) -> Result<(HostNet, Observed), Silence> {
+    let silence = |because: String| silence(Source::Kernel, because);
+    let kernel = desk.kernel.as_ref().ok_or_else(|| silence("it cannot be asked".into()))?;
+    let observed = kernel.observe().await.map_err(|error| silence(with_causes(&error)))?;
+    Ok((desk.reconciler.report().borrow().wanted.clone(), observed))
+}
+
+/// The journal's word is the allocator's: nothing is believed that is not written there.
+fn journal(state: &AddressState) -> String {
+    match state {
+        AddressState::FreeHere => "held here, free".into(),
+        AddressState::Reserved(name) => format!("held here, free, kept for {name}"),
+        AddressState::Assigned { epoch, usage: Usage::Unbound } => {
+            format!("assigned, epoch {epoch}, no endpoint yet")
+        }
+        AddressState::Assigned { epoch, usage: Usage::Bound(endpoint) } => {
+            format!("assigned, epoch {epoch}, endpoint {}", short(&endpoint.0))
+        }
+        AddressState::Assigned { epoch, usage: Usage::Gone(endpoint) } => {
+            format!("assigned, epoch {epoch}, endpoint {} deleted", short(&endpoint.0))
+        }
+        AddressState::Cooling { epoch, left_millis, .. } => {
+            format!("cooling, epoch {epoch}, {} s by timer", left_millis.div_ceil(1000))
+        }
+        AddressState::Leaving { .. } => "leaving this host".into(),
+        AddressState::NotRetaken => "held since an earlier boot, not re-taken".into(),
+        AddressState::Free
+        | AddressState::Held(_)
+        | AddressState::SetAside(_)
+        | AddressState::Quarantined { .. }
+        | AddressState::Outside => "not held here".into(),
+    }
+}
+
+fn is_held_here(state: &AddressState) -> bool {
+    match state {
+        AddressState::FreeHere
+        | AddressState::Reserved(_)
+        | AddressState::Assigned { .. }
+        | AddressState::Cooling { .. }
+        | AddressState::Leaving { .. }
+        | AddressState::NotRetaken => true,
+        AddressState::Free
+        | AddressState::Held(_)
+        | AddressState::SetAside(_)
+        | AddressState::Quarantined { .. }
+        | AddressState::Outside => false,
+    }
+}
+
+/// The kernel should have a route and a neighbour entry for exactly what is wanted.
+fn in_kernel(wanted: &HostNet, observed: &Observed, view: &AddressView) -> Word {
+    let address = view.address;
+    let route = observed.routes.iter().find(|route| route.table == Table::MAIN && is_host(route.to, address));
+    let proxy = observed.proxies.iter().find(|proxy| proxy.address == address);
+    let says = match (route, proxy) {
+        (Some(route), Some(proxy)) => format!("route to {}, answered for on {}", route.through, proxy.on),
+        (Some(route), None) => format!("route to {}, answered for nowhere", route.through),
+        (None, Some(proxy)) => format!("no route, yet answered for on {}", proxy.on),
+        (None, None) => "no route".to_owned(),
+    };
+    let is_wanted = wanted.addresses.contains_key(&address);
+    let differs = if is_wanted { route.is_none() || proxy.is_none() } else { route.is_some() || proxy.is_some() };
+    Word::of(Source::Kernel, says).differing(differs)
+}
+
+fn is_host(to: ipnetwork::IpNetwork, address: IpAddr) -> bool {
+    let whole = if address.is_ipv4() { 32 } else { 128 };
+    to.prefix() == whole && to.ip() == address
+}
+
+/// Docker should show a container with what an endpoint is bound to, and with nothing else.
+fn in_docker(sight: &Sight, view: &AddressView) -> Word {
+    let shown = sight.containers.iter().find_map(|container| {
+        let at = container.attachments.iter().find(|at| at.address == Some(view.address))?;
+        Some(format!("{} on network {}", container.name, at.network_name))
+    });
+    let assigned = matches!(view.state, AddressState::Assigned { .. });
+    // An auxiliary address belongs to its network: no container has it.
+    let bound = match &view.state {
+        AddressState::Assigned { usage: Usage::Bound(endpoint), .. } => !endpoint.0.starts_with("aux:"),
+        _ => false,
+    };
+    match shown {
+        Some(says) => Word::of(Source::Docker, says).differing(!assigned),
+        None => Word::of(Source::Docker, "no container").differing(bound),
+    }
+}
+
+fn in_cloud(subnets: &[CloudSubnet], view: &SubnetView) -> Word {
+    let cidr = view.subnet.cidr;
+    match subnets.iter().find(|subnet| subnet.cidr == cidr) {
+        Some(subnet) => {
+            Word::of(Source::Cloud, format!("{cidr} portable in zone {}, id {}", subnet.zone, subnet.id))
+        }
+        None => Word::of(Source::Cloud, format!("does not show {cidr}")).differing(true),
+    }
+}
+
+fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
+
+#[cfg(test)]
+mod tests;

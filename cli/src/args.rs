@@ -1,0 +1,194 @@
+//! The command line: what can be asked. Help, completions and man pages are generated from here.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Asks the Berth agent of this host, and says whose word the answer is.
+///
+/// Data goes to stdout, everything else to stderr. Exit code 0 is yes, 1 is no, 2 is "could not tell".
+#[derive(Parser)]
+#[command(name = "berth", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Args {
+    /// The agent's socket.
+    #[arg(
+        long,
+        global = true,
+        env = "BERTH_SOCKET",
+        hide_env_values = true,
+        default_value = "/run/berth/berth.sock",
+        value_name = "PATH"
+    )]
+    pub(crate) socket: PathBuf,
+
+    /// Tables for people, or JSON for scripts.
+    #[arg(short, long, global = true, value_enum, default_value_t)]
+    pub(crate) output: Output,
+
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Default, ValueEnum)]
+pub(crate) enum Output {
+    /// Tables for people.
+    #[default]
+    Table,
+    /// The agent's answer, word for word; stable within a version of the API.
+    Json,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// How the agent and everything it stands on is doing; exit 1 if something is not well.
+    Status,
+    /// What users ask addresses from.
+    Pool {
+        #[command(subcommand)]
+        verb: PoolVerb,
+    },
+    /// The cloud's subnets behind the pools.
+    Subnet {
+        #[command(subcommand)]
+        verb: SubnetVerb,
+    },
+    /// Addresses: who has them, and who could.
+    Address {
+        #[command(subcommand)]
+        verb: AddressVerb,
+    },
+    /// Docker networks of our driver on this host.
+    Network {
+        #[command(subcommand)]
+        verb: NetworkVerb,
+    },
+    /// Subnets that were asked of the cloud.
+    Order {
+        #[command(subcommand)]
+        verb: OrderVerb,
+    },
+    /// The hosts of the cluster.
+    Host {
+        #[command(subcommand)]
+        verb: HostVerb,
+    },
+    /// Do journal, store, kernel, Docker and cloud agree? Exit 1 if not, 2 if one of them is silent.
+    Check,
+    /// Is the ground the agent stands on sound? Exit 1 if not; each trouble with its cure.
+    Doctor,
+    /// Prints completions for a shell.
+    #[command(hide = true)]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Writes the man pages.
+    #[command(hide = true)]
+    Man {
+        /// The directory to write them to.
+        directory: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum PoolVerb {
+    /// All pools with their addresses by state.
+    List,
+    /// One pool: its limits, and what it has in each zone.
+    Show {
+        /// The pool's name.
+        name: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SubnetVerb {
+    /// All subnets with their addresses by state.
+    List,
+    /// One subnet.
+    Show {
+        /// The subnet, such as 10.11.4.0/26.
+        subnet: ipnetwork::IpNetwork,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AddressVerb {
+    /// The addresses that are in use, cooling, reserved or set aside.
+    List {
+        /// Only this pool's.
+        #[arg(long)]
+        pool: Option<String>,
+        /// The free ones too.
+        #[arg(long)]
+        all: bool,
+    },
+    /// One address: what journal, store, kernel, Docker and cloud say of it.
+    Show {
+        /// The address.
+        address: IpAddr,
+    },
+    /// Would a request be granted, and if not, why? Changes nothing; exit 1 if it would be refused.
+    Explain {
+        /// This very address; without it, any.
+        address: Option<IpAddr>,
+        /// The pool to ask.
+        #[arg(long)]
+        pool: Option<String>,
+        /// Any IPv6 address instead of any IPv4 address.
+        #[arg(long, conflicts_with = "address")]
+        ipv6: bool,
+    },
+    /// Reserves an address under a name that outlives containers. Needs root.
+    Reserve {
+        /// The name.
+        name: String,
+        /// This very address; without it, any free one.
+        #[arg(long)]
+        address: Option<IpAddr>,
+        /// The pool to take it from.
+        #[arg(long)]
+        pool: Option<String>,
+    },
+    /// Ends a reservation. Needs root. A container that has the address keeps it.
+    Release {
+        /// The reservation's name.
+        name: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum NetworkVerb {
+    /// All networks with their pools and containers.
+    List,
+    /// One network and its containers.
+    Show {
+        /// Its name, its id, or the beginning of its id.
+        network: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum OrderVerb {
+    /// All orders and how far they are.
+    List,
+    /// One order.
+    Show {
+        /// The order's id, or the beginning of it.
+        order: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum HostVerb {
+    /// All hosts of the cluster.
+    List,
+    /// One host.
+    Show {
+        /// The host's id; without it, this one.
+        host: Option<String>,
+    },
+    /// What the agent would change in this host's kernel now; exit 1 if anything.
+    Plan,
+}

@@ -1,0 +1,73 @@
+//! `berth status`: one page about the agent and everything it stands on.
+
+use super::table_with_counts;
+use crate::agent::{Agent, AskError};
+use crate::page::{Page, Verdict};
+use crate::table::{moment, or_dash, pairs, table};
+use crate::verb::order;
+use api::{Condition, Mode, Part, Status, paths};
+
+pub(crate) async fn status(agent: &Agent) -> Result<Page, AskError> {
+    let answer = agent.get::<Status>(paths::STATUS).await?;
+    let status = &answer.answer;
+    let failing = status.parts.iter().any(|part| matches!(part.condition, Condition::Failing { .. }));
+    let well = status.mode == Mode::Serving && !failing;
+    let hints = status.parts.iter().filter_map(|part| match &part.condition {
+        Condition::Failing { hint, .. } => hint.as_ref(),
+        _ => None,
+    });
+    let verdict = if well { Verdict::Yes } else { Verdict::No };
+    let page = Page::new(&answer, text(status)).verdict(verdict);
+    Ok(hints.fold(page, |page, hint| page.hint(Some(hint))))
+}
+
+fn text(status: &Status) -> String {
+    let mut text = pairs([
+        ("cluster", status.cluster.clone()),
+        ("host", or_dash(status.host.as_ref())),
+        ("agent", format!("{}, since {}", status.agent, moment(status.started))),
+        ("mode", mode(&status.mode)),
+    ]);
+    if !status.parts.is_empty() {
+        text += "\n";
+        text += &table(&["part", "condition", "what"], status.parts.iter().map(part));
+        text += &status.parts.iter().filter_map(trouble).collect::<String>();
+    }
+    if !status.pools.is_empty() {
+        text += "\n";
+        let row = |line: &api::PoolLine| (vec![line.pool.clone(), line.zone.clone()], line.counts);
+        text += &table_with_counts(&["pool", "zone"], status.pools.iter().map(row));
+    }
+    if !status.orders.is_empty() {
+        text += "\n";
+        text += &order::orders(&status.orders);
+    }
+    text
+}
+
+fn mode(mode: &Mode) -> String {
+    match mode {
+        Mode::Serving => "serving".into(),
+        Mode::Starting => "starting".into(),
+        Mode::ReleasesOnly { mistakes } => {
+            let mistakes: String = mistakes.iter().map(|mistake| format!("\n  {mistake}")).collect();
+            format!("releases only, because the configuration has mistakes:{mistakes}")
+        }
+    }
+}
+
+fn part(part: &Part) -> Vec<String> {
+    let condition = match part.condition {
+        Condition::Good => "good",
+        Condition::Unasked => "not asked yet",
+        Condition::Failing { .. } => "failing",
+    };
+    vec![part.part.to_string(), condition.into(), part.what.clone()]
+}
+
+fn trouble(part: &Part) -> Option<String> {
+    let Condition::Failing { problem, since, next_try, .. } = &part.condition else { return None };
+    let next =
+        next_try.map_or_else(|| "needs an operator".into(), |next| format!("next try {}", moment(next)));
+    Some(format!("{}: {problem}, since {}; {next}\n", part.part, moment(*since)))
+}

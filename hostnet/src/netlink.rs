@@ -1,0 +1,99 @@
+//! The real kernel: netlink, `/proc/sys`, nft and iptables. No choices are made here.
+//!
+//! It speaks to the network namespace of the thread it was opened on; with a single-threaded runtime
+//! that is the namespace of everything it starts, too.
+
+mod docker_user;
+mod fault;
+mod links;
+mod nft;
+mod proxies;
+mod routes;
+mod rules;
+mod sysctls;
+
+use std::io;
+
+use rtnetlink::Handle;
+
+use crate::{ApplyError, Change, Kernel, ObserveError, Observed};
+use fault::Fault;
+
+/// A connection to this host's kernel.
+#[derive(Debug, Clone)]
+pub struct Netlink {
+    handle: Handle,
+}
+
+impl Netlink {
+    /// Opens a netlink socket. Must be called within a tokio runtime, which drives the connection until
+    /// the last clone of it is dropped.
+    pub fn open() -> io::Result<Self> {
+        let (connection, handle, _) = rtnetlink::new_connection()?;
+        tokio::spawn(connection);
+        Ok(Self { handle })
+    }
+}
+
+impl Kernel for Netlink {
+    async fn observe(&self) -> Result<Observed, ObserveError> {
+        let handle = &self.handle;
+        let links = links::all(handle).await.map_err(during("links"))?;
+        let mut observed = links.sort();
+        observed.sysctls = sysctls::read(&observed).map_err(during("switches"))?;
+        observed.routes = routes::ours(handle, &links).await.map_err(during("routes"))?;
+        observed.rules = rules::ours(handle).await.map_err(during("rules"))?;
+        observed.proxies = proxies::ours(handle, &links).await.map_err(during("neighbour proxies"))?;
+        observed.firewall = nft::sentences().await.map_err(ObserveError::Firewall)?;
+        observed.admissions = docker_user::ours().await;
+        Ok(observed)
+    }
+
+    async fn apply(&self, change: &Change) -> Result<(), ApplyError> {
+        self.make(change).await.map_err(|fault| fault.during(change))
+    }
+}
+
+impl Netlink {
+    async fn make(&self, change: &Change) -> Result<(), Fault> {
+        let handle = &self.handle;
+        match change {
+            Change::ReplaceFirewall(firewall) => nft::replace(firewall).await,
+            Change::RemoveFirewall => nft::remove().await,
+            Change::Admit(admission) => docker_user::add(admission).await,
+            Change::Dismiss(admission) => docker_user::remove(admission).await,
+            Change::CreateBridge { name, mac, mtu } => links::create_bridge(handle, name, *mac, *mtu).await,
+            Change::CreatePort { name, container_end, mac, mtu } => {
+                links::create_port(
+                    handle,
+                    name,
+                    links::ContainerEnd { name: container_end, mac: *mac, mtu: *mtu },
+                )
+                .await
+            }
+            Change::DeleteBridge { name } | Change::DeletePort { name } => links::delete(handle, name).await,
+            Change::Attach { port, bridge } => links::attach(handle, port, bridge).await,
+            Change::Label { link, alias } => links::set(handle, link, |link| link.alias(alias)).await,
+            Change::SetMac { bridge, mac } => {
+                links::set(handle, bridge, |link| link.address(mac.0.to_vec())).await
+            }
+            Change::SetMtu { bridge, mtu } => links::set(handle, bridge, |link| link.mtu(*mtu)).await,
+            Change::AddAddress { bridge, address } => links::add_address(handle, bridge, *address).await,
+            Change::RemoveAddress { bridge, address } => {
+                links::remove_address(handle, bridge, *address).await
+            }
+            Change::SetUp { link } => links::set(handle, link, |link| link.up()).await,
+            Change::SetSysctl { sysctl, value } => sysctls::write(sysctl, *value),
+            Change::AddRoute(route) => routes::add(handle, route).await,
+            Change::RemoveRoute(route) => routes::remove(handle, route).await,
+            Change::AddRule(rule) => rules::add(handle, rule).await,
+            Change::RemoveRule(rule) => rules::remove(handle, rule).await,
+            Change::AddProxy(proxy) => proxies::add(handle, proxy).await,
+            Change::RemoveProxy(proxy) => proxies::remove(handle, proxy).await,
+        }
+    }
+}
+
+fn during(what: &'static str) -> impl Fn(io::Error) -> ObserveError {
+    move |source| ObserveError::Kernel { what, source }
+}

@@ -1,0 +1,185 @@
+//! How much to hold: warm while the host is busy, small when idle; and how surplus goes back.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::{AfterSend, Family, Host, Waiting, Wish};
+use crate::block::BlockState;
+use crate::cluster::Surplus;
+use crate::names::{BlockId, PoolName, Timestamp};
+use crate::record::{Deed, Life};
+use crate::transaction::{Key, Transaction, Value, Write};
+
+/// How many free addresses an idle host holds of a pool: the next container starts without a round
+/// trip.
+const WARM_MIN: u32 = 1;
+
+/// How many free addresses a busy host holds at most: a burst of `docker compose up`.
+const WARM_MAX: u32 = 32;
+
+/// How long without an assignment before a host counts as idler, in milliseconds.
+const IDLE_MILLIS: u64 = 30_000;
+
+/// How long hints of surplus are gathered before they are written, in milliseconds.
+const SURPLUS_MILLIS: u64 = 1_000;
+
+/// How busy a host is with a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Demand {
+    /// How many free addresses it means to hold.
+    pub(super) warm: u32,
+    /// When it will count as idler.
+    pub(super) idle_due: Option<Timestamp>,
+}
+
+impl Default for Demand {
+    fn default() -> Self {
+        Self { warm: WARM_MIN, idle_due: None }
+    }
+}
+
+impl Host {
+    /// An address was assigned: the host is busy, the busier the emptier its queue.
+    pub(super) fn demanded(&mut self, address: IpAddr) {
+        let Some(pool) = self.subnet_of(address).map(|subnet| subnet.pool.clone()) else { return };
+        let family = Family::of(address);
+        let empty = self.free_here(&pool, family) == 0;
+        let idle_due = Some(self.now.after(IDLE_MILLIS));
+        let demand = self.demand.entry((pool, family)).or_default();
+        demand.idle_due = idle_due;
+        if empty {
+            demand.warm = (demand.warm * 2).min(WARM_MAX);
+        }
+    }
+
+    pub(super) fn look_at_demand(&mut self) {
+        let usable: BTreeSet<(PoolName, Family)> = self
+            .subnets
+            .values()
+            .filter(|subnet| self.identity.zones.contains(&subnet.zone))
+            .map(|subnet| (subnet.pool.clone(), Family::of(subnet.cidr.ip())))
+            .collect();
+        for (pool, family) in usable {
+            self.cool_down(&pool, family);
+            self.warm_up(&pool, family);
+        }
+        self.tell_surplus();
+    }
+
+    /// Takes what is missing to be as warm as the demand, and for every request that waits.
+    fn warm_up(&mut self, pool: &PoolName, family: Family) {
+        let waiting = self.waiting.values().filter(|waiting| match waiting {
+            Waiting::Assign { pool: of, wish: Wish::Any(any), .. } => of == pool && *any == family,
+            _ => false,
+        });
+        let warm = self.demand.get(&(pool.clone(), family)).map_or(WARM_MIN, |demand| demand.warm);
+        let wanted = warm as usize + waiting.count();
+        let mut blocks: Vec<BlockId> = self.blocks_of(pool, family).collect();
+        let coming: usize = blocks.iter().map(|id| self.coming(*id)).sum();
+        let mut missing = wanted.saturating_sub(self.free_here(pool, family) + coming);
+        while missing > 0 {
+            let Some((id, addresses)) = self.takeable(&blocks, missing) else { return };
+            let count = addresses.len();
+            if self.begin(id, Deed::Take(addresses), Transaction::default()).is_err() {
+                return;
+            }
+            blocks.retain(|other| *other != id);
+            missing = missing.saturating_sub(count);
+        }
+    }
+
+    /// How many addresses an operation under way will bring.
+    fn coming(&self, id: BlockId) -> usize {
+        match self.blocks.get(&id).and_then(|facts| facts.flight.as_ref()).map(|f| &f.operation.deed) {
+            Some(Deed::Take(addresses)) => addresses.len(),
+            _ => 0,
+        }
+    }
+
+    /// After a quiet time, means to hold half as many, and gives back what is more than twice that.
+    fn cool_down(&mut self, pool: &PoolName, family: Family) {
+        let key = (pool.clone(), family);
+        let Some(demand) =
+            self.demand.get_mut(&key).filter(|d| d.idle_due.is_some_and(|due| due <= self.now))
+        else {
+            return;
+        };
+        demand.warm = (demand.warm / 2).max(WARM_MIN);
+        let warm = demand.warm as usize;
+        let free = self.free_here(pool, family);
+        let surplus = if free > 2 * warm { free - warm } else { 0 };
+        let quiet = warm as u32 == WARM_MIN && surplus == 0;
+        let idle_due = (!quiet).then(|| self.now.after(IDLE_MILLIS));
+        if let Some(demand) = self.demand.get_mut(&key) {
+            demand.idle_due = idle_due;
+        }
+        if self.footing().is_err() {
+            return;
+        }
+        for _ in 0..surplus {
+            let Some(address) = self.longest_free(pool, family, None) else { return };
+            self.change(address, |_| Some(Life::Leaving { to: None }));
+        }
+    }
+
+    /// In a subnet that is being emptied nothing free is kept.
+    pub(super) fn empty_if_draining(&mut self, id: BlockId) {
+        let Some((block, _)) = self.blocks.get(&id).and_then(|facts| facts.seen.as_ref()) else { return };
+        if block.state() == BlockState::Open {
+            return;
+        }
+        let free: Vec<IpAddr> = self
+            .held
+            .iter()
+            .filter(|(_, held)| held.block == id && matches!(held.holding.state, Life::Free { .. }))
+            .map(|(address, _)| *address)
+            .collect();
+        for address in free {
+            self.change(address, |_| Some(Life::Leaving { to: None }));
+        }
+    }
+
+    /// Writes how much this host could give, seldom: it is a hint.
+    fn tell_surplus(&mut self) {
+        let due = self.surplus_due.is_some_and(|due| due <= self.now);
+        let hints: Vec<(crate::names::Zone, Surplus)> =
+            self.identity.zones.iter().map(|zone| (zone.clone(), self.surplus_in(zone))).collect();
+        let changed = hints.iter().any(|(zone, hint)| {
+            self.told_surplus.get(zone).map_or(!hint.free.is_empty(), |told| told != hint)
+        });
+        if !changed {
+            self.surplus_due = None;
+            return;
+        }
+        if !due {
+            self.surplus_due.get_or_insert(self.now.after(SURPLUS_MILLIS));
+            return;
+        }
+        self.surplus_due = None;
+        let Ok(compares) = self.footing() else {
+            self.surplus_due = Some(self.now.after(SURPLUS_MILLIS));
+            return;
+        };
+        let host = self.identity.host.clone();
+        let writes = hints
+            .iter()
+            .map(|(zone, hint)| Write::Put {
+                key: Key::Surplus { zone: zone.clone(), host: host.clone() },
+                value: Value::Surplus(hint.clone()),
+            })
+            .collect();
+        self.told_surplus = hints.into_iter().collect();
+        self.send(Transaction { compares, writes }, AfterSend::Hint);
+    }
+
+    fn surplus_in(&self, zone: &crate::names::Zone) -> Surplus {
+        let mut hint = Surplus::default();
+        for subnet in self.subnets.values().filter(|subnet| subnet.zone == *zone) {
+            let free = self.queue.get(&subnet.cidr).map_or(0, |queue| queue.len());
+            if free > 0 {
+                *hint.free.entry(subnet.pool.clone()).or_default() += u32::try_from(free).unwrap_or(u32::MAX);
+            }
+        }
+        hint
+    }
+}

@@ -1,0 +1,342 @@
+//! The addresses this host holds: adopted, queued, cooled, lost.
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+
+use super::{Effect, Family, Host};
+use crate::block::Block;
+use crate::names::{BlockId, Holder, PoolName, Timestamp};
+use crate::pool::COOLING_MILLIS_DEFAULT;
+use crate::record::{Deed, Holding, Life};
+use crate::refusal::Usage;
+
+/// An address held by this host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct HeldHere {
+    pub(super) block: BlockId,
+    pub(super) holding: Holding,
+}
+
+impl HeldHere {
+    /// The counter of the newest assignment that this holding shows; 0 if none.
+    pub(super) fn counter(&self) -> u64 {
+        match &self.holding.state {
+            Life::Assigned { epoch, .. } | Life::Cooling { epoch, .. } => epoch.counter,
+            Life::Free { .. } | Life::Leaving { .. } => 0,
+        }
+    }
+}
+
+impl Host {
+    /// Whether a held address may be assigned: held by this incarnation, in a block whose holding
+    /// was gained or re-taken in this boot.
+    pub(super) fn usable(&self, held: &HeldHere) -> bool {
+        Some(held.holding.incarnation) == self.incarnation && self.retaken(held.block)
+    }
+
+    /// Whether what is held in a block was gained or re-taken in this boot and this life of the
+    /// cluster.
+    pub(super) fn retaken(&self, id: BlockId) -> bool {
+        let generation = self.cluster.journalled.as_ref().map(|(_, generation, _)| *generation);
+        self.this_boots(id) && self.blocks.get(&id).is_some_and(|facts| facts.generation == generation)
+    }
+
+    /// Whether what the journal shows in use in a block may still be: of an earlier boot nothing is,
+    /// its containers are gone too.
+    fn this_boots(&self, id: BlockId) -> bool {
+        self.blocks.get(&id).is_some_and(|facts| facts.boot.as_ref() == Some(&self.identity.boot))
+    }
+
+    /// Changes what a held address is doing, and everything that is looked up by it.
+    pub(super) fn change(&mut self, address: IpAddr, to: impl FnOnce(&Life) -> Option<Life>) -> bool {
+        let Some(state) = self.held.get(&address).and_then(|held| to(&held.holding.state)) else {
+            return false;
+        };
+        self.unindex(address);
+        if let Some(held) = self.held.get_mut(&address) {
+            held.holding.state = state;
+        }
+        self.index(address);
+        true
+    }
+
+    pub(super) fn index(&mut self, address: IpAddr) {
+        let Some(held) = self.held.get(&address) else { return };
+        if held.holding.state.published() {
+            self.published_here.insert(address);
+        }
+        let subnet = held.block.subnet;
+        match &held.holding.state {
+            Life::Free { turn } => {
+                let turn = *turn;
+                if held.holding.reserved.is_none() && self.usable(held) {
+                    self.queue.entry(subnet).or_default().insert(turn, address);
+                }
+            }
+            Life::Assigned { usage: Usage::Bound(endpoint) | Usage::Gone(endpoint), .. } => {
+                self.endpoints.entry(endpoint.clone()).or_default().insert(address);
+            }
+            Life::Cooling { until, .. } => {
+                self.cooling.insert((*until, address));
+            }
+            Life::Assigned { usage: Usage::Unbound, .. } | Life::Leaving { .. } => (),
+        }
+    }
+
+    pub(super) fn unindex(&mut self, address: IpAddr) {
+        let Some(held) = self.held.get(&address) else { return };
+        self.published_here.remove(&address);
+        match &held.holding.state {
+            Life::Free { turn } => {
+                if let Some(queue) = self.queue.get_mut(&held.block.subnet) {
+                    queue.remove(turn);
+                }
+            }
+            Life::Assigned { usage: Usage::Bound(endpoint) | Usage::Gone(endpoint), .. } => {
+                if let Some(addresses) = self.endpoints.get_mut(endpoint) {
+                    addresses.remove(&address);
+                    if addresses.is_empty() {
+                        self.endpoints.remove(endpoint);
+                    }
+                }
+            }
+            Life::Cooling { until, .. } => {
+                self.cooling.remove(&(*until, address));
+            }
+            Life::Assigned { usage: Usage::Unbound, .. } | Life::Leaving { .. } => (),
+        }
+    }
+
+    /// The end of the queue of free addresses.
+    pub(super) fn next_turn(&mut self) -> u64 {
+        self.turn += 1;
+        self.turn
+    }
+
+    /// Ends the timers that are over. A published address waits for more than its timer.
+    pub(super) fn expire(&mut self) {
+        while let Some((until, address)) = self.cooling.first().copied() {
+            if until > self.now {
+                return;
+            }
+            if self.published_here.contains(&address) {
+                self.cooling.remove(&(until, address));
+                self.overdue(address);
+            } else {
+                self.cooled(address);
+            }
+        }
+    }
+
+    /// A cooling address is free: at once assignable, or on its way if its subnet is being emptied.
+    pub(super) fn cooled(&mut self, address: IpAddr) {
+        let turn = self.next_turn();
+        let cooled = self.change(address, |state| match state {
+            Life::Cooling { .. } => Some(Life::Free { turn }),
+            _ => None,
+        });
+        if cooled {
+            self.note(address);
+        }
+    }
+
+    /// When an address released now, or found in use after a boot, has cooled by its timer.
+    pub(super) fn cool_until(&self, address: IpAddr) -> Timestamp {
+        let pool = self.subnet_of(address).and_then(|subnet| self.pools.get(&subnet.pool));
+        self.now.after(pool.map_or(COOLING_MILLIS_DEFAULT, |pool| pool.cooling_millis))
+    }
+
+    /// How many free, unreserved, usable addresses this host holds of a pool.
+    pub(super) fn free_here(&self, pool: &PoolName, family: Family) -> usize {
+        self.subnets_of(pool, family).filter_map(|cidr| self.queue.get(&cidr)).map(|queue| queue.len()).sum()
+    }
+
+    /// The usable free address that has been free longest, of a pool or of one subnet of it.
+    pub(super) fn longest_free(
+        &self,
+        pool: &PoolName,
+        family: Family,
+        within: Option<IpNetwork>,
+    ) -> Option<IpAddr> {
+        self.subnets_of(pool, family)
+            .filter(|cidr| within.is_none_or(|within| within == *cidr))
+            .filter_map(|cidr| self.queue.get(&cidr)?.first_key_value())
+            .min()
+            .map(|(_, address)| *address)
+    }
+
+    pub(super) fn reconcile_all(&mut self) {
+        let ids: Vec<BlockId> = self.blocks.keys().copied().collect();
+        for id in ids {
+            self.reconcile(id);
+        }
+    }
+
+    /// Brings what is held in line with what the block shows: adopts what it shows as this host's,
+    /// forgets what it does not.
+    ///
+    /// Only from a value not older than the newest acted upon, and with no operation in flight: a
+    /// lagging value would hand back what was granted away.
+    pub(super) fn reconcile(&mut self, id: BlockId) {
+        let Some(me) = self.me() else { return };
+        if self.not_ready().is_some() {
+            return;
+        }
+        let Some(facts) = self.blocks.get(&id) else { return };
+        let Some((block, revision)) = facts.seen.clone() else { return };
+        if facts.flight.is_some() || revision < facts.acted {
+            return;
+        }
+        let holds = block.held_by(&me).next().is_some();
+        if !self.retaken(id) && holds {
+            // Another boot's holding: to be re-taken by transaction first.
+            return;
+        }
+        let mut touched = self.forget_unshown(&block, &me);
+        touched.extend(self.adopt_shown(&block, &me));
+        if !touched.is_empty() || !self.retaken(id) {
+            self.acted_upon(id, &block, revision);
+            for address in &touched {
+                self.index(*address);
+            }
+            self.persist_block(id, touched);
+        }
+    }
+
+    fn forget_unshown(&mut self, block: &Block, me: &Holder) -> Vec<IpAddr> {
+        let shown = |address: &IpAddr, take: u64| {
+            block.held().get(address).is_some_and(|held| held.by == *me && held.take == take)
+        };
+        let lost: Vec<IpAddr> = self
+            .held
+            .iter()
+            .filter(|(address, held)| held.block == block.id() && !shown(address, held.holding.take))
+            .filter(|(address, held)| !self.claimable(block, **address, held))
+            .map(|(address, _)| *address)
+            .collect();
+        for address in &lost {
+            self.lose(*address);
+        }
+        lost
+    }
+
+    /// A running assignment of an earlier life of the cluster is not lost: it is claimed.
+    fn claimable(&self, block: &Block, address: IpAddr, held: &HeldHere) -> bool {
+        let Some((cluster, _)) = &self.cluster.seen else { return false };
+        held.holding.generation < cluster.generation
+            && matches!(held.holding.state, Life::Assigned { .. })
+            && block.quarantined().get(&address).is_some_and(|q| q.was.by.host == self.identity.host)
+    }
+
+    fn adopt_shown(&mut self, block: &Block, me: &Holder) -> Vec<IpAddr> {
+        let Some((cluster, _)) = &self.cluster.seen else { return Vec::new() };
+        let generation = cluster.generation;
+        let shown: Vec<(IpAddr, u64)> = block.held_by(me).collect();
+        let mut touched = Vec::new();
+        for (address, take) in shown {
+            let reserved = block.reserved().get(&address).cloned();
+            if self.held.get(&address).is_some_and(|held| held.holding.reserved == reserved) {
+                continue;
+            }
+            self.unindex(address);
+            if let Some(held) = self.held.get_mut(&address) {
+                held.holding.reserved = reserved;
+            } else {
+                let state = Life::Free { turn: self.next_turn() };
+                let incarnation = me.incarnation;
+                let holding = Holding { generation, incarnation, take, reserved, state };
+                self.held.insert(address, HeldHere { block: block.id(), holding });
+                self.adopted += 1;
+            }
+            touched.push(address);
+        }
+        touched
+    }
+
+    /// Lets go of an address that the store shows as another's, or nobody's. In use, it must fall
+    /// silent: whoever took it thought this host dead.
+    pub(super) fn lose(&mut self, address: IpAddr) {
+        self.unindex(address);
+        let Some(held) = self.held.remove(&address) else { return };
+        if let Life::Assigned { epoch, .. } = held.holding.state
+            && self.this_boots(held.block)
+        {
+            self.revoked.insert(address, epoch);
+            self.effects.push(Effect::Silence { address, epoch });
+        }
+    }
+
+    pub(super) fn revoke_all(&mut self) {
+        self.revoke(|_| true);
+    }
+
+    /// What an earlier incarnation held went to quarantine when it was evicted.
+    pub(super) fn revoke_below(&mut self, incarnation: crate::names::Incarnation) {
+        self.revoke(|held| held.holding.incarnation < incarnation);
+    }
+
+    fn revoke(&mut self, which: impl Fn(&HeldHere) -> bool) {
+        let lost: Vec<IpAddr> =
+            self.held.iter().filter(|(_, held)| which(held)).map(|(address, _)| *address).collect();
+        for address in &lost {
+            self.lose(*address);
+        }
+        let records = lost.iter().map(|address| self.address_record(*address)).collect();
+        self.persist(records, super::Durability::Written, super::AfterPersist::Nothing);
+    }
+
+    /// After a re-take: what the journal shows in use or cooling cools first, the rest is usable.
+    pub(super) fn regained(&mut self, block: &Block, me: &Holder) {
+        let open = self.published.get(&block.id()).map(|facts| facts.open().clone()).unwrap_or_default();
+        let Some((cluster, _)) = &self.cluster.seen else { return };
+        let generation = cluster.generation;
+        let shown: Vec<(IpAddr, u64)> = block.held_by(me).collect();
+        for (address, take) in shown {
+            let until = self.cool_until(address);
+            let boot = self.identity.boot.clone();
+            let state = match self.held.get(&address).map(|held| held.holding.state.clone()) {
+                // A new life of the cluster, not of the host: its containers run on.
+                Some(running @ Life::Assigned { .. }) if self.this_boots(block.id()) => running,
+                Some(Life::Assigned { epoch, published, .. } | Life::Cooling { epoch, published, .. }) => {
+                    let published = published || open.contains_key(&address);
+                    Life::Cooling { epoch, until, boot, published }
+                }
+                _ => match open.get(&address) {
+                    Some(epoch) => Life::Cooling { epoch: *epoch, until, boot, published: true },
+                    None => Life::Free { turn: self.next_turn() },
+                },
+            };
+            self.unindex(address);
+            let reserved = block.reserved().get(&address).cloned();
+            let holding = Holding { generation, incarnation: me.incarnation, take, reserved, state };
+            self.held.insert(address, HeldHere { block: block.id(), holding });
+        }
+    }
+
+    /// After a claim: the running container keeps its address, under a new epoch if the journal does
+    /// not know the old one.
+    pub(super) fn claimed(&mut self, block: &Block, me: &Holder, deed: &Deed) {
+        let Deed::Claim(endpoints) = deed else { return };
+        let Some((cluster, _)) = &self.cluster.seen else { return };
+        let generation = cluster.generation;
+        let shown: Vec<(IpAddr, u64)> =
+            block.held_by(me).filter(|(a, _)| endpoints.contains_key(a)).collect();
+        for (address, take) in shown {
+            self.unindex(address);
+            let state = match self.held.get(&address).map(|held| held.holding.state.clone()) {
+                Some(state @ Life::Assigned { .. }) => state,
+                _ => Life::Assigned {
+                    epoch: self.next_epoch(generation, take),
+                    usage: Usage::Bound(endpoints[&address].clone()),
+                    exact: true,
+                    published: false,
+                },
+            };
+            let reserved = block.reserved().get(&address).cloned();
+            let holding = Holding { generation, incarnation: me.incarnation, take, reserved, state };
+            self.held.insert(address, HeldHere { block: block.id(), holding });
+            self.revoked.remove(&address);
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Whether this host may act: the cluster's life, this boot's registration, eviction, freezing.
+
+use super::journal::AfterPersist;
+use super::{AfterSend, Durability, Host, RETRY_MILLIS};
+use crate::cluster::{ClusterRecord, ClusterState, HostRecord};
+use crate::epoch::Generation;
+use crate::names::{BootId, Incarnation, InstanceId, Revision, Timestamp};
+use crate::record::Record;
+use crate::transaction::{Compare, Key, Prefix, Seen, Sent, Transaction, Value, Write};
+
+/// How this host stands in the store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Standing {
+    /// Not registered in this boot; to be tried not before a time.
+    Unregistered { not_before: Option<Timestamp> },
+    /// A registration is on its way: first to the journal, then to the store.
+    Registering { record: HostRecord, compare: Compare },
+    /// The host's record shows this boot.
+    Registered { incarnation: Incarnation, revision: Revision },
+    /// The record is another machine's: this is a clone.
+    OtherInstance { recorded: InstanceId },
+    /// Another boot registered while this one ran: there are two of us.
+    Superseded { by: BootId },
+}
+
+impl Standing {
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        match self {
+            Self::Unregistered { not_before } => *not_before,
+            _ => None,
+        }
+    }
+}
+
+/// What is known of the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct ClusterFacts {
+    /// The life the journal belongs to, and the newest revision seen in it.
+    pub(super) journalled: Option<(String, Generation, Revision)>,
+    /// The record, and when it was written.
+    pub(super) seen: Option<(ClusterRecord, Revision)>,
+    /// What this host saw that shows the store lost its memory.
+    pub(super) frozen_why: Option<String>,
+    /// Whether the record is being frozen.
+    pub(super) freezing: bool,
+}
+
+impl Host {
+    pub(super) fn look_at_standing(&mut self) {
+        self.look_at_freezing();
+        if self.cluster.frozen_why.is_some()
+            || !self.listed.contains(&Prefix::Hosts)
+            || !matches!(&self.cluster.seen, Some((cluster, _)) if cluster.state == ClusterState::Open)
+        {
+            return;
+        }
+        match &self.standing {
+            Standing::Registering { .. } | Standing::Superseded { .. } => return,
+            Standing::Unregistered { not_before: Some(due) } if *due > self.now => return,
+            _ => (),
+        }
+        let key = Key::Host(self.identity.host.clone());
+        let Some((own, revision)) = self.hosts.get(&self.identity.host).cloned() else {
+            return self.register_first(key);
+        };
+        if own.instance != self.identity.instance {
+            self.standing = Standing::OtherInstance { recorded: own.instance };
+            return;
+        }
+        let known = self.known_boots.contains(&own.boot);
+        if known && self.incarnation.is_some_and(|ours| own.incarnation < ours) {
+            return self.freeze("the record of this host shows an earlier incarnation than its journal");
+        }
+        let current = self.incarnation == Some(own.incarnation);
+        let zones_told = own.zones == self.identity.zones;
+        if own.boot == self.identity.boot && known && current && zones_told {
+            self.stand(own.incarnation, revision);
+            return;
+        }
+        if !known && matches!(self.standing, Standing::Registered { .. }) {
+            // One machine cannot be in two boots at once: somebody else runs under this id.
+            self.revoke_all();
+            self.standing = Standing::Superseded { by: own.boot };
+            return;
+        }
+        // A journal that does not know the record's boot was lost or rolled back, so what it says of
+        // holdings is worth nothing: this host evicts itself.
+        let incarnation = if known { own.incarnation } else { Incarnation(own.incarnation.0 + 1) };
+        if !known || !current {
+            self.revoke_all();
+        }
+        self.register(incarnation, Compare::At { key, revision });
+    }
+
+    fn register_first(&mut self, key: Key) {
+        if !self.held.is_empty() || self.blocks.values().any(|facts| facts.committed > 0) {
+            return self.freeze("the store has no record of this host, and the journal has holdings");
+        }
+        let incarnation = self.incarnation.unwrap_or(Incarnation(1));
+        self.register(incarnation, Compare::Absent(key));
+    }
+
+    /// Journals the boot and then registers it, so that the journal knows every boot that the record
+    /// may ever show.
+    fn register(&mut self, incarnation: Incarnation, compare: Compare) {
+        let boot = self.identity.boot.clone();
+        let record = HostRecord {
+            instance: self.identity.instance.clone(),
+            incarnation,
+            boot: boot.clone(),
+            zones: self.identity.zones.clone(),
+        };
+        self.known_boots.insert(boot.clone());
+        self.incarnation = Some(incarnation);
+        self.standing = Standing::Registering { record, compare };
+        self.persist(vec![Record::Boot { boot, incarnation }], Durability::Synced, AfterPersist::Register);
+    }
+
+    pub(super) fn register_persisted(&mut self, done: bool) {
+        let Standing::Registering { record, compare } = self.standing.clone() else { return };
+        let Some((_, cluster)) = self.cluster.seen.as_ref().filter(|_| done) else {
+            self.standing = Standing::Unregistered { not_before: Some(self.now.after(RETRY_MILLIS)) };
+            return;
+        };
+        let key = Key::Host(self.identity.host.clone());
+        let transaction = Transaction {
+            compares: vec![Compare::At { key: Key::Cluster, revision: *cluster }, compare],
+            writes: vec![Write::Put { key, value: Value::Host(record) }],
+        };
+        self.send(transaction, AfterSend::Register);
+    }
+
+    pub(super) fn register_sent(&mut self, outcome: Sent) {
+        let Standing::Registering { record, .. } = self.standing.clone() else { return };
+        self.standing = Standing::Unregistered { not_before: None };
+        match outcome {
+            Sent::Committed { revision } => {
+                let key = Key::Host(self.identity.host.clone());
+                self.seen(vec![Seen { key, value: Some(Value::Host(record)), revision }]);
+            }
+            Sent::Conflict { now } => self.seen(now),
+            // Landed or not, the record will show it: a second registration compares the same
+            // revision, so only one of them takes effect.
+            Sent::Failed | Sent::Unknown => {
+                self.standing = Standing::Unregistered { not_before: Some(self.now.after(RETRY_MILLIS)) };
+                self.read(vec![Key::Cluster, Key::Host(self.identity.host.clone())]);
+            }
+        }
+    }
+
+    /// This boot is registered: what was held under it is usable, what an earlier incarnation held
+    /// is not ours any more.
+    fn stand(&mut self, incarnation: Incarnation, revision: Revision) {
+        let standing = Standing::Registered { incarnation, revision };
+        if self.standing != standing {
+            self.standing = standing;
+            self.revoke_below(incarnation);
+            self.reconcile_all();
+        }
+    }
+
+    /// The store lost its memory: nothing is taken, given or adopted until it is rebuilt.
+    pub(super) fn freeze(&mut self, why: impl Into<String>) {
+        self.cluster.frozen_why.get_or_insert(why.into());
+    }
+
+    fn look_at_freezing(&mut self) {
+        let Some((record, revision)) = &self.cluster.seen else { return };
+        if self.cluster.frozen_why.is_none() || self.cluster.freezing || record.state == ClusterState::Frozen
+        {
+            return;
+        }
+        let frozen = ClusterRecord { state: ClusterState::Frozen, ..record.clone() };
+        let transaction = Transaction {
+            compares: vec![Compare::At { key: Key::Cluster, revision: *revision }],
+            writes: vec![Write::Put { key: Key::Cluster, value: Value::Cluster(frozen) }],
+        };
+        self.cluster.freezing = true;
+        self.send(transaction, AfterSend::Freeze);
+    }
+
+    pub(super) fn freeze_sent(&mut self, outcome: Sent) {
+        if let Sent::Conflict { now } = outcome {
+            self.cluster.freezing = false;
+            self.seen(now);
+        }
+        // Failed or unknown: this host stays frozen by itself, and the next to notice writes it.
+    }
+
+    /// Takes note of the cluster record, and of a new life of the cluster.
+    pub(super) fn cluster_seen(&mut self, record: Option<ClusterRecord>, revision: Revision) {
+        let Some(record) = record else {
+            if self.cluster.journalled.is_some() {
+                self.freeze("the cluster record is missing");
+            }
+            self.cluster.seen = None;
+            return;
+        };
+        match &self.cluster.journalled {
+            Some((id, _, _)) if *id != record.id => {
+                self.cluster.seen = Some((record, revision));
+                return self.freeze("the store belongs to another cluster");
+            }
+            Some((_, generation, _)) if record.generation < *generation => {
+                self.cluster.seen = Some((record, revision));
+                return self.freeze("the cluster record is of an earlier generation");
+            }
+            Some((_, generation, _)) if record.generation == *generation => (),
+            _ => self.meet_generation(&record, revision),
+        }
+        self.cluster.seen = Some((record, revision));
+    }
+
+    /// A new life of the cluster: its revisions and operation numbers have nothing to do with the
+    /// old ones. Running assignments stay, and are claimed from quarantine.
+    fn meet_generation(&mut self, record: &ClusterRecord, revision: Revision) {
+        let renewed = self.cluster.journalled.is_some();
+        self.cluster.journalled = Some((record.id.clone(), record.generation, revision));
+        self.cluster.frozen_why = None;
+        self.cluster.freezing = false;
+        let noted = Record::Cluster { id: record.id.clone(), generation: record.generation, revision };
+        let mut records = vec![noted];
+        if renewed {
+            records.extend(self.forget_history());
+            self.standing = Standing::Unregistered { not_before: None };
+            let host = Key::Host(self.identity.host.clone());
+            self.hosts.remove(&self.identity.host);
+            let blocks = self.blocks.keys().map(|id| Key::Block(*id));
+            let keys = blocks.chain([host]).collect();
+            self.read(keys);
+        }
+        self.persist(records, Durability::Synced, AfterPersist::Nothing);
+    }
+}

@@ -1,0 +1,161 @@
+//! What this host knows, for people; and the whole reason of a shortage.
+
+use std::collections::BTreeMap;
+
+use super::{Family, Host, Wish};
+use crate::block::{Block, BlockState};
+use crate::names::{BlockId, PoolName, Revision, Timestamp};
+use crate::record::Life;
+use crate::refusal::{AddressState, Refusal, Shortage};
+use crate::view::{AddressView, BlockView, HoldingCounts, PoolView, SubnetView, View};
+
+impl Host {
+    /// Everything this host knows, and how much longer what is cooling will cool.
+    pub fn view(&self, now: Timestamp) -> View {
+        View {
+            host: self.identity.host.clone(),
+            incarnation: self.me().map(|me| me.incarnation),
+            not_ready: self.not_ready(),
+            cluster: self.cluster.seen.as_ref().map(|(cluster, _)| (cluster.generation, cluster.state)),
+            pools: self.pools.keys().map(|name| (name.clone(), self.pool_view(name))).collect(),
+            subnets: self.subnet_views(now),
+            reservations: self.reservations.values().cloned().collect(),
+            waiting: self.waiting.keys().copied().collect(),
+            revoked: self.revoked.keys().copied().collect(),
+        }
+    }
+
+    fn pool_view(&self, name: &PoolName) -> PoolView {
+        let warm = |family| self.demand.get(&(name.clone(), family)).map_or(0, |demand| demand.warm);
+        PoolView {
+            pool: self.pools[name].clone(),
+            capacity: self.capacity.get(name).cloned().unwrap_or_default(),
+            warm: warm(Family::V4).max(warm(Family::V6)),
+        }
+    }
+
+    fn subnet_views(&self, now: Timestamp) -> Vec<SubnetView> {
+        let usable = self.subnets.values().filter(|subnet| self.identity.zones.contains(&subnet.zone));
+        usable
+            .map(|subnet| SubnetView {
+                subnet: subnet.clone(),
+                blocks: self
+                    .blocks
+                    .iter()
+                    .filter(|(id, _)| id.subnet == subnet.cidr)
+                    .filter_map(|(id, facts)| {
+                        let (block, revision) = facts.seen.as_ref()?;
+                        Some(self.block_view(*id, block, *revision, now))
+                    })
+                    .collect(),
+            })
+            .collect()
+    }
+
+    fn block_view(&self, id: BlockId, block: &Block, revision: Revision, now: Timestamp) -> BlockView {
+        let mut holders = BTreeMap::new();
+        for held in block.held().values() {
+            *holders.entry(held.by.host.clone()).or_default() += 1;
+        }
+        let address_view = |address| AddressView {
+            address,
+            state: self.address_state_at(address, now),
+            reservation: block.reserved().get(&address).cloned(),
+        };
+        let flight = self.blocks.get(&id).and_then(|facts| facts.flight.as_ref());
+        BlockView {
+            id,
+            state: block.state(),
+            revision,
+            take: block.take_number(),
+            counts: block.counts(),
+            holders,
+            here: self.holding_counts(id),
+            operation: flight.map(|flight| flight.operation.clone()),
+            addresses: id.addresses().map(address_view).collect(),
+        }
+    }
+
+    /// What this host does with what it holds of a block.
+    fn holding_counts(&self, id: BlockId) -> HoldingCounts {
+        let mut counts = HoldingCounts::default();
+        for held in self.held.values().filter(|held| held.block == id) {
+            let count = match &held.holding.state {
+                Life::Assigned { .. } => &mut counts.assigned,
+                Life::Leaving { .. } => &mut counts.leaving,
+                _ if !self.usable(held) => &mut counts.not_retaken,
+                Life::Free { .. } => &mut counts.free,
+                Life::Cooling { .. } => &mut counts.cooling,
+            };
+            *count += 1;
+        }
+        counts
+    }
+
+    /// The whole reason why a pool has nothing for this host.
+    pub(super) fn exhausted(&self, pool: &PoolName, wish: &Wish) -> Refusal {
+        let (family, within) = wish.scope();
+        let mut shortage = Shortage {
+            pool: Some(pool.clone()),
+            zones: self.identity.zones.iter().cloned().collect(),
+            capacity: self.capacity.get(pool).cloned().unwrap_or_default(),
+            not_ready: self.not_ready(),
+            ..Shortage::default()
+        };
+        for cidr in self.subnets_of(pool, family).filter(|cidr| within.is_none_or(|within| within == *cidr)) {
+            shortage.subnets += 1;
+            let of = |index| BlockId { subnet: cidr, index };
+            for (id, facts) in self.blocks.range(of(0)..=of(u32::MAX)) {
+                if let Some((block, _)) = &facts.seen {
+                    self.count_block(&mut shortage, block);
+                }
+                self.count_holding(&mut shortage, *id);
+            }
+        }
+        Refusal::Exhausted(Box::new(shortage))
+    }
+
+    fn count_block(&self, shortage: &mut Shortage, block: &Block) {
+        let counts = block.counts();
+        shortage.total += counts.total;
+        shortage.set_aside += counts.set_aside;
+        shortage.quarantined += counts.quarantined;
+        let kept = block.free().filter(|address| block.reserved().contains_key(address)).count();
+        shortage.reserved += u32::try_from(kept).unwrap_or(u32::MAX);
+        let free = counts.free.saturating_sub(u32::try_from(kept).unwrap_or(u32::MAX));
+        if block.state() == BlockState::Open {
+            shortage.free += free;
+        } else {
+            shortage.emptying += free;
+        }
+        for (address, held) in block.held() {
+            if held.by.host != self.identity.host {
+                *shortage.held_by.entry(held.by.host.clone()).or_default() += 1;
+            } else if !self.held.contains_key(address) {
+                shortage.not_retaken += 1;
+            }
+        }
+    }
+
+    fn count_holding(&self, shortage: &mut Shortage, id: BlockId) {
+        for (address, held) in self.held.iter().filter(|(_, held)| held.block == id) {
+            match self.address_state(*address) {
+                AddressState::Assigned { .. } => shortage.assigned += 1,
+                AddressState::Leaving { .. } => shortage.leaving += 1,
+                AddressState::NotRetaken => shortage.not_retaken += 1,
+                AddressState::FreeHere if held.holding.reserved.is_some() => shortage.reserved += 1,
+                AddressState::Cooling { .. }
+                    if matches!(held.holding.state, Life::Cooling { published: true, .. }) =>
+                {
+                    shortage.cooling_published += 1;
+                }
+                AddressState::Cooling { left_millis, .. } => {
+                    shortage.cooling += 1;
+                    let next = shortage.cooling_next_millis.get_or_insert(left_millis);
+                    *next = left_millis.min(*next);
+                }
+                _ => (),
+            }
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! Between hosts: asking holders for addresses, and giving to those that ask.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::waiting::{Hope, Waiting};
+use super::{AfterSend, Family, Host, Wish};
+use crate::cluster::{Ask, Want};
+use crate::names::{BlockId, Holder, HostId, PoolName, Revision, Timestamp, Zone};
+use crate::record::Life;
+use crate::transaction::{Compare, Key, Sent, Transaction, Value, Write};
+
+/// How long before more holders are asked, and the asked looked at again, in milliseconds.
+const ASK_MILLIS: u64 = 100;
+
+/// What this host asked of a holder.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Asked {
+    ask: Ask,
+    phase: AskPhase,
+    /// How many addresses this host had ever adopted when it asked: more since, and the holder gave.
+    adopted: u64,
+}
+
+/// How far an asking is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum AskPhase {
+    /// In the store since this revision, as far as is known.
+    Placed(Revision),
+    /// The want is gone, and nothing came: the holder had nothing then. Whoever waited is not helped
+    /// by asking again; a later request may be.
+    Declined(Timestamp),
+}
+
+impl Host {
+    /// Hosts that may have a free address in `blocks`, most promising first; those asked and not yet
+    /// answered included, those that had nothing a moment ago not.
+    pub(super) fn holders_to_ask(
+        &self,
+        pool: &PoolName,
+        blocks: &[BlockId],
+        since: Timestamp,
+    ) -> Vec<HostId> {
+        let mut held: std::collections::BTreeMap<(HostId, Zone), u32> = Default::default();
+        for id in blocks {
+            let Some((block, _)) = self.blocks.get(id).and_then(|facts| facts.seen.as_ref()) else {
+                continue;
+            };
+            let Some(zone) = self.zone_of(*id) else { continue };
+            for holding in block.held().values().filter(|holding| holding.by.host != self.identity.host) {
+                *held.entry((holding.by.host.clone(), zone.clone())).or_default() += 1;
+            }
+        }
+        let asks_pool = |ask: &Ask| matches!(ask, Ask::Some { pool: of, .. } if of == pool);
+        let mut holders: Vec<(u32, u32, HostId)> = held
+            .into_iter()
+            .filter(|((host, zone), _)| !self.declined(zone, host, asks_pool, since))
+            .map(|((host, zone), held)| {
+                let hint = self.surplus.get(&(zone, host.clone()));
+                let hint = hint.and_then(|hint| hint.free.get(pool)).copied().unwrap_or(0);
+                (hint, held, host)
+            })
+            .collect();
+        holders.sort_by(|a, b| (b.0, b.1, &a.2).cmp(&(a.0, a.1, &b.2)));
+        let mut seen = BTreeSet::new();
+        holders.into_iter().map(|(_, _, host)| host).filter(|host| seen.insert(host.clone())).collect()
+    }
+
+    /// Whether the holder of this very address may still be asked for it, or was and has not
+    /// answered yet.
+    pub(super) fn may_ask(&self, address: IpAddr, holder: &HostId, since: Timestamp) -> bool {
+        let zone = self.block_of(address).and_then(|id| self.zone_of(id));
+        zone.is_some_and(|zone| !self.declined(&zone, holder, |ask| *ask == Ask::This(address), since))
+    }
+
+    fn declined(&self, zone: &Zone, holder: &HostId, same: impl Fn(&Ask) -> bool, since: Timestamp) -> bool {
+        self.asked.get(&(zone.clone(), holder.clone())).is_some_and(|asked| {
+            same(&asked.ask) && matches!(asked.phase, AskPhase::Declined(at) if at >= since)
+        })
+    }
+
+    pub(super) fn zone_of(&self, id: BlockId) -> Option<Zone> {
+        self.subnets.get(&id.subnet).map(|subnet| subnet.zone.clone())
+    }
+
+    /// Asks, for each request that only another host can help: one holder at first, twice as many
+    /// every 100 ms.
+    pub(super) fn look_at_asks(&mut self) {
+        let oldest = self.waiting.values().map(Waiting::since).min();
+        self.asked.retain(|_, asked| match asked.phase {
+            AskPhase::Declined(at) => oldest.is_some_and(|since| at >= since),
+            AskPhase::Placed(_) => true,
+        });
+        let mut needed: BTreeSet<HostId> = BTreeSet::new();
+        let waiting: Vec<Waiting> = self.waiting.values().cloned().collect();
+        for waiting in waiting {
+            let Waiting::Assign { pool, wish, since, .. } = waiting else { continue };
+            let Hope::Ask(holders) = self.hope(&pool, &wish, None, since) else { continue };
+            let rounds = (self.now.0.saturating_sub(since.0) / ASK_MILLIS).min(16);
+            for holder in holders.into_iter().take(1 << rounds) {
+                self.ask(&holder, &pool, &wish);
+                needed.insert(holder);
+            }
+        }
+        self.withdraw(&needed);
+        let due = self.ask_due.is_some_and(|due| due <= self.now);
+        if needed.is_empty() {
+            self.ask_due = None;
+        } else if due || self.ask_due.is_none() {
+            self.ask_due = Some(self.now.after(ASK_MILLIS));
+            if due {
+                self.look_whether_answered();
+            }
+        }
+    }
+
+    fn ask(&mut self, holder: &HostId, pool: &PoolName, wish: &Wish) {
+        let (ask, zone) = match wish {
+            Wish::Exact(address) => (Ask::This(*address), self.block_of(*address)),
+            Wish::Any(family) => (self.ask_for_some(pool, *family), self.held_by_in(holder, pool, *family)),
+            Wish::Within(cidr) => {
+                let family = Family::of(cidr.ip());
+                (self.ask_for_some(pool, family), self.held_by_in(holder, pool, family))
+            }
+        };
+        let Some(zone) = zone.and_then(|id| self.zone_of(id)) else { return };
+        let key = (zone.clone(), holder.clone());
+        if matches!(self.asked.get(&key), Some(Asked { phase: AskPhase::Placed(_), .. })) {
+            return;
+        }
+        let (Some(me), Ok(compares)) = (self.me(), self.footing()) else { return };
+        let want = Want { incarnation: me.incarnation, boot: self.identity.boot.clone(), ask: ask.clone() };
+        let store_key = Key::Want { zone, holder: holder.clone(), asker: me.host };
+        let writes = vec![Write::Put { key: store_key, value: Value::Want(want) }];
+        self.asked.insert(key, Asked { ask, phase: AskPhase::Placed(Revision(0)), adopted: self.adopted });
+        self.send(Transaction { compares, writes }, AfterSend::Want(holder.clone()));
+    }
+
+    fn ask_for_some(&self, pool: &PoolName, family: Family) -> Ask {
+        let waiting = self
+            .waiting
+            .values()
+            .filter(|waiting| matches!(waiting, Waiting::Assign { pool: of, .. } if of == pool));
+        let count = u32::try_from(waiting.count()).unwrap_or(u32::MAX).max(1);
+        Ask::Some { pool: pool.clone(), count, v6: family == Family::V6 }
+    }
+
+    fn held_by_in(&self, holder: &HostId, pool: &PoolName, family: Family) -> Option<BlockId> {
+        self.blocks_of(pool, family).find(|id| {
+            let seen = self.blocks.get(id).and_then(|facts| facts.seen.as_ref());
+            seen.is_some_and(|(block, _)| block.held().values().any(|held| held.by.host == *holder))
+        })
+    }
+
+    pub(super) fn want_sent(&mut self, holder: &HostId, outcome: Sent) {
+        let now = self.now;
+        for ((_, of), asked) in &mut self.asked {
+            if of != holder {
+                continue;
+            }
+            match (&outcome, &asked.phase) {
+                (Sent::Committed { revision }, AskPhase::Placed(_)) => {
+                    asked.phase = AskPhase::Placed(*revision);
+                }
+                // Not asked: as if it had nothing, so that it is asked again in a moment.
+                (Sent::Conflict { .. } | Sent::Failed, AskPhase::Placed(_)) => {
+                    asked.phase = AskPhase::Declined(now);
+                }
+                _ => (),
+            }
+        }
+        if let Sent::Conflict { now } = outcome {
+            self.seen(now);
+        }
+    }
+
+    /// Reads the wants placed, and the blocks where a grant would show: not from the watch, which
+    /// may lag.
+    fn look_whether_answered(&mut self) {
+        let host = self.identity.host.clone();
+        let placed: Vec<(Zone, HostId)> = self
+            .asked
+            .iter()
+            .filter(|(_, asked)| matches!(asked.phase, AskPhase::Placed(_)))
+            .map(|(key, _)| key.clone())
+            .collect();
+        if placed.is_empty() {
+            return;
+        }
+        let holders: BTreeSet<&HostId> = placed.iter().map(|(_, holder)| holder).collect();
+        let blocks = self.blocks.iter().filter(|(_, facts)| {
+            let seen = facts.seen.as_ref();
+            seen.is_some_and(|(block, _)| block.held().values().any(|held| holders.contains(&held.by.host)))
+        });
+        // Blocks first: when the want shows as gone, the grant has been seen.
+        let mut keys: Vec<Key> = blocks.map(|(id, _)| Key::Block(*id)).collect();
+        keys.extend(placed.into_iter().map(|(zone, holder)| Key::Want { zone, holder, asker: host.clone() }));
+        self.read(keys);
+    }
+
+    /// Takes back what is not needed any more. A grant that crosses it is adopted, and goes back as
+    /// surplus.
+    fn withdraw(&mut self, needed: &BTreeSet<HostId>) {
+        let host = self.identity.host.clone();
+        let over: Vec<(Zone, HostId)> = self
+            .asked
+            .iter()
+            .filter(|((_, holder), asked)| {
+                !needed.contains(holder) && matches!(asked.phase, AskPhase::Placed(_))
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        if over.is_empty() {
+            return;
+        }
+        let Ok(compares) = self.footing() else { return };
+        let writes = over
+            .iter()
+            .map(|(zone, holder)| {
+                Write::Delete(Key::Want { zone: zone.clone(), holder: holder.clone(), asker: host.clone() })
+            })
+            .collect();
+        for key in over {
+            self.asked.remove(&key);
+        }
+        self.send(Transaction { compares, writes }, AfterSend::Hint);
+    }
+
+    pub(super) fn want_seen(&mut self, key: Key, value: Option<Value>, revision: Revision) {
+        let Key::Want { zone, holder, asker } = key else { return };
+        if asker == self.identity.host {
+            if value.is_none() {
+                self.want_gone((zone, holder), revision);
+            }
+            return;
+        }
+        if holder != self.identity.host {
+            return;
+        }
+        let key = (zone, asker);
+        let newest = self.wants.get(&key).map(|(_, newest)| *newest);
+        match value {
+            Some(Value::Want(want)) if newest.is_none_or(|newest| revision > newest) => {
+                self.wants.insert(key, (want, revision));
+            }
+            None if newest.is_some_and(|newest| revision > newest) => {
+                self.wants.remove(&key);
+            }
+            _ => (),
+        }
+    }
+
+    /// The holder gave, and may be asked for more; or it had nothing.
+    fn want_gone(&mut self, key: (Zone, HostId), revision: Revision) {
+        let Some(asked) = self.asked.get_mut(&key) else { return };
+        if !matches!(asked.phase, AskPhase::Placed(placed) if placed < revision) {
+            return;
+        }
+        if self.adopted > asked.adopted {
+            self.asked.remove(&key);
+        } else {
+            asked.phase = AskPhase::Declined(self.now);
+        }
+    }
+
+    /// Gives to those that ask what is free, the last one included; says so where nothing is.
+    pub(super) fn look_at_wants(&mut self) {
+        if self.wants.is_empty() || self.footing().is_err() {
+            return;
+        }
+        let wants: Vec<((Zone, HostId), (Want, Revision))> =
+            self.wants.iter().map(|(key, want)| (key.clone(), want.clone())).collect();
+        for ((zone, asker), (want, revision)) in wants {
+            let to = Holder { host: asker.clone(), incarnation: want.incarnation };
+            let promised =
+                |life: &Life| matches!(life, Life::Leaving { to: Some(promised) } if *promised == to);
+            if self.held.values().any(|held| promised(&held.holding.state)) {
+                continue;
+            }
+            let gifts = if self.asker_stands(&asker, &want).is_some() {
+                self.gifts(&zone, &want.ask)
+            } else {
+                BTreeSet::new()
+            };
+            if gifts.is_empty() {
+                self.decline(zone, asker, revision);
+            }
+            for address in gifts {
+                let to = Some(to.clone());
+                self.change(address, |_| Some(Life::Leaving { to }));
+            }
+        }
+        let ids: Vec<BlockId> = self.blocks.keys().copied().filter(|id| self.idle(*id)).collect();
+        for id in ids {
+            if let Some((addresses, to, also)) = self.next_leaving(id) {
+                self.begin(id, crate::record::Deed::GiveBack { addresses, to }, also).ok();
+            }
+        }
+    }
+
+    /// The revision of the asker's record, if it is still the incarnation and boot that asked.
+    fn asker_stands(&self, asker: &HostId, want: &Want) -> Option<Revision> {
+        let (record, revision) = self.hosts.get(asker)?;
+        (record.incarnation == want.incarnation && record.boot == want.boot).then_some(*revision)
+    }
+
+    /// What can be given, all of one block. Requests of this host's own containers come first.
+    fn gifts(&self, zone: &Zone, ask: &Ask) -> BTreeSet<IpAddr> {
+        match ask {
+            Ask::This(address) => {
+                let free = self
+                    .held
+                    .get(address)
+                    .is_some_and(|held| matches!(held.holding.state, Life::Free { .. }) && self.usable(held));
+                free.then_some(*address).into_iter().collect()
+            }
+            Ask::Some { pool, count, v6 } => {
+                let own = self
+                    .waiting
+                    .values()
+                    .any(|waiting| matches!(waiting, Waiting::Assign { pool: of, .. } if of == pool));
+                if own {
+                    return BTreeSet::new();
+                }
+                let family = if *v6 { Family::V6 } else { Family::V4 };
+                let Some(first) = self
+                    .subnets_of(pool, family)
+                    .filter(|cidr| self.subnets.get(cidr).is_some_and(|subnet| subnet.zone == *zone))
+                    .filter_map(|cidr| self.queue.get(&cidr)?.first_key_value().map(|(_, address)| *address))
+                    .next()
+                else {
+                    return BTreeSet::new();
+                };
+                let block = self.block_of(first);
+                let queue = block.and_then(|id| self.queue.get(&id.subnet));
+                let of_block = queue.into_iter().flat_map(|queue| queue.values().copied());
+                of_block.filter(|address| self.block_of(*address) == block).take(*count as usize).collect()
+            }
+        }
+    }
+
+    /// Removes a want that cannot be served, so that its asker looks elsewhere.
+    fn decline(&mut self, zone: Zone, asker: HostId, revision: Revision) {
+        let Ok(mut compares) = self.footing() else { return };
+        self.wants.remove(&(zone.clone(), asker.clone()));
+        let key = Key::Want { zone, holder: self.identity.host.clone(), asker };
+        compares.push(Compare::At { key: key.clone(), revision });
+        self.send(Transaction { compares, writes: vec![Write::Delete(key)] }, AfterSend::Hint);
+    }
+
+    /// The leaving addresses of a block that can go in one transaction: to one asker, or back.
+    pub(super) fn next_leaving(
+        &mut self,
+        id: BlockId,
+    ) -> Option<(BTreeSet<IpAddr>, Option<Holder>, Transaction)> {
+        let leaving = self.leaving_in(id);
+        let first = *leaving.first()?;
+        let to = self.leaving_to(first);
+        let group: BTreeSet<IpAddr> =
+            leaving.into_iter().filter(|address| self.leaving_to(*address) == to).collect();
+        let Some(asker) = &to else { return Some((group, None, Transaction::default())) };
+        if let Some(also) = self.grant_terms(id, asker) {
+            return Some((group, to, also));
+        }
+        // Nobody waits for them any more: back to the block.
+        for address in &group {
+            self.change(*address, |_| Some(Life::Leaving { to: None }));
+        }
+        Some((group, None, Transaction::default()))
+    }
+
+    fn leaving_to(&self, address: IpAddr) -> Option<Holder> {
+        match self.held.get(&address).map(|held| &held.holding.state) {
+            Some(Life::Leaving { to }) => to.clone(),
+            _ => None,
+        }
+    }
+
+    /// A grant compares that the asker is still who asked, and removes its want.
+    fn grant_terms(&self, id: BlockId, asker: &Holder) -> Option<Transaction> {
+        let zone = self.zone_of(id)?;
+        let (want, revision) = self.wants.get(&(zone.clone(), asker.host.clone()))?;
+        let stands =
+            self.asker_stands(&asker.host, want).filter(|_| want.incarnation == asker.incarnation)?;
+        let key = Key::Want { zone, holder: self.identity.host.clone(), asker: asker.host.clone() };
+        Some(Transaction {
+            compares: vec![
+                Compare::At { key: Key::Host(asker.host.clone()), revision: stands },
+                Compare::At { key: key.clone(), revision: *revision },
+            ],
+            writes: vec![Write::Delete(key)],
+        })
+    }
+}
