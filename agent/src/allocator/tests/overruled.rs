@@ -51,11 +51,13 @@ async fn in_a_frozen_cluster_what_is_held_is_assigned_and_nothing_taken() {
 
 #[tokio::test]
 async fn a_clone_of_this_host_assigns_nothing() {
-    let rig = Rig::new().await;
+    let mut rig = Rig::new().await;
     rig.start().await.ready().await;
     let key = Key::Host(HostId::from("h1"));
     let record: HostRecord = stored(&rig, &key).await;
     put(&rig, key, Value::Host(HostRecord { instance: "another".into(), ..record })).await;
+    // The image was copied with its journal, and the copy booted by itself.
+    rig.reboot();
     let agent = rig.start().await;
     agent.until(|view| view.not_ready.is_some() && blocks(view).next().is_some()).await;
     let said = agent.refused().await.to_string();
