@@ -1,5 +1,7 @@
 //! From any network to any other, with a crash anywhere on the way.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
+
 use std::collections::BTreeMap;
 
 use hostnet::{

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnetwork::{IpNetwork, Ipv4Network};
 
+use crate::obstacle::is_taken;
 use crate::{
     Admission, Bridge, Direction, Firewall, HostNet, IfName, InterfaceSeen, Knob, Maker, Observed, Port,
     Proxy, Reach, Route, Rule, Selector, Sysctl, Table, mark,
@@ -149,10 +150,9 @@ impl<'a> Target<'a> {
 }
 
 fn usable(name: &IfName, bridge: &Bridge, observed: &Observed) -> bool {
-    let theirs = observed.interfaces.contains_key(name);
     let named = match bridge.maker {
-        Maker::Berth => !theirs && !observed.strangers.contains(name),
-        Maker::Docker => theirs,
+        Maker::Berth => !is_taken(name, observed),
+        Maker::Docker => observed.interfaces.contains_key(name),
     };
     named && observed.interfaces.contains_key(&bridge.interface)
 }

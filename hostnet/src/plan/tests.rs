@@ -1,9 +1,13 @@
 use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};
+use ipnetwork::IpNetwork;
 
 use super::*;
-use crate::{Address, FakeKernel, InterfaceSeen, Kernel, Mac, Port, Protocol, Published, Subnet, bring_to};
+use crate::{
+    Address, FakeKernel, InterfaceSeen, Kernel, Mac, Port, Protocol, Published, Reach, Subnet, bring_to,
+    obstacles,
+};
 
 const SUBNET: &str = "10.50.0.0/26";
 
