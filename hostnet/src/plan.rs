@@ -65,7 +65,7 @@ fn delete_links(wanted: &HostNet, observed: &Observed) -> Vec<Change> {
 fn set_up_bridge(name: &IfName, bridge: &Bridge, target: &Target, observed: &Observed) -> Vec<Change> {
     let mut changes = Vec::new();
     let seen = observed.bridges.get(name);
-    let mtu = target.mtu(bridge);
+    let mtu = target.mtu(name, bridge);
     match seen {
         None => changes.push(Change::CreateBridge { name: name.clone(), mac: bridge.mac, mtu }),
         Some(seen) => {
@@ -128,7 +128,7 @@ fn set_up_ports(wanted: &HostNet, target: &Target, observed: &Observed) -> Vec<C
                 name: name.clone(),
                 container_end: port.container_end.clone(),
                 mac: port.mac,
-                mtu: target.mtu(bridge),
+                mtu: target.mtu(&port.bridge, bridge),
             });
         }
         let alias = target::port_alias(port);

@@ -203,6 +203,25 @@ async fn where_docker_has_a_firewall_our_bridges_are_admitted_behind_our_own_gua
     .assert_eq(&last.join("\n"));
 }
 
+#[tokio::test]
+async fn a_bridge_whose_vlan_interface_went_missing_keeps_its_guard_and_its_ports() {
+    let mut before = after(&one_container()).await;
+    before.interfaces.clear();
+    check(
+        &one_container(),
+        &before,
+        expect![[r#"
+        stop answering for 10.50.0.10 on eth0
+        remove rule 7171: from 10.50.0.0/26 lookup main but its default route
+        remove rule 7172: from 10.50.0.0/26 lookup 171048960
+        remove route 10.50.0.0/26 through eth0 from 10.40.0.11
+        remove route 10.50.0.10/32 through berth-bblue from 10.40.0.11
+        remove route 0.0.0.0/0 via 10.50.0.1 through eth0 in table 171048960
+        remove address 10.40.0.11 from berth-bblue
+    "#]],
+    );
+}
+
 #[test]
 fn what_is_in_the_way_is_named_and_what_hangs_on_it_left_out() {
     let mut observed = host();
