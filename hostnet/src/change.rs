@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Firewall, IfName, Mac, Proxy, Route, Rule, Sysctl};
+use crate::{Admission, Firewall, IfName, Mac, Proxy, Route, Rule, Sysctl};
 
 /// One change in the kernel, in the words that `berth host plan` prints.
 ///
@@ -17,6 +17,10 @@ pub enum Change {
     ReplaceFirewall(Firewall),
     /// Remove our nftables table.
     RemoveFirewall,
+    /// Keep Docker's firewall from dropping packets of a bridge.
+    Admit(Admission),
+    /// Remove a rule of ours from Docker's firewall.
+    Dismiss(Admission),
     /// Make a bridge without spanning tree, marked as ours.
     CreateBridge {
         /// Its name.
@@ -122,6 +126,8 @@ impl fmt::Display for Change {
                 write!(f, "replace firewall by {} rules", firewall.rules.len())
             }
             Self::RemoveFirewall => f.write_str("remove firewall"),
+            Self::Admit(admission) => write!(f, "admit {admission} past Docker's firewall"),
+            Self::Dismiss(admission) => write!(f, "admit {admission} no more"),
             Self::CreateBridge { name, mac, mtu } => write!(f, "create bridge {name} mac {mac} mtu {mtu}"),
             Self::DeleteBridge { name } => write!(f, "delete bridge {name}"),
             Self::CreatePort { name, container_end, mac, mtu } => {

@@ -83,6 +83,18 @@ fn make(kernel: &mut Observed, change: &Change) -> Result<(), ApplyError> {
     match change {
         Change::ReplaceFirewall(firewall) => kernel.firewall = Some(firewall.sentences()),
         Change::RemoveFirewall => kernel.firewall = None,
+        Change::Admit(admission) => match &mut kernel.admissions {
+            Some(admissions) => drop(admissions.insert(admission.clone())),
+            None => {
+                let source = io::Error::other("there is no chain DOCKER-USER");
+                return Err(ApplyError::Refused { change: change.to_string(), source });
+            }
+        },
+        Change::Dismiss(admission) => {
+            if let Some(admissions) = &mut kernel.admissions {
+                admissions.remove(admission);
+            }
+        }
         Change::CreateBridge { name, mac, mtu } => {
             must_be_free(kernel, change, name)?;
             let made =

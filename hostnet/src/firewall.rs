@@ -52,7 +52,8 @@ fn rule<const N: usize>(chain: Chain, when: [Match; N], then: Verdict) -> Firewa
 /// Host ports that lead to containers: the one translation there is.
 fn publish(bridges: &BTreeMap<&IfName, &Bridge>, wanted: &HostNet, observed: &Observed) -> Vec<FirewallRule> {
     let bridge_of = |port: &Published| {
-        let at = wanted.addresses.get(&port.container).filter(|_| port.container.is_ipv4())?;
+        let is_ipv4 = port.container.is_ipv4() && port.host_ip.is_none_or(|ip| ip.is_ipv4());
+        let at = wanted.addresses.get(&port.container).filter(|_| is_ipv4)?;
         bridges.get_key_value(&at.bridge).filter(|(_, bridge)| bridge.reach == Reach::Vlan)
     };
     let mut rules = Vec::new();
@@ -62,7 +63,8 @@ fn publish(bridges: &BTreeMap<&IfName, &Bridge>, wanted: &HostNet, observed: &Ob
         publishing.insert(name, bridge);
         for chain in [Chain::Publish, Chain::PublishLocal] {
             let mut when = vec![Match::ToHost, Match::Port(port.protocol, port.host_port)];
-            when.extend(port.host_ip.map(|ip| Match::To(IpNetwork::from(ip))));
+            let one_address = port.host_ip.filter(|ip| !ip.is_unspecified());
+            when.extend(one_address.map(|ip| Match::To(IpNetwork::from(ip))));
             let then = Verdict::Publish { container: port.container, port: port.container_port };
             rules.push(FirewallRule { chain, when, then });
         }
@@ -285,3 +287,6 @@ impl fmt::Display for Verdict {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
-//! The real kernel: netlink, `/proc/sys` and nft. No choices are made here.
+//! The real kernel: netlink, `/proc/sys`, nft and iptables. No choices are made here.
 //!
 //! It speaks to the network namespace of the thread it was opened on; with a single-threaded runtime
 //! that is the namespace of everything it starts, too.
 
+mod docker_user;
 mod fault;
 mod links;
 mod nft;
@@ -44,6 +45,7 @@ impl Kernel for Netlink {
         observed.rules = rules::ours(handle).await.map_err(during("rules"))?;
         observed.proxies = proxies::ours(handle, &links).await.map_err(during("neighbour proxies"))?;
         observed.firewall = nft::sentences().await.map_err(ObserveError::Firewall)?;
+        observed.admissions = docker_user::ours().await;
         Ok(observed)
     }
 
@@ -58,6 +60,8 @@ impl Netlink {
         match change {
             Change::ReplaceFirewall(firewall) => nft::replace(firewall).await,
             Change::RemoveFirewall => nft::remove().await,
+            Change::Admit(admission) => docker_user::add(admission).await,
+            Change::Dismiss(admission) => docker_user::remove(admission).await,
             Change::CreateBridge { name, mac, mtu } => links::create_bridge(handle, name, *mac, *mtu).await,
             Change::CreatePort { name, container_end, mac, mtu } => {
                 links::create_port(

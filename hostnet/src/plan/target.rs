@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnetwork::{IpNetwork, Ipv4Network};
 
 use crate::{
-    Bridge, Firewall, HostNet, IfName, InterfaceSeen, Knob, Maker, Observed, Port, Proxy, Reach, Route, Rule,
-    Selector, Sysctl, Table, mark,
+    Admission, Bridge, Direction, Firewall, HostNet, IfName, InterfaceSeen, Knob, Maker, Observed, Port,
+    Proxy, Reach, Route, Rule, Selector, Sysctl, Table, mark,
 };
 
 /// Longest label of a port that is kept, in bytes. The kernel would keep 255 (IFALIASZ, linux/if.h).
@@ -24,6 +24,7 @@ pub(super) struct Target<'a> {
     pub(super) proxies: BTreeSet<Proxy>,
     pub(super) sysctls: BTreeMap<Sysctl, u32>,
     pub(super) firewall: Option<Firewall>,
+    pub(super) admissions: BTreeSet<Admission>,
     interfaces: &'a BTreeMap<IfName, InterfaceSeen>,
 }
 
@@ -36,6 +37,7 @@ impl<'a> Target<'a> {
             proxies: BTreeSet::new(),
             sysctls: BTreeMap::new(),
             firewall: None,
+            admissions: BTreeSet::new(),
             interfaces: &observed.interfaces,
         };
         target.add_bridges(wanted);
@@ -61,6 +63,8 @@ impl<'a> Target<'a> {
 
     fn add_bridges(&mut self, wanted: &HostNet) {
         for (&name, &bridge) in &self.bridges {
+            let admit = |direction| Admission { direction, bridge: name.clone() };
+            self.admissions.extend([Direction::From, Direction::To].map(admit));
             let mut set = |knob, value| self.sysctls.insert(Sysctl::of(name, knob), value);
             if bridge.reach == Reach::Internal {
                 set(Knob::Forwarding, 0);

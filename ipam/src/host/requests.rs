@@ -26,7 +26,7 @@ impl Host {
     }
 
     pub(super) fn explain(&mut self, request: RequestId, pool: &PoolName, wish: &Wish) {
-        let explanation = match self.hope(pool, wish, None) {
+        let explanation = match self.hope(pool, wish, None, self.now) {
             Hope::Here(address) => Explanation::Here(address),
             Hope::Take(id, _) => Explanation::Take(id),
             Hope::Ask(hosts) => Explanation::Ask(hosts),

@@ -94,11 +94,7 @@ impl Host {
 
     /// The whole reason why a pool has nothing for this host.
     pub(super) fn exhausted(&self, pool: &PoolName, wish: &Wish) -> Refusal {
-        let (family, within) = match wish {
-            Wish::Any(family) => (*family, None),
-            Wish::Within(cidr) => (Family::of(cidr.ip()), Some(crate::names::network_of(*cidr))),
-            Wish::Exact(address) => (Family::of(*address), None),
-        };
+        let (family, within) = wish.scope();
         let mut shortage = Shortage {
             pool: Some(pool.clone()),
             zones: self.identity.zones.iter().cloned().collect(),
