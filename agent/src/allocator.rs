@@ -6,12 +6,14 @@
 mod error;
 mod follow;
 mod founding;
+mod newest;
 mod task;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -67,6 +69,7 @@ enum Call {
         answer: oneshot::Sender<Result<Answer, Refusal>>,
     },
     Tell(Input),
+    Assigned(oneshot::Sender<BTreeMap<IpAddr, Epoch>>),
     View(oneshot::Sender<View>),
 }
 
@@ -162,7 +165,16 @@ impl Allocator {
         self.tell(Input::Capacity { pool, capacity }).await
     }
 
-    /// Everything that this host knows, for status pages and the reconciler.
+    /// What is assigned on this host, and under which epoch: as the journal knows it, whether or not the
+    /// store has been read since the agent started.
+    pub async fn assigned(&self) -> Result<BTreeMap<IpAddr, Epoch>, AllocateError> {
+        let (answer, answered) = oneshot::channel();
+        self.call(Call::Assigned(answer)).await?;
+        within(answered).await
+    }
+
+    /// Everything that this host knows, for people. Blocks and their addresses appear once the store has
+    /// been read: what is assigned here whatever the store says is told by [`Allocator::assigned`].
     pub async fn view(&self) -> Result<View, AllocateError> {
         let (answer, answered) = oneshot::channel();
         self.call(Call::View(answer)).await?;

@@ -80,11 +80,11 @@ impl<R: Serialize + DeserializeOwned> Journal<R> {
         if let Err(error) = appended {
             return Err(self.undo(error));
         }
-        if durability == Durability::Synced {
-            if let Err(error) = self.file.sync_data() {
-                self.suspect = true;
-                return Err(self.undo(error));
-            }
+        if durability == Durability::Synced
+            && let Err(error) = self.file.sync_data()
+        {
+            self.suspect = true;
+            return Err(self.undo(error));
         }
         self.untidy = false;
         self.length += frames.len() as u64;

@@ -1,10 +1,11 @@
 //! One step on the way from what is to what should be.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Firewall, IfName, Mac, Proxy, Route, Rule, Sysctl};
+use crate::{Admission, Firewall, IfName, Mac, Proxy, Route, Rule, Sysctl};
 
 /// One change in the kernel, in the words that `berth host plan` prints.
 ///
@@ -16,6 +17,10 @@ pub enum Change {
     ReplaceFirewall(Firewall),
     /// Remove our nftables table.
     RemoveFirewall,
+    /// Keep Docker's firewall from dropping packets of a bridge.
+    Admit(Admission),
+    /// Remove a rule of ours from Docker's firewall.
+    Dismiss(Admission),
     /// Make a bridge without spanning tree, marked as ours.
     CreateBridge {
         /// Its name.
@@ -74,6 +79,20 @@ pub enum Change {
         /// In bytes.
         mtu: u32,
     },
+    /// Give a bridge of ours an address of the host, without a subnet.
+    AddAddress {
+        /// Ours.
+        bridge: IfName,
+        /// The host's.
+        address: IpAddr,
+    },
+    /// Take an address from a bridge of ours.
+    RemoveAddress {
+        /// Ours.
+        bridge: IfName,
+        /// No longer the host's.
+        address: IpAddr,
+    },
     /// Bring a link of ours up.
     SetUp {
         /// Ours.
@@ -107,6 +126,8 @@ impl fmt::Display for Change {
                 write!(f, "replace firewall by {} rules", firewall.rules.len())
             }
             Self::RemoveFirewall => f.write_str("remove firewall"),
+            Self::Admit(admission) => write!(f, "admit {admission} past Docker's firewall"),
+            Self::Dismiss(admission) => write!(f, "admit {admission} no more"),
             Self::CreateBridge { name, mac, mtu } => write!(f, "create bridge {name} mac {mac} mtu {mtu}"),
             Self::DeleteBridge { name } => write!(f, "delete bridge {name}"),
             Self::CreatePort { name, container_end, mac, mtu } => {
@@ -117,6 +138,8 @@ impl fmt::Display for Change {
             Self::Label { link, alias } => write!(f, "label {link} {alias:?}"),
             Self::SetMac { bridge, mac } => write!(f, "set mac of {bridge} to {mac}"),
             Self::SetMtu { bridge, mtu } => write!(f, "set mtu of {bridge} to {mtu}"),
+            Self::AddAddress { bridge, address } => write!(f, "add address {address} to {bridge}"),
+            Self::RemoveAddress { bridge, address } => write!(f, "remove address {address} from {bridge}"),
             Self::SetUp { link } => write!(f, "set {link} up"),
             Self::SetSysctl { sysctl, value } => write!(f, "set {sysctl} to {value}"),
             Self::AddRoute(route) => write!(f, "add route {route}"),

@@ -1,6 +1,6 @@
 //! A kernel that is a value: changes are made to it and recorded, for tests and simulation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{fmt, io};
 
@@ -83,9 +83,22 @@ fn make(kernel: &mut Observed, change: &Change) -> Result<(), ApplyError> {
     match change {
         Change::ReplaceFirewall(firewall) => kernel.firewall = Some(firewall.sentences()),
         Change::RemoveFirewall => kernel.firewall = None,
+        Change::Admit(admission) => match &mut kernel.admissions {
+            Some(admissions) => drop(admissions.insert(admission.clone())),
+            None => {
+                let source = io::Error::other("there is no chain DOCKER-USER");
+                return Err(ApplyError::Refused { change: change.to_string(), source });
+            }
+        },
+        Change::Dismiss(admission) => {
+            if let Some(admissions) = &mut kernel.admissions {
+                admissions.remove(admission);
+            }
+        }
         Change::CreateBridge { name, mac, mtu } => {
             must_be_free(kernel, change, name)?;
-            let made = BridgeSeen { mac: *mac, mtu: *mtu, up: false, alias: None };
+            let made =
+                BridgeSeen { mac: *mac, mtu: *mtu, up: false, alias: None, addresses: BTreeSet::new() };
             kernel.bridges.entry(name.clone()).or_insert(made);
         }
         Change::CreatePort { name, container_end, .. } => {
@@ -115,6 +128,14 @@ fn make(kernel: &mut Observed, change: &Change) -> Result<(), ApplyError> {
         },
         Change::SetMac { bridge: link, mac } => bridge(kernel, change, link)?.mac = *mac,
         Change::SetMtu { bridge: link, mtu } => bridge(kernel, change, link)?.mtu = *mtu,
+        Change::AddAddress { bridge: link, address } => {
+            bridge(kernel, change, link)?.addresses.insert(*address);
+        }
+        Change::RemoveAddress { bridge: link, address } => {
+            if let Some(seen) = kernel.bridges.get_mut(link) {
+                seen.addresses.remove(address);
+            }
+        }
         Change::SetUp { link } => match kernel.ports.get_mut(link) {
             Some(port) => port.up = true,
             None => bridge(kernel, change, link)?.up = true,

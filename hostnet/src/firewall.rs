@@ -17,7 +17,7 @@ const LOOPBACK: Ipv4Network = Ipv4Network::new_checked(Ipv4Addr::new(127, 0, 0, 
 /// The rules of our nftables table, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Firewall {
-    /// Rules of all chains; within a chain they are asked in this order.
+    /// Rules of all chains, chain by chain; within one they are asked in this order.
     pub rules: Vec<FirewallRule>,
 }
 
@@ -35,6 +35,7 @@ impl Firewall {
         rules.extend(publish(bridges, wanted, observed));
         rules.extend(seclude(bridges));
         rules.extend(forward(bridges, wanted));
+        rules.sort_by_key(|rule| rule.chain);
         Some(Self { rules })
     }
 
@@ -51,7 +52,8 @@ fn rule<const N: usize>(chain: Chain, when: [Match; N], then: Verdict) -> Firewa
 /// Host ports that lead to containers: the one translation there is.
 fn publish(bridges: &BTreeMap<&IfName, &Bridge>, wanted: &HostNet, observed: &Observed) -> Vec<FirewallRule> {
     let bridge_of = |port: &Published| {
-        let at = wanted.addresses.get(&port.container).filter(|_| port.container.is_ipv4())?;
+        let is_ipv4 = port.container.is_ipv4() && port.host_ip.is_none_or(|ip| ip.is_ipv4());
+        let at = wanted.addresses.get(&port.container).filter(|_| is_ipv4)?;
         bridges.get_key_value(&at.bridge).filter(|(_, bridge)| bridge.reach == Reach::Vlan)
     };
     let mut rules = Vec::new();
@@ -61,7 +63,8 @@ fn publish(bridges: &BTreeMap<&IfName, &Bridge>, wanted: &HostNet, observed: &Ob
         publishing.insert(name, bridge);
         for chain in [Chain::Publish, Chain::PublishLocal] {
             let mut when = vec![Match::ToHost, Match::Port(port.protocol, port.host_port)];
-            when.extend(port.host_ip.map(|ip| Match::To(IpNetwork::from(ip))));
+            let one_address = port.host_ip.filter(|ip| !ip.is_unspecified());
+            when.extend(one_address.map(|ip| Match::To(IpNetwork::from(ip))));
             let then = Verdict::Publish { container: port.container, port: port.container_port };
             rules.push(FirewallRule { chain, when, then });
         }
@@ -284,3 +287,6 @@ impl fmt::Display for Verdict {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@
 //! This crate knows nothing of Docker, of clouds or of who may use an address: it is told what should
 //! be there ([`HostNet`]).
 
+mod admission;
 mod change;
 mod fake;
 pub mod firewall;
@@ -22,6 +23,7 @@ mod sysctl;
 pub mod testing;
 mod wanted;
 
+pub use admission::{Admission, Direction};
 pub use change::Change;
 pub use fake::FakeKernel;
 pub use firewall::Firewall;

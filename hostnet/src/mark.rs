@@ -18,6 +18,9 @@ pub const ALIAS: &str = "berth:";
 /// The nftables table of ours, of family `inet`.
 pub const NFT_TABLE: &str = "berth";
 
+/// The comment of our rules in a chain that is not ours.
+pub const COMMENT: &str = "berth";
+
 /// Connection mark and packet mark of published connections (`-p`).
 pub const PUBLISHED: u32 = 0x6265_7274;
 

@@ -124,7 +124,10 @@ impl FromStr for Mac {
     fn from_str(text: &str) -> Result<Self, InvalidMac> {
         let bytes: Vec<u8> = text
             .split(':')
-            .map(|part| if part.len() == 2 { u8::from_str_radix(part, 16).ok() } else { None })
+            .map(|part| {
+                let two_digits = part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+                u8::from_str_radix(part, 16).ok().filter(|_| two_digits)
+            })
             .collect::<Option<_>>()
             .ok_or_else(|| InvalidMac(text.to_owned()))?;
         bytes.try_into().map(Self).map_err(|_| InvalidMac(text.to_owned()))
@@ -142,5 +145,67 @@ impl TryFrom<String> for Mac {
 impl From<Mac> for String {
     fn from(mac: Mac) -> Self {
         mac.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_refuses_as_a_name_is_refused() {
+        for name in [
+            "",
+            ".",
+            "..",
+            "all",
+            "default",
+            "a b",
+            "a/b",
+            "a:b",
+            "tab\t",
+            "sixteen-bytes-xx",
+            "eins-zwei-drei-ä",
+        ] {
+            assert!(IfName::parse(name).is_err(), "{name:?}");
+        }
+        for name in ["eth0", "eth0.100", "fifteen-bytes-x", "berth-b01234567"] {
+            assert_eq!(IfName::parse(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn every_name_of_ours_is_one_the_kernel_takes() {
+        for id in ["", "0123456789abcdef", "q3r8mjx2kz1wv0n5t7y4b6c9d", "zwölf/../x"] {
+            for name in [IfName::bridge(id), IfName::port(id), IfName::container_end(id)] {
+                assert_eq!(IfName::parse(name.as_str()), Ok(name.clone()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_derived_mac_is_local_unicast_and_always_the_same() {
+        assert_eq!(Mac::derived("blue").to_string(), Mac::derived("blue").to_string());
+        for seed in 0..1000 {
+            let [first, ..] = Mac::derived(&seed.to_string()).0;
+            assert_eq!(first & 0b11, 0b10);
+        }
+    }
+
+    #[test]
+    fn a_mac_is_read_as_it_is_written() {
+        let mac = Mac([2, 0x42, 10, 50, 0, 10]);
+        assert_eq!(mac.to_string(), "02:42:0a:32:00:0a");
+        assert_eq!(mac.to_string().parse(), Ok(mac));
+        for text in [
+            "",
+            "02:42:0a:32:00",
+            "02:42:0a:32:00:0a:00",
+            "2:42:a:32:0:a",
+            "+2:42:0a:32:00:0a",
+            "02-42-0a-32-00-0a",
+        ] {
+            assert!(text.parse::<Mac>().is_err(), "{text:?}");
+        }
     }
 }

@@ -1,8 +1,9 @@
-//! The real kernel: netlink, `/proc/sys` and nft. No choices are made here.
+//! The real kernel: netlink, `/proc/sys`, nft and iptables. No choices are made here.
 //!
 //! It speaks to the network namespace of the thread it was opened on; with a single-threaded runtime
 //! that is the namespace of everything it starts, too.
 
+mod docker_user;
 mod fault;
 mod links;
 mod nft;
@@ -44,6 +45,7 @@ impl Kernel for Netlink {
         observed.rules = rules::ours(handle).await.map_err(during("rules"))?;
         observed.proxies = proxies::ours(handle, &links).await.map_err(during("neighbour proxies"))?;
         observed.firewall = nft::sentences().await.map_err(ObserveError::Firewall)?;
+        observed.admissions = docker_user::ours().await;
         Ok(observed)
     }
 
@@ -58,6 +60,8 @@ impl Netlink {
         match change {
             Change::ReplaceFirewall(firewall) => nft::replace(firewall).await,
             Change::RemoveFirewall => nft::remove().await,
+            Change::Admit(admission) => docker_user::add(admission).await,
+            Change::Dismiss(admission) => docker_user::remove(admission).await,
             Change::CreateBridge { name, mac, mtu } => links::create_bridge(handle, name, *mac, *mtu).await,
             Change::CreatePort { name, container_end, mac, mtu } => {
                 links::create_port(
@@ -74,6 +78,10 @@ impl Netlink {
                 links::set(handle, bridge, |link| link.address(mac.0.to_vec())).await
             }
             Change::SetMtu { bridge, mtu } => links::set(handle, bridge, |link| link.mtu(*mtu)).await,
+            Change::AddAddress { bridge, address } => links::add_address(handle, bridge, *address).await,
+            Change::RemoveAddress { bridge, address } => {
+                links::remove_address(handle, bridge, *address).await
+            }
             Change::SetUp { link } => links::set(handle, link, |link| link.up()).await,
             Change::SetSysctl { sysctl, value } => sysctls::write(sysctl, *value),
             Change::AddRoute(route) => routes::add(handle, route).await,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{IfName, Mac, Proxy, Route, Rule, Sysctl};
+use crate::{Admission, IfName, Mac, Proxy, Route, Rule, Sysctl};
 
 /// What is in the kernel. Everything but `interfaces`, `strangers` and their sysctls carries our mark.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,8 @@ pub struct Observed {
     /// Our nftables table: each rule in words, as [`Firewall::sentences`](crate::Firewall::sentences)
     /// gives them; `None` when there is no table.
     pub firewall: Option<Vec<String>>,
+    /// Our rules in Docker's chain `DOCKER-USER`; `None` when there is no such chain.
+    pub admissions: Option<BTreeSet<Admission>>,
 }
 
 /// A bridge of ours.
@@ -43,6 +45,8 @@ pub struct BridgeSeen {
     pub up: bool,
     /// Its alias.
     pub alias: Option<String>,
+    /// Its IPv4 addresses.
+    pub addresses: BTreeSet<IpAddr>,
 }
 
 /// The host end of a veth pair of ours.

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bridge, Change, HostNet, IfName, Maker, Observed, Reach, mark};
+use crate::{Bridge, BridgeSeen, Change, Firewall, HostNet, IfName, Maker, Observed, Reach, mark};
 use target::Target;
 
 /// The changes that turn `observed` into `wanted`, in the order to make them.
@@ -32,10 +32,11 @@ pub fn plan(wanted: &HostNet, observed: &Observed) -> Vec<Change> {
 }
 
 /// The table comes first, so that nothing is forwarded that it would have stopped.
-fn guard(target: &Target, observed: &Observed) -> Option<Change> {
-    let wanted = target.firewall.as_ref()?;
-    let same = observed.firewall.as_ref() == Some(&wanted.sentences());
-    (!same).then(|| Change::ReplaceFirewall(wanted.clone()))
+fn guard(target: &Target, observed: &Observed) -> Vec<Change> {
+    let differs = |wanted: &&Firewall| observed.firewall.as_ref() != Some(&wanted.sentences());
+    let table = target.firewall.as_ref().filter(differs).cloned().map(Change::ReplaceFirewall);
+    let missing = observed.admissions.iter().flat_map(|seen| target.admissions.difference(seen));
+    table.into_iter().chain(missing.cloned().map(Change::Admit)).collect()
 }
 
 fn unguard(target: &Target, observed: &Observed) -> Option<Change> {
@@ -47,7 +48,8 @@ fn take_back(target: &Target, observed: &Observed) -> Vec<Change> {
     let proxies = observed.proxies.difference(&target.proxies).cloned().map(Change::RemoveProxy);
     let rules = observed.rules.difference(&target.rules).cloned().map(Change::RemoveRule);
     let routes = observed.routes.difference(&target.routes).cloned().map(Change::RemoveRoute);
-    proxies.chain(rules).chain(routes).collect()
+    let admissions = observed.admissions.iter().flat_map(|seen| seen.difference(&target.admissions));
+    proxies.chain(rules).chain(routes).chain(admissions.cloned().map(Change::Dismiss)).collect()
 }
 
 fn delete_links(wanted: &HostNet, observed: &Observed) -> Vec<Change> {
@@ -82,6 +84,7 @@ fn set_up_bridge(name: &IfName, bridge: &Bridge, target: &Target, observed: &Obs
     if seen.and_then(|seen| seen.alias.as_ref()) != Some(&alias) {
         changes.push(Change::Label { link: name.clone(), alias });
     }
+    changes.extend(address_bridge(name, target.host_address(bridge), seen));
     for (sysctl, &value) in target.sysctls.iter().filter(|(sysctl, _)| sysctl.link.as_ref() == Some(name)) {
         if observed.sysctls.get(sysctl) != Some(&value) {
             changes.push(Change::SetSysctl { sysctl: sysctl.clone(), value });
@@ -91,6 +94,15 @@ fn set_up_bridge(name: &IfName, bridge: &Bridge, target: &Target, observed: &Obs
         changes.push(Change::SetUp { link: name.clone() });
     }
     changes
+}
+
+fn address_bridge(name: &IfName, wanted: Option<IpAddr>, seen: Option<&BridgeSeen>) -> Vec<Change> {
+    let addresses = seen.map(|seen| &seen.addresses).into_iter().flatten().copied();
+    let there = addresses.clone().any(|address| Some(address) == wanted);
+    let stale = addresses.filter(|address| Some(*address) != wanted);
+    let remove = stale.map(|address| Change::RemoveAddress { bridge: name.clone(), address });
+    let missing = wanted.filter(|_| !there);
+    remove.chain(missing.map(|address| Change::AddAddress { bridge: name.clone(), address })).collect()
 }
 
 /// The switches of links that are not ours, and of `all`.
@@ -239,8 +251,7 @@ pub fn obstacles(wanted: &HostNet, observed: &Observed) -> Vec<Obstacle> {
     for (&address, at) in &wanted.addresses {
         if address.is_ipv6() {
             found.push(Obstacle::NotIpv4(address));
-        }
-        if !at.subnet.contains(address) || !wanted.subnets.contains_key(&at.subnet) {
+        } else if !at.subnet.contains(address) || !wanted.subnets.contains_key(&at.subnet) {
             found.push(Obstacle::UnknownSubnet(address, at.subnet));
         }
         if !wanted.bridges.contains_key(&at.bridge) {
@@ -251,10 +262,16 @@ pub fn obstacles(wanted: &HostNet, observed: &Observed) -> Vec<Obstacle> {
         let bridge = wanted.addresses.get(container).and_then(|at| wanted.bridges.get(&at.bridge));
         bridge.is_some_and(|bridge| bridge.reach == Reach::Vlan)
     };
-    for port in wanted.published.iter().filter(|port| !reachable(&port.container)) {
-        found.push(Obstacle::UnknownContainer(port.container));
+    for port in &wanted.published {
+        if !reachable(&port.container) {
+            found.push(Obstacle::UnknownContainer(port.container));
+        }
+        found.extend(port.host_ip.filter(IpAddr::is_ipv6).map(Obstacle::NotIpv4));
     }
     found.sort();
     found.dedup();
     found
 }
+
+#[cfg(test)]
+mod tests;

@@ -103,7 +103,8 @@ pub struct Address {
 pub struct Published {
     /// TCP or UDP.
     pub protocol: Protocol,
-    /// Only connections to this address of the host; `None` is every address of the host.
+    /// Only connections to this address of the host; `None` is every address of the host, which people
+    /// also write as 0.0.0.0.
     pub host_ip: Option<IpAddr>,
     /// 1 to 65535.
     pub host_port: u16,

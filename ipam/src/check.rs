@@ -1,37 +1,101 @@
-//! What must always hold.
+//! What must always hold: the oracle of tests, of `berth check`, and of an agent that starts.
+//!
+//! Each function answers with what is wrong, in words that name the rule; nothing if all is well.
+//! S1 (one endpoint per address) needs all hosts at once and is checked where those are: over the
+//! blocks here ([`shared_by_two`]), over kernels in whole-system tests.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::block::Block;
+use crate::epoch::Epoch;
+use crate::names::HostId;
+use crate::refusal::AddressState;
+use crate::view::{HoldingCounts, View};
 
 /// Panics when a step broke a block: a bug of ours, stopped before it is committed.
-pub(crate) fn block(after: &Block, before: Option<&Block>) {
-    let broken = block_broken(after, before);
+pub(crate) fn step(before: &Block, after: &Block) {
+    let broken = step_broken(before, after);
     assert!(broken.is_empty(), "a step broke block {}: {broken:?}; before: {before:?}", after.id());
 }
 
-/// What is wrong with a block, and with a step from an earlier value of it (S2, S5).
-pub fn block_broken(after: &Block, before: Option<&Block>) -> Vec<String> {
+/// What is wrong with a block (S2, S3, S5).
+pub fn block_broken(block: &Block) -> Vec<String> {
     let mut broken = Vec::new();
-    let counts = after.counts();
+    let counts = block.counts();
     if counts.set_aside + counts.quarantined + counts.held + counts.free != counts.total {
-        broken.push(format!("S5: set aside, quarantined, held and free do not add up: {counts:?}"));
+        broken
+            .push(format!("S5: set aside, quarantined, held and free do not make up the block: {counts:?}"));
+    }
+    for (address, held) in block.held() {
+        if held.take > block.take_number() {
+            broken.push(format!(
+                "S2: {address} is held under take number {}, above the block's {}",
+                held.take,
+                block.take_number()
+            ));
+        }
+        if block.set_aside().contains_key(address) {
+            broken.push(format!("S3: {address} is set aside and held by {}", held.by));
+        }
+    }
+    broken
+}
+
+/// What is wrong with a step from one value of a block to the next (S2, S5).
+pub fn step_broken(before: &Block, after: &Block) -> Vec<String> {
+    let mut broken = block_broken(after);
+    if after.take_number() < before.take_number() {
+        broken.push("S2: the take number fell".to_owned());
     }
     for (address, held) in after.held() {
-        if held.take > after.take_number() {
+        let kept = before.held().get(address) == Some(held);
+        if !kept && held.take <= before.take_number() {
+            broken.push(format!("S2: {address} was gained under the old take number {}", held.take));
+        }
+    }
+    broken
+}
+
+/// What is wrong with what a host says of itself (S5): what it holds is partitioned, and is what the
+/// blocks show, unless an operation is under way.
+pub fn view_broken(view: &View) -> Vec<String> {
+    let mut broken = Vec::new();
+    for block in view.subnets.iter().flat_map(|subnet| &subnet.blocks) {
+        let HoldingCounts { free, assigned, cooling, leaving, not_retaken } = block.here;
+        let here = free + assigned + cooling + leaving + not_retaken;
+        let shown = block.holders.get(&view.host).copied().unwrap_or(0);
+        let settled = block.operation.is_none() && not_retaken == 0 && view.not_ready.is_none();
+        if settled && here > shown {
             broken.push(format!(
-                "S2: {address} is held under take {} above {}",
-                held.take,
-                after.take_number()
+                "S5: {here} addresses of {} are used as held, the block shows {shown}",
+                block.id
             ));
         }
     }
-    if let Some(before) = before {
-        if after.take_number() < before.take_number() {
-            broken.push("S2: the take number fell".to_owned());
-        }
-        for (address, held) in after.held() {
-            let kept = before.held().get(address) == Some(held);
-            if !kept && held.take <= before.take_number() {
-                broken.push(format!("S2: {address} was gained under the old take number {}", held.take));
+    broken
+}
+
+/// The assignments of a view: what containers of that host may use.
+pub fn assigned_in(view: &View) -> BTreeMap<IpAddr, Epoch> {
+    let blocks = view.subnets.iter().flat_map(|subnet| &subnet.blocks);
+    let addresses = blocks.flat_map(|block| &block.addresses);
+    addresses
+        .filter_map(|address| match &address.state {
+            AddressState::Assigned { epoch, .. } => Some((address.address, *epoch)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Addresses that two hosts have assigned at once (S1).
+pub fn shared_by_two<'a>(views: impl IntoIterator<Item = &'a View>) -> Vec<String> {
+    let mut users: BTreeMap<IpAddr, HostId> = BTreeMap::new();
+    let mut broken = Vec::new();
+    for view in views {
+        for address in assigned_in(view).into_keys() {
+            if let Some(other) = users.insert(address, view.host.clone()) {
+                broken.push(format!("S1: {address} is assigned on {other} and on {}", view.host));
             }
         }
     }

@@ -97,6 +97,8 @@ pub struct Host {
     waiting: BTreeMap<RequestId, Waiting>,
     asked: BTreeMap<(Zone, HostId), Asked>,
     ask_due: Option<Timestamp>,
+    /// How many addresses were ever adopted from blocks.
+    adopted: u64,
     /// What others want of this host.
     wants: BTreeMap<(Zone, HostId), (Want, Revision)>,
     told_surplus: BTreeMap<Zone, Surplus>,

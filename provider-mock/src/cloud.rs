@@ -67,6 +67,8 @@ pub(crate) struct User {
     pub(crate) username: String,
     #[serde(skip)]
     pub(crate) api_key: String,
+    /// Whether this user sees every machine, or none.
+    pub(crate) sees_machines: bool,
 }
 
 /// A datacenter.
@@ -146,7 +148,7 @@ impl Cloud {
         for user in &spec.users {
             let id = cloud.new_id();
             let (username, api_key) = (user.username.clone(), user.api_key.clone());
-            cloud.users.insert(id, User { id, username, api_key });
+            cloud.users.insert(id, User { id, username, api_key, sees_machines: true });
         }
         for datacenter in &spec.datacenters {
             let id = cloud.new_id();
@@ -197,6 +199,12 @@ impl Cloud {
     /// Changes how long things take that begin from now on.
     pub fn set_delays(&mut self, delays: Delays) {
         self.delays = delays;
+    }
+
+    /// Lets a user see every machine, or none: then each looks as if it did not exist. False if there is no such user.
+    pub fn let_see_machines(&mut self, username: &str, sees: bool) -> bool {
+        let found = self.users.values_mut().find(|user| user.username == username);
+        found.map(|user| user.sees_machines = sees).is_some()
     }
 
     fn happen(&mut self, event: Event) {

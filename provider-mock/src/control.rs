@@ -13,6 +13,8 @@
 //! | `POST /machines` | a [`MachineSpec`](crate::MachineSpec) | adds one; answered when its wires are there |
 //! | `DELETE /machines/{hostname}` | | deletes one, with its wires |
 //! | `PUT /machines/{hostname}/power` | `{"state":"HALTED"}` | what the API says of it; the wires stay |
+//! | `PUT /machines/{hostname}/connection` | `{"connected":false}` | whether the cloud reaches it |
+//! | `PUT /users/{username}` | `{"sees_machines":false}` | whether a user sees machines at all |
 //! | `POST /machines/{hostname}/transactions` | `{"name":"REBOOT"}` | begins one; it ends by itself |
 //! | `POST /reset` | | the cloud as described, no faults |
 //!
@@ -61,6 +63,8 @@ impl Control {
             .route("/machines", post(add_machine))
             .route("/machines/{hostname}", delete(delete_machine))
             .route("/machines/{hostname}/power", put(set_power))
+            .route("/machines/{hostname}/connection", put(set_connected))
+            .route("/users/{username}", put(let_see))
             .route("/machines/{hostname}/transactions", post(begin_transaction))
             .route("/reset", post(reset))
             .with_state(self)
@@ -84,6 +88,8 @@ impl Control {
 enum Refused {
     #[error("there is no machine {0}")]
     NoMachine(String),
+    #[error("there is no user {0}")]
+    NoUser(String),
     #[error("there is no fault {0}")]
     NoFault(FaultId),
     #[error(transparent)]
@@ -97,7 +103,7 @@ enum Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::NoMachine(_) | Self::NoFault(_) => StatusCode::NOT_FOUND,
+            Self::NoMachine(_) | Self::NoUser(_) | Self::NoFault(_) => StatusCode::NOT_FOUND,
             Self::Spec(_) => StatusCode::BAD_REQUEST,
             Self::Fabric(_) | Self::FabricGone => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -190,6 +196,35 @@ async fn set_power(
     Json(power): Json<Power>,
 ) -> Result<Json<Value>, Refused> {
     found(control.live.set_power(&hostname, power.state), hostname)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Connection {
+    connected: bool,
+}
+
+async fn set_connected(
+    State(control): State<Control>,
+    Path(hostname): Path<String>,
+    Json(connection): Json<Connection>,
+) -> Result<Json<Value>, Refused> {
+    found(control.live.set_connected(&hostname, connection.connected), hostname)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sight {
+    sees_machines: bool,
+}
+
+async fn let_see(
+    State(control): State<Control>,
+    Path(username): Path<String>,
+    Json(sight): Json<Sight>,
+) -> Result<Json<Value>, Refused> {
+    let found = control.live.let_see_machines(&username, sight.sees_machines);
+    if found { Ok(Json(json!({}))) } else { Err(Refused::NoUser(username)) }
 }
 
 #[derive(Deserialize)]

@@ -167,6 +167,17 @@ impl LiveCloud {
         self.change(|cloud| cloud.set_power(hostname, power))
     }
 
+    /// Lets the cloud reach a machine or not: a guest then is `DISCONNECTED`, a server's power state an error. False if
+    /// there is none of this name.
+    pub fn set_connected(&self, hostname: &str, connected: bool) -> bool {
+        self.change(|cloud| cloud.set_connected(hostname, connected))
+    }
+
+    /// Lets a user see every machine, or none; false if there is no such user.
+    pub fn let_see_machines(&self, username: &str, sees: bool) -> bool {
+        self.change(|cloud| cloud.let_see_machines(username, sees))
+    }
+
     /// Starts a transaction on a machine (`REBOOT`, `RELOAD`…); false if there is none of this name.
     pub fn begin_transaction(&self, hostname: &str, name: &str) -> bool {
         self.change(|cloud| cloud.begin_transaction(hostname, name))

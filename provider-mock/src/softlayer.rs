@@ -203,7 +203,8 @@ fn relation(class: &'static Class, method: &str) -> Option<(&'static str, &'stat
 }
 
 fn has_id(object: &Object<'_>, id: &str) -> bool {
-    matches!(look_up(object.as_ref(), "id"), Some(Reading::Value(value)) if value.to_string() == id)
+    let Some(Reading::Value(shown)) = look_up(object.as_ref(), "id") else { return false };
+    call::number(&shown).is_some_and(|number| id.parse() == Ok(number))
 }
 
 /// Applies filter, order, limit and mask.
@@ -232,3 +233,6 @@ fn finish(answer: Answer<'_>, cloud: &Cloud, call: &Call) -> Result<Reply, ApiEr
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,4 @@
 //! Whole-system tests and the lab they stand on; not published.
+
+pub mod lab;
+pub mod story;

@@ -6,6 +6,8 @@
 
 #[path = "netns/arp.rs"]
 mod arp;
+#[path = "netns/docker_firewall.rs"]
+mod docker_firewall;
 #[path = "netns/foreign.rs"]
 mod foreign;
 #[path = "netns/namespace.rs"]

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipam::{Input, Prefix, Revision};
+use ipam::{Prefix, Revision, Seen};
 use store::layout::ValueError;
 use store::{Snapshot, Store, StoreError, Watch, WatchError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
+use super::newest::Newest;
 use super::words;
 
 /// The first pause after the store did not answer; doubles up to [`PAUSE_MAX`].
@@ -18,6 +19,23 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// How long the store may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the store showed.
+#[derive(Debug)]
+pub(super) enum Shown {
+    /// Everything under a prefix.
+    Listed {
+        prefix: Prefix,
+        revision: Revision,
+        entries: Vec<Seen>,
+        /// The newest revision that the host had been shown when this was asked for.
+        asked_at: Revision,
+        /// Whether the host was told. If not, something newer overtook the listing: list again.
+        told: oneshot::Sender<bool>,
+    },
+    /// What one commit changed.
+    Changed(Vec<Seen>),
+}
 
 /// A prefix cannot be followed at the moment.
 #[derive(Debug, thiserror::Error)]
@@ -44,11 +62,16 @@ enum FollowError {
     },
 }
 
-/// Tells `inputs` everything that stands under `prefix` and then every change, until the receiver is gone.
-pub(super) async fn follow(store: Arc<dyn Store>, prefix: Prefix, inputs: mpsc::Sender<Input>) {
-    let mut follower = Follower { spelled: words::under(&prefix).prefix(), store, prefix, inputs };
+/// Shows everything that stands under `prefix` and then every change, until the receiver is gone.
+pub(super) async fn follow(
+    store: Arc<dyn Store>,
+    prefix: Prefix,
+    newest: Newest,
+    shown: mpsc::Sender<Shown>,
+) {
+    let follower = Follower { spelled: words::under(&prefix).prefix(), store, prefix, newest, shown };
     let mut pause = PAUSE_MIN;
-    while !follower.inputs.is_closed() {
+    while !follower.shown.is_closed() {
         match follower.list_and_watch(&mut pause).await {
             Ok(()) => return,
             Err(FollowError::Watch { source: WatchError::Compacted { .. }, prefix }) => {
@@ -68,32 +91,47 @@ struct Follower {
     prefix: Prefix,
     /// The prefix as the store spells it.
     spelled: store::Prefix,
-    inputs: mpsc::Sender<Input>,
+    newest: Newest,
+    shown: mpsc::Sender<Shown>,
 }
 
 impl Follower {
     /// Returns Ok when nobody listens any more.
-    async fn list_and_watch(&mut self, pause: &mut Duration) -> Result<(), FollowError> {
-        let snapshot = self.list().await?;
-        // A value that cannot be read must not look like one that is gone: then nothing is told at all.
-        let entries = words::entries(&snapshot).map_err(self.value())?;
-        let revision = Revision(snapshot.revision.0);
-        let listed = Input::Listed { prefix: self.prefix.clone(), revision, entries };
-        if self.inputs.send(listed).await.is_err() {
-            return Ok(());
-        }
-        let mut watch = self.watch(snapshot.revision).await?;
+    async fn list_and_watch(&self, pause: &mut Duration) -> Result<(), FollowError> {
+        let Some(listed) = self.tell_all().await? else { return Ok(()) };
+        let mut watch = self.watch(listed).await?;
         *pause = PAUSE_MIN;
         loop {
             let change = tokio::select! {
                 change = watch.next() => change,
-                () = self.inputs.closed() => return Ok(()),
+                () = self.shown.closed() => return Ok(()),
             };
             let prefix = self.spelled.clone();
             let change = change.map_err(|source| FollowError::Watch { prefix, source })?;
             let seen = words::change(&change).map_err(self.value())?;
-            if self.inputs.send(Input::Seen(seen)).await.is_err() {
+            if self.shown.send(Shown::Changed(seen)).await.is_err() {
                 return Ok(());
+            }
+        }
+    }
+
+    /// Shows everything there is, and answers its revision. None when nobody listens any more.
+    async fn tell_all(&self) -> Result<Option<store::Revision>, FollowError> {
+        loop {
+            let asked_at = self.newest.get();
+            let snapshot = self.list().await?;
+            // A value that cannot be read must not look like one that is gone: then nothing is told at all.
+            let entries = words::entries(&snapshot).map_err(self.value())?;
+            let (prefix, revision) = (self.prefix.clone(), Revision(snapshot.revision.0));
+            let (told, was_told) = oneshot::channel();
+            let listed = Shown::Listed { prefix, revision, entries, asked_at, told };
+            if self.shown.send(listed).await.is_err() {
+                return Ok(None);
+            }
+            match was_told.await {
+                Ok(true) => return Ok(Some(snapshot.revision)),
+                Ok(false) => continue,
+                Err(_) => return Ok(None),
             }
         }
     }

@@ -2,19 +2,24 @@
 
 mod scribe;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use ipam::{Answer, Effect, Host, Input, Key, Refusal, RequestId, Seen, Sent, Timestamp, Token, Transaction};
+use ipam::{
+    Answer, Effect, Epoch, Holding, Host, Input, Key, Life, Record, Refusal, RequestId, Seen, Sent,
+    Timestamp, Token, Transaction,
+};
 use store::{Commit, Store, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::follow::follow;
+use super::follow::{Shown, follow};
+use super::newest::Newest;
 use super::{Call, Parts, words};
 use crate::clock::Clock;
 use scribe::Scribe;
@@ -36,6 +41,7 @@ pub(super) struct Task {
     requests: u64,
     /// What was asked of the store, each of which ends in an outcome for the host.
     asked: FuturesUnordered<BoxFuture<'static, Input>>,
+    newest: Newest,
     changed: watch::Sender<u64>,
 }
 
@@ -50,6 +56,7 @@ impl Task {
             waiting: HashMap::new(),
             requests: 0,
             asked: FuturesUnordered::new(),
+            newest: Newest::default(),
             changed,
         }
     }
@@ -58,7 +65,8 @@ impl Task {
     pub(super) async fn run(mut self, mut calls: mpsc::Receiver<Call>, stop: CancellationToken) {
         let (showing, mut shown) = mpsc::channel(SHOWN_MAX);
         for prefix in self.host.watches() {
-            tokio::spawn(follow(Arc::clone(&self.store), prefix, showing.clone()));
+            let store = Arc::clone(&self.store);
+            tokio::spawn(follow(store, prefix, self.newest.clone(), showing.clone()));
         }
         drop(showing);
         self.step(Input::Tick).await;
@@ -72,10 +80,28 @@ impl Task {
                 biased;
                 () = stop.cancelled(), if !calls.is_closed() => calls.close(),
                 Some(outcome) = self.asked.next() => self.step(outcome).await,
-                Some(input) = shown.recv() => self.step(input).await,
+                Some(shown) = shown.recv() => self.look_at(shown).await,
                 Some(call) = calls.recv() => self.serve(call).await,
                 () = until(&*self.clock, self.host.next_deadline()) => self.step(Input::Tick).await,
             }
+        }
+    }
+
+    /// Tells the host what the store showed, in an order that could have been.
+    async fn look_at(&mut self, shown: Shown) {
+        match shown {
+            Shown::Listed { prefix, revision, entries, asked_at, told } => {
+                // A commit of ours may be answered between a listing and its arrival here. Told afterwards, the
+                // listing would look as if the store had gone back. If the store did, a listing that was asked
+                // for after what it lacks says so again.
+                let overtaken = revision < self.newest.get() && asked_at < self.newest.get();
+                // The follower may be gone with the task's end.
+                let _ = told.send(!overtaken);
+                if !overtaken {
+                    self.step(Input::Listed { prefix, revision, entries }).await;
+                }
+            }
+            Shown::Changed(seen) => self.step(Input::Seen(seen)).await,
         }
     }
 
@@ -88,23 +114,20 @@ impl Task {
                 self.step(input(request)).await;
             }
             Call::Tell(input) => self.step(input).await,
-            Call::View(answer) => {
-                // A view is as of the last input.
-                self.feed(Input::Tick).await;
+            Call::Assigned(answer) => {
                 // Whoever asked may have gone.
-                let _ = answer.send(self.host.view());
+                let _ = answer.send(assigned(self.host.snapshot()));
+            }
+            Call::View(answer) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(self.host.view(self.clock.now()));
             }
         }
     }
 
-    /// Feeds one input, and says that something may have changed.
-    async fn step(&mut self, input: Input) {
-        self.feed(input).await;
-        self.changed.send_modify(|count| *count += 1);
-    }
-
     /// Feeds one input, and carries out everything that follows from it at once.
-    async fn feed(&mut self, input: Input) {
+    async fn step(&mut self, input: Input) {
+        self.newest.note(&input);
         let mut effects = VecDeque::from(self.host.step(self.clock.now(), input));
         while let Some(effect) = effects.pop_front() {
             if let Some(outcome) = self.carry_out(effect).await {
@@ -112,6 +135,7 @@ impl Task {
             }
         }
         self.scribe.compact_if_grown(|| self.host.snapshot()).await;
+        self.changed.send_modify(|count| *count += 1);
     }
 
     /// Carries out one effect. What was asked of the store comes back later.
@@ -142,6 +166,19 @@ impl Task {
         }
         None
     }
+}
+
+/// The assignments among `records`.
+fn assigned(records: Vec<Record>) -> BTreeMap<IpAddr, Epoch> {
+    let assigned = records.into_iter().filter_map(|record| match record {
+        Record::Address {
+            address,
+            holding: Some(Holding { state: Life::Assigned { epoch, .. }, .. }),
+            ..
+        } => Some((address, epoch)),
+        _ => None,
+    });
+    assigned.collect()
 }
 
 async fn until(clock: &dyn Clock, deadline: Option<Timestamp>) {

@@ -2,6 +2,7 @@ mod assigning;
 mod following;
 mod founding;
 mod full_disk;
+mod killed;
 mod restarting;
 mod rig;
 mod spelling;

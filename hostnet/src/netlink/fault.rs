@@ -60,7 +60,7 @@ pub(super) fn gone(result: Result<(), rtnetlink::Error>) -> Result<(), Fault> {
     match result.map_err(io_error) {
         Ok(()) => Ok(()),
         Err(error) => match error.raw_os_error().map(Errno::from_raw) {
-            Some(Errno::ENODEV | Errno::ENOENT | Errno::ESRCH) => Ok(()),
+            Some(Errno::ENODEV | Errno::ENOENT | Errno::ESRCH | Errno::EADDRNOTAVAIL) => Ok(()),
             _ => Err(error.into()),
         },
     }

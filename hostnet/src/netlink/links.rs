@@ -10,7 +10,7 @@ use netlink_packet_route::link::{
     BridgeStpState, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 use nix::errno::Errno;
-use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth};
+use rtnetlink::{AddressAddRequest, Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth};
 
 use super::fault::{Fault, existed, gone, io_error};
 use crate::names::PREFIX;
@@ -30,7 +30,8 @@ struct Link {
     master: Option<u32>,
     /// The other end of a veth pair, when it is in this namespace.
     peer: Option<u32>,
-    address: Option<IpAddr>,
+    /// IPv4 addresses with their scope, in the kernel's order.
+    addresses: Vec<(IpAddr, AddressScope)>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -52,13 +53,10 @@ pub(super) async fn all(handle: &Handle) -> io::Result<Links> {
     let mut messages = handle.address().get().execute();
     while let Some(message) = messages.try_next().await.map_err(io_error)? {
         let Some(link) = links.get_mut(&message.header.index) else { continue };
-        if link.address.is_some() || message.header.scope != AddressScope::Universe {
-            continue;
-        }
-        link.address = message.attributes.iter().find_map(|attribute| match attribute {
-            AddressAttribute::Local(address @ IpAddr::V4(_)) => Some(*address),
+        link.addresses.extend(message.attributes.iter().find_map(|attribute| match attribute {
+            AddressAttribute::Local(address @ IpAddr::V4(_)) => Some((*address, message.header.scope)),
             _ => None,
-        });
+        }));
     }
     Ok(Links(links))
 }
@@ -105,11 +103,13 @@ impl Links {
 impl Link {
     fn as_bridge(&self) -> BridgeSeen {
         let mac = self.mac.unwrap_or(Mac([0; 6]));
-        BridgeSeen { mac, mtu: self.mtu, up: self.up, alias: self.alias.clone() }
+        let addresses = self.addresses.iter().map(|(address, _)| *address).collect();
+        BridgeSeen { mac, mtu: self.mtu, up: self.up, alias: self.alias.clone(), addresses }
     }
 
     fn as_interface(&self) -> InterfaceSeen {
-        InterfaceSeen { mac: self.mac, mtu: self.mtu, address: self.address }
+        let own = self.addresses.iter().find(|(_, scope)| *scope == AddressScope::Universe);
+        InterfaceSeen { mac: self.mac, mtu: self.mtu, address: own.map(|(address, _)| *address) }
     }
 }
 
@@ -151,7 +151,7 @@ fn read(message: &LinkMessage) -> Option<Link> {
         alias,
         master,
         peer: peer.filter(|_| !elsewhere),
-        address: None,
+        addresses: Vec::new(),
     })
 }
 
@@ -210,19 +210,44 @@ pub(super) async fn attach(handle: &Handle, port: &IfName, bridge: &IfName) -> R
     set(handle, port, |link| link.controller(master)).await
 }
 
+pub(super) async fn add_address(handle: &Handle, bridge: &IfName, address: IpAddr) -> Result<(), Fault> {
+    let index = own(handle, bridge).await?;
+    existed(on_link(handle, index, address).execute().await).map(|_| ())
+}
+
+pub(super) async fn remove_address(handle: &Handle, bridge: &IfName, address: IpAddr) -> Result<(), Fault> {
+    let index = match own(handle, bridge).await {
+        Err(Fault::NoLink(_)) => return Ok(()),
+        other => other?,
+    };
+    let message = on_link(handle, index, address).message_mut().clone();
+    gone(handle.address().del(message).execute().await)
+}
+
+/// Of link scope: the kernel never chooses such an address for what leaves by another link.
+fn on_link(handle: &Handle, index: u32, address: IpAddr) -> AddressAddRequest {
+    let mut request = handle.address().add(index, address, if address.is_ipv4() { 32 } else { 128 });
+    request.message_mut().header.scope = AddressScope::Link;
+    request
+}
+
 /// Changes a link of ours.
 pub(super) async fn set(
     handle: &Handle,
     name: &IfName,
     change: impl FnOnce(LinkMessageBuilder<LinkUnspec>) -> LinkMessageBuilder<LinkUnspec>,
 ) -> Result<(), Fault> {
+    let index = own(handle, name).await?;
+    let message = change(LinkUnspec::new_with_index(index)).build();
+    Ok(handle.link().set(message).execute().await?)
+}
+
+/// The index of a link that must be ours.
+async fn own(handle: &Handle, name: &IfName) -> Result<u32, Fault> {
     match find(handle, name).await? {
         None => Err(Fault::NoLink(name.clone())),
         Some((_, link)) if !link.ours => Err(Fault::InTheWay(format!("the link {name}"))),
-        Some((index, _)) => {
-            let message = change(LinkUnspec::new_with_index(index)).build();
-            Ok(handle.link().set(message).execute().await?)
-        }
+        Some((index, _)) => Ok(index),
     }
 }
 

@@ -44,11 +44,15 @@ pub(super) async fn sentences() -> io::Result<Option<Vec<String>>> {
     let of_rule = |object: &NfObject| match object {
         // A rule without a comment is none of ours; its empty sentence makes the table differ.
         NfObject::ListObject(NfListObject::Rule(rule)) => {
-            Some(rule.comment.as_deref().unwrap_or_default().to_owned())
+            let place = CHAINS.iter().position(|chain| rule.chain == chain.to_string());
+            Some((place, rule.comment.as_deref().unwrap_or_default().to_owned()))
         }
         _ => None,
     };
-    Ok(Some(table.objects.iter().filter_map(of_rule).collect()))
+    let mut rules: Vec<_> = table.objects.iter().filter_map(of_rule).collect();
+    // nft keeps the order within a chain; between chains it promises none.
+    rules.sort_by_key(|(place, _)| *place);
+    Ok(Some(rules.into_iter().map(|(_, sentence)| sentence).collect()))
 }
 
 /// nft gives no code, only the kernel's ENOENT in words.

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnetwork::{IpNetwork, Ipv4Network};
 
 use crate::{
-    Bridge, Firewall, HostNet, IfName, InterfaceSeen, Knob, Maker, Observed, Port, Proxy, Reach, Route, Rule,
-    Selector, Sysctl, Table, mark,
+    Admission, Bridge, Direction, Firewall, HostNet, IfName, InterfaceSeen, Knob, Maker, Observed, Port,
+    Proxy, Reach, Route, Rule, Selector, Sysctl, Table, mark,
 };
 
 /// Longest label of a port that is kept, in bytes. The kernel would keep 255 (IFALIASZ, linux/if.h).
@@ -24,6 +24,7 @@ pub(super) struct Target<'a> {
     pub(super) proxies: BTreeSet<Proxy>,
     pub(super) sysctls: BTreeMap<Sysctl, u32>,
     pub(super) firewall: Option<Firewall>,
+    pub(super) admissions: BTreeSet<Admission>,
     interfaces: &'a BTreeMap<IfName, InterfaceSeen>,
 }
 
@@ -36,6 +37,7 @@ impl<'a> Target<'a> {
             proxies: BTreeSet::new(),
             sysctls: BTreeMap::new(),
             firewall: None,
+            admissions: BTreeSet::new(),
             interfaces: &observed.interfaces,
         };
         target.add_bridges(wanted);
@@ -50,8 +52,19 @@ impl<'a> Target<'a> {
         self.interfaces.get(&bridge.interface).map_or(1500, |seen| seen.mtu)
     }
 
+    /// The address that the host shows on a bridge: its own on the VLAN, once more, without a subnet.
+    ///
+    /// The host's ARP requests to containers come from it. And a link without any address treats a loose
+    /// `rp_filter` as a strict one (`no_addr` in the kernel's net/ipv4/fib_frontend.c).
+    pub(super) fn host_address(&self, bridge: &Bridge) -> Option<IpAddr> {
+        let seen = self.interfaces.get(&bridge.interface).filter(|_| bridge.reach == Reach::Vlan)?;
+        seen.address
+    }
+
     fn add_bridges(&mut self, wanted: &HostNet) {
         for (&name, &bridge) in &self.bridges {
+            let admit = |direction| Admission { direction, bridge: name.clone() };
+            self.admissions.extend([Direction::From, Direction::To].map(admit));
             let mut set = |knob, value| self.sysctls.insert(Sysctl::of(name, knob), value);
             if bridge.reach == Reach::Internal {
                 set(Knob::Forwarding, 0);
@@ -62,10 +75,11 @@ impl<'a> Target<'a> {
             set(Knob::ProxyArp, 1);
             set(Knob::ProxyDelay, 0);
             set(Knob::SendRedirects, 0);
-            // Loose, because a container on two networks may answer through the other bridge, and strict
-            // mode drops that packet without a trace (netns test `replies_by_the_other_bridge`).
-            set(Knob::RpFilter, 2);
             if bridge.maker == Maker::Berth {
+                // Loose, because a container on two networks may answer through the other bridge, and
+                // strict mode drops that packet without a trace (netns test
+                // `replies_by_the_other_bridge`).
+                set(Knob::RpFilter, 2);
                 set(Knob::RouteLocalnet, u32::from(publishes(name, wanted)));
             }
             // A link redirects when it or `all` says so; the others have a 1 of their own to keep.

@@ -94,7 +94,7 @@ pub(super) fn apply(before: &Block, command: BlockCommand) -> Result<Step, Refus
             block.state = BlockState::Returning;
         }
     }
-    crate::check::block(&block, Some(before));
+    crate::check::step(before, &block);
     let changed = block != *before;
     Ok(Step { block, changed })
 }

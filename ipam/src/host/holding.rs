@@ -247,6 +247,7 @@ impl Host {
                 let incarnation = me.incarnation;
                 let holding = Holding { generation, incarnation, take, reserved, state };
                 self.held.insert(address, HeldHere { block: block.id(), holding });
+                self.adopted += 1;
             }
             touched.push(address);
         }

@@ -40,6 +40,17 @@ pub enum Wish {
     Exact(IpAddr),
 }
 
+impl Wish {
+    /// The family it lies in, and the subnet it is bound to, if it names one.
+    pub(super) fn scope(&self) -> (Family, Option<IpNetwork>) {
+        match self {
+            Self::Any(family) => (*family, None),
+            Self::Within(cidr) => (Family::of(cidr.ip()), Some(crate::names::network_of(*cidr))),
+            Self::Exact(address) => (Family::of(*address), None),
+        }
+    }
+}
+
 /// IPv4 or IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Family {

@@ -94,6 +94,7 @@ impl Host {
             waiting: BTreeMap::new(),
             asked: BTreeMap::new(),
             ask_due: None,
+            adopted: 0,
             wants: BTreeMap::new(),
             told_surplus: BTreeMap::new(),
             surplus_due: None,

@@ -6,7 +6,7 @@ use super::journal::AfterPersist;
 use super::waiting::{Hope, Waiting};
 use super::{Answer, Assignment, Durability, Explanation, Family, Host, Released, Wish};
 use crate::epoch::{Epoch, Generation};
-use crate::names::{EndpointId, PoolName, RequestId};
+use crate::names::{EndpointId, PoolName, RequestId, Timestamp};
 use crate::record::Life;
 use crate::refusal::{AddressState, Refusal, Usage};
 
@@ -26,7 +26,7 @@ impl Host {
     }
 
     pub(super) fn explain(&mut self, request: RequestId, pool: &PoolName, wish: &Wish) {
-        let explanation = match self.hope(pool, wish, None) {
+        let explanation = match self.hope(pool, wish, None, self.now) {
             Hope::Here(address) => Explanation::Here(address),
             Hope::Take(id, _) => Explanation::Take(id),
             Hope::Ask(hosts) => Explanation::Ask(hosts),
@@ -198,6 +198,10 @@ impl Host {
 
     /// What an address is doing, with all this host knows.
     pub(super) fn address_state(&self, address: IpAddr) -> AddressState {
+        self.address_state_at(address, self.now)
+    }
+
+    pub(super) fn address_state_at(&self, address: IpAddr, now: Timestamp) -> AddressState {
         if let Some(held) = self.held.get(&address) {
             return match &held.holding.state {
                 Life::Assigned { epoch, usage, .. } => {
@@ -208,7 +212,7 @@ impl Host {
                 Life::Free { .. } => AddressState::FreeHere,
                 Life::Cooling { epoch, until, published, .. } => AddressState::Cooling {
                     epoch: *epoch,
-                    left_millis: until.0.saturating_sub(self.now.0),
+                    left_millis: until.0.saturating_sub(now.0),
                     waits: self.cooling_wait(address, *published),
                 },
             };

@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 
 use super::{Family, Host, Wish};
 use crate::block::{Block, BlockState};
-use crate::names::{BlockId, PoolName, Revision};
+use crate::names::{BlockId, PoolName, Revision, Timestamp};
 use crate::record::Life;
 use crate::refusal::{AddressState, Refusal, Shortage};
 use crate::view::{AddressView, BlockView, HoldingCounts, PoolView, SubnetView, View};
 
 impl Host {
-    /// Everything this host knows, as of the last input.
-    pub fn view(&self) -> View {
+    /// Everything this host knows, and how much longer what is cooling will cool.
+    pub fn view(&self, now: Timestamp) -> View {
         View {
             host: self.identity.host.clone(),
             incarnation: self.me().map(|me| me.incarnation),
             not_ready: self.not_ready(),
             cluster: self.cluster.seen.as_ref().map(|(cluster, _)| (cluster.generation, cluster.state)),
             pools: self.pools.keys().map(|name| (name.clone(), self.pool_view(name))).collect(),
-            subnets: self.subnet_views(),
+            subnets: self.subnet_views(now),
             reservations: self.reservations.values().cloned().collect(),
             waiting: self.waiting.keys().copied().collect(),
             revoked: self.revoked.keys().copied().collect(),
@@ -34,7 +34,7 @@ impl Host {
         }
     }
 
-    fn subnet_views(&self) -> Vec<SubnetView> {
+    fn subnet_views(&self, now: Timestamp) -> Vec<SubnetView> {
         let usable = self.subnets.values().filter(|subnet| self.identity.zones.contains(&subnet.zone));
         usable
             .map(|subnet| SubnetView {
@@ -45,21 +45,21 @@ impl Host {
                     .filter(|(id, _)| id.subnet == subnet.cidr)
                     .filter_map(|(id, facts)| {
                         let (block, revision) = facts.seen.as_ref()?;
-                        Some(self.block_view(*id, block, *revision))
+                        Some(self.block_view(*id, block, *revision, now))
                     })
                     .collect(),
             })
             .collect()
     }
 
-    fn block_view(&self, id: BlockId, block: &Block, revision: Revision) -> BlockView {
+    fn block_view(&self, id: BlockId, block: &Block, revision: Revision, now: Timestamp) -> BlockView {
         let mut holders = BTreeMap::new();
         for held in block.held().values() {
             *holders.entry(held.by.host.clone()).or_default() += 1;
         }
         let address_view = |address| AddressView {
             address,
-            state: self.address_state(address),
+            state: self.address_state_at(address, now),
             reservation: block.reserved().get(&address).cloned(),
         };
         let flight = self.blocks.get(&id).and_then(|facts| facts.flight.as_ref());
@@ -94,11 +94,7 @@ impl Host {
 
     /// The whole reason why a pool has nothing for this host.
     pub(super) fn exhausted(&self, pool: &PoolName, wish: &Wish) -> Refusal {
-        let (family, within) = match wish {
-            Wish::Any(family) => (*family, None),
-            Wish::Within(cidr) => (Family::of(cidr.ip()), Some(crate::names::network_of(*cidr))),
-            Wish::Exact(address) => (Family::of(*address), None),
-        };
+        let (family, within) = wish.scope();
         let mut shortage = Shortage {
             pool: Some(pool.clone()),
             zones: self.identity.zones.iter().cloned().collect(),

@@ -63,8 +63,8 @@ impl Host {
     pub(super) fn serve(&mut self, request: RequestId, waiting: &Waiting) -> bool {
         let late = self.now >= waiting.since().after(REQUEST_PATIENCE_MILLIS);
         let refusal = match waiting {
-            Waiting::Assign { pool, wish, endpoint, .. } => {
-                self.serve_assign(request, pool, wish, endpoint.as_ref(), late)
+            Waiting::Assign { pool, wish, endpoint, since } => {
+                self.serve_assign(request, (pool, wish, endpoint.as_ref(), *since), late)
             }
             Waiting::Claim { address, endpoint, .. } => self.serve_claim(request, *address, endpoint, late),
             Waiting::Reserve { name, pool, address, .. } => {
@@ -85,19 +85,17 @@ impl Host {
     fn serve_assign(
         &mut self,
         request: RequestId,
-        pool: &PoolName,
-        wish: &Wish,
-        endpoint: Option<&EndpointId>,
+        (pool, wish, endpoint, since): (&PoolName, &Wish, Option<&EndpointId>, Timestamp),
         late: bool,
     ) -> Served {
-        match self.hope(pool, wish, endpoint) {
+        match self.hope(pool, wish, endpoint, since) {
             Hope::Here(address) => {
                 let exact = matches!(wish, Wish::Exact(_));
                 self.assign_held(request, address, exact, endpoint.cloned());
                 Served::Answered
             }
             Hope::None(refusal) => Served::Refused(refusal),
-            _ if late => Served::Refused(self.late_refusal(pool, wish)),
+            _ if late => Served::Refused(self.late_refusal(pool, wish, since)),
             Hope::Take(id, addresses) => {
                 self.begin(id, Deed::Take(addresses), Transaction::default()).ok();
                 Served::NotYet
@@ -106,8 +104,8 @@ impl Host {
         }
     }
 
-    fn late_refusal(&self, pool: &PoolName, wish: &Wish) -> Refusal {
-        match (self.hope(pool, wish, None), wish) {
+    fn late_refusal(&self, pool: &PoolName, wish: &Wish, since: Timestamp) -> Refusal {
+        match (self.hope(pool, wish, None, since), wish) {
             (Hope::Wait(refusal), _) => refusal,
             (Hope::Ask(hosts), Wish::Exact(address)) => {
                 let host = hosts.into_iter().next().unwrap_or_else(|| self.identity.host.clone());
@@ -123,7 +121,13 @@ impl Host {
     }
 
     /// What may become of a request for an address.
-    pub(super) fn hope(&self, pool: &PoolName, wish: &Wish, endpoint: Option<&EndpointId>) -> Hope {
+    pub(super) fn hope(
+        &self,
+        pool: &PoolName,
+        wish: &Wish,
+        endpoint: Option<&EndpointId>,
+        since: Timestamp,
+    ) -> Hope {
         if !self.pools.contains_key(pool) {
             if !self.listed.contains(&Prefix::Pools) {
                 return Hope::Wait(Refusal::NotReady(NotReady::StoreNotRead));
@@ -135,15 +139,14 @@ impl Host {
             return Hope::Here(address);
         }
         match wish {
-            Wish::Any(family) => self.hope_for_any(pool, *family, None, wish),
-            Wish::Within(cidr) => {
-                self.hope_for_any(pool, Family::of(cidr.ip()), Some(crate::names::network_of(*cidr)), wish)
-            }
-            Wish::Exact(address) => self.hope_for_exact(pool, *address),
+            Wish::Any(_) => self.hope_for_any(pool, wish, since),
+            Wish::Within(_) => self.hope_for_any(pool, wish, since),
+            Wish::Exact(address) => self.hope_for_exact(pool, *address, since),
         }
     }
 
-    fn hope_for_any(&self, pool: &PoolName, family: Family, within: Option<IpNetwork>, wish: &Wish) -> Hope {
+    fn hope_for_any(&self, pool: &PoolName, wish: &Wish, since: Timestamp) -> Hope {
+        let (family, within) = wish.scope();
         if let Some(address) = self.longest_free(pool, family, within) {
             return Hope::Here(address);
         }
@@ -163,7 +166,7 @@ impl Host {
         if blocks.iter().any(busy) {
             return Hope::Wait(refusal);
         }
-        let holders = self.holders_to_ask(pool, &blocks);
+        let holders = self.holders_to_ask(pool, &blocks, since);
         if !holders.is_empty() {
             return Hope::Ask(holders);
         }
@@ -184,7 +187,7 @@ impl Host {
         gaining || to_retake || (waits && can_take)
     }
 
-    fn hope_for_exact(&self, pool: &PoolName, address: IpAddr) -> Hope {
+    fn hope_for_exact(&self, pool: &PoolName, address: IpAddr, since: Timestamp) -> Hope {
         let in_the_way = |state| Refusal::in_the_way(address, state);
         let ours = self
             .subnet_of(address)
@@ -229,7 +232,7 @@ impl Host {
                 _ if self.idle(id) => Hope::Take(id, BTreeSet::from([address])),
                 _ => Hope::Wait(self.too_late(format!("taking {address} from the store"))),
             },
-            (AddressState::Held(host), _) if self.may_ask(address, &host) => Hope::Ask(vec![host]),
+            (AddressState::Held(host), _) if self.may_ask(address, &host, since) => Hope::Ask(vec![host]),
             (state @ AddressState::Held(_), _) => Hope::None(in_the_way(state)),
             (AddressState::Outside, None) if self.listed.contains(&Prefix::Blocks) => {
                 Hope::None(in_the_way(AddressState::Outside))

@@ -13,14 +13,13 @@ use crate::transaction::{Compare, Key, Sent, Transaction, Value, Write};
 /// How long before more holders are asked, and the asked looked at again, in milliseconds.
 const ASK_MILLIS: u64 = 100;
 
-/// How long a holder that had nothing is not asked for the same again, in milliseconds.
-const ASKED_MILLIS: u64 = 1_000;
-
 /// What this host asked of a holder.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Asked {
     ask: Ask,
     phase: AskPhase,
+    /// How many addresses this host had ever adopted when it asked: more since, and the holder gave.
+    adopted: u64,
 }
 
 /// How far an asking is.
@@ -28,14 +27,20 @@ pub(super) struct Asked {
 enum AskPhase {
     /// In the store since this revision, as far as is known.
     Placed(Revision),
-    /// The want is gone: the holder gave, or had nothing.
-    Answered(Timestamp),
+    /// The want is gone, and nothing came: the holder had nothing then. Whoever waited is not helped
+    /// by asking again; a later request may be.
+    Declined(Timestamp),
 }
 
 impl Host {
     /// Hosts that may have a free address in `blocks`, most promising first; those asked and not yet
     /// answered included, those that had nothing a moment ago not.
-    pub(super) fn holders_to_ask(&self, pool: &PoolName, blocks: &[BlockId]) -> Vec<HostId> {
+    pub(super) fn holders_to_ask(
+        &self,
+        pool: &PoolName,
+        blocks: &[BlockId],
+        since: Timestamp,
+    ) -> Vec<HostId> {
         let mut held: std::collections::BTreeMap<(HostId, Zone), u32> = Default::default();
         for id in blocks {
             let Some((block, _)) = self.blocks.get(id).and_then(|facts| facts.seen.as_ref()) else {
@@ -49,7 +54,7 @@ impl Host {
         let asks_pool = |ask: &Ask| matches!(ask, Ask::Some { pool: of, .. } if of == pool);
         let mut holders: Vec<(u32, u32, HostId)> = held
             .into_iter()
-            .filter(|((host, zone), _)| !self.answered(zone, host, asks_pool))
+            .filter(|((host, zone), _)| !self.declined(zone, host, asks_pool, since))
             .map(|((host, zone), held)| {
                 let hint = self.surplus.get(&(zone, host.clone()));
                 let hint = hint.and_then(|hint| hint.free.get(pool)).copied().unwrap_or(0);
@@ -63,15 +68,14 @@ impl Host {
 
     /// Whether the holder of this very address may still be asked for it, or was and has not
     /// answered yet.
-    pub(super) fn may_ask(&self, address: IpAddr, holder: &HostId) -> bool {
+    pub(super) fn may_ask(&self, address: IpAddr, holder: &HostId, since: Timestamp) -> bool {
         let zone = self.block_of(address).and_then(|id| self.zone_of(id));
-        zone.is_some_and(|zone| !self.answered(&zone, holder, |ask| *ask == Ask::This(address)))
+        zone.is_some_and(|zone| !self.declined(&zone, holder, |ask| *ask == Ask::This(address), since))
     }
 
-    fn answered(&self, zone: &Zone, holder: &HostId, same: impl Fn(&Ask) -> bool) -> bool {
+    fn declined(&self, zone: &Zone, holder: &HostId, same: impl Fn(&Ask) -> bool, since: Timestamp) -> bool {
         self.asked.get(&(zone.clone(), holder.clone())).is_some_and(|asked| {
-            same(&asked.ask)
-                && matches!(asked.phase, AskPhase::Answered(at) if at.after(ASKED_MILLIS) > self.now)
+            same(&asked.ask) && matches!(asked.phase, AskPhase::Declined(at) if at >= since)
         })
     }
 
@@ -82,16 +86,16 @@ impl Host {
     /// Asks, for each request that only another host can help: one holder at first, twice as many
     /// every 100 ms.
     pub(super) fn look_at_asks(&mut self) {
-        let now = self.now;
+        let oldest = self.waiting.values().map(Waiting::since).min();
         self.asked.retain(|_, asked| match asked.phase {
-            AskPhase::Answered(at) => at.after(ASKED_MILLIS) > now,
+            AskPhase::Declined(at) => oldest.is_some_and(|since| at >= since),
             AskPhase::Placed(_) => true,
         });
         let mut needed: BTreeSet<HostId> = BTreeSet::new();
         let waiting: Vec<Waiting> = self.waiting.values().cloned().collect();
         for waiting in waiting {
             let Waiting::Assign { pool, wish, since, .. } = waiting else { continue };
-            let Hope::Ask(holders) = self.hope(&pool, &wish, None) else { continue };
+            let Hope::Ask(holders) = self.hope(&pool, &wish, None, since) else { continue };
             let rounds = (self.now.0.saturating_sub(since.0) / ASK_MILLIS).min(16);
             for holder in holders.into_iter().take(1 << rounds) {
                 self.ask(&holder, &pool, &wish);
@@ -128,7 +132,7 @@ impl Host {
         let want = Want { incarnation: me.incarnation, boot: self.identity.boot.clone(), ask: ask.clone() };
         let store_key = Key::Want { zone, holder: holder.clone(), asker: me.host };
         let writes = vec![Write::Put { key: store_key, value: Value::Want(want) }];
-        self.asked.insert(key, Asked { ask, phase: AskPhase::Placed(Revision(0)) });
+        self.asked.insert(key, Asked { ask, phase: AskPhase::Placed(Revision(0)), adopted: self.adopted });
         self.send(Transaction { compares, writes }, AfterSend::Want(holder.clone()));
     }
 
@@ -160,7 +164,7 @@ impl Host {
                 }
                 // Not asked: as if it had nothing, so that it is asked again in a moment.
                 (Sent::Conflict { .. } | Sent::Failed, AskPhase::Placed(_)) => {
-                    asked.phase = AskPhase::Answered(now);
+                    asked.phase = AskPhase::Declined(now);
                 }
                 _ => (),
             }
@@ -225,12 +229,8 @@ impl Host {
     pub(super) fn want_seen(&mut self, key: Key, value: Option<Value>, revision: Revision) {
         let Key::Want { zone, holder, asker } = key else { return };
         if asker == self.identity.host {
-            let now = self.now;
-            if let Some(asked) = self.asked.get_mut(&(zone, holder))
-                && value.is_none()
-                && matches!(asked.phase, AskPhase::Placed(placed) if placed < revision)
-            {
-                asked.phase = AskPhase::Answered(now);
+            if value.is_none() {
+                self.want_gone((zone, holder), revision);
             }
             return;
         }
@@ -247,6 +247,19 @@ impl Host {
                 self.wants.remove(&key);
             }
             _ => (),
+        }
+    }
+
+    /// The holder gave, and may be asked for more; or it had nothing.
+    fn want_gone(&mut self, key: (Zone, HostId), revision: Revision) {
+        let Some(asked) = self.asked.get_mut(&key) else { return };
+        if !matches!(asked.phase, AskPhase::Placed(placed) if placed < revision) {
+            return;
+        }
+        if self.adopted > asked.adopted {
+            self.asked.remove(&key);
+        } else {
+            asked.phase = AskPhase::Declined(self.now);
         }
     }
 

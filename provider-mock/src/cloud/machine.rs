@@ -23,6 +23,9 @@ pub struct Machine {
     pub kind: MachineKind,
     /// Whether it runs.
     pub power: PowerState,
+    /// Whether the cloud reaches it (a guest's hypervisor, a server's management card); if not, its power state
+    /// is old news.
+    pub connected: bool,
     /// What the cloud is doing to it.
     pub transaction: Option<Transaction>,
     /// Its network ports: 0 private, 1 public.
@@ -151,6 +154,7 @@ impl Cloud {
             domain: spec.domain.clone(),
             kind: spec.kind,
             power: PowerState::Running,
+            connected: true,
             transaction: None,
             ports,
             also_from: spec.also_from.clone(),
@@ -170,6 +174,12 @@ impl Cloud {
     pub fn set_power(&mut self, hostname: &str, power: PowerState) -> bool {
         let found = self.machines.values_mut().find(|machine| machine.hostname == hostname);
         found.map(|machine| machine.power = power).is_some()
+    }
+
+    /// Lets the cloud reach a machine or not; false if there is none of this name.
+    pub fn set_connected(&mut self, hostname: &str, connected: bool) -> bool {
+        let found = self.machines.values_mut().find(|machine| machine.hostname == hostname);
+        found.map(|machine| machine.connected = connected).is_some()
     }
 
     /// Starts a transaction on a machine, which ends by itself; false if there is none of this name.

@@ -1,7 +1,7 @@
 //! `SoftLayer_Account`: the way to everything that the account owns.
 
 use super::record::{BARE, Class, Object, Reading, Record, value, view, views};
-use super::{Caller, Service};
+use super::{Answer, ApiError, Call, Caller, Service};
 use crate::cloud::Cloud;
 use crate::cloud::spec::{AccountSpec, MachineKind, NetworkSpace};
 use crate::cloud::subnet::Subnet;
@@ -40,6 +40,18 @@ pub(super) static ACCOUNT: Class = Class {
 impl Service for Accounts {
     fn name(&self) -> &'static str {
         "SoftLayer_Account"
+    }
+
+    fn read<'c>(
+        &self,
+        cloud: &'c Cloud,
+        caller: &Caller,
+        call: &Call,
+    ) -> Option<Result<Answer<'c>, ApiError>> {
+        (call.method == "getCurrentUser").then(|| {
+            let user = caller.user.and_then(|id| cloud.users.get(&id)).ok_or_else(ApiError::access_denied)?;
+            Ok(Answer::One(&super::order::USER, Some(view(cloud, user))))
+        })
     }
 
     fn find<'c>(&self, cloud: &'c Cloud, _: &Caller, id: Option<&str>) -> Option<Object<'c>> {

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::dates;
-use super::order::{ORDER_ITEM, OrderItem};
+use super::order::{ORDER_ITEM, OrderItem, receipt};
 use super::record::{BARE, Class, Object, Reading, Record, View, maybe, value, view};
-use super::{ApiError, Call, Caller, Service};
+use super::{Answer, ApiError, Call, Caller, Service};
 use crate::cloud::catalogue::Item;
 use crate::cloud::order::BillingItem;
 use crate::cloud::{Cloud, Id};
@@ -69,6 +69,15 @@ impl Service for BillingOrders {
 
     fn find<'c>(&self, cloud: &'c Cloud, _: &Caller, id: Option<&str>) -> Option<Object<'c>> {
         cloud.orders.get(&id?.parse().ok()?).map(|order| view(cloud, order))
+    }
+
+    fn read<'c>(&self, cloud: &'c Cloud, _: &Caller, call: &Call) -> Option<Result<Answer<'c>, ApiError>> {
+        (call.method == "getReceipt").then(|| {
+            let wanted = call.id.as_deref().unwrap_or_default();
+            let order = wanted.parse::<Id>().ok().and_then(|id| cloud.orders.get(&id));
+            let order = order.ok_or_else(|| ApiError::no_object(wanted))?;
+            Ok(Answer::Value(receipt(cloud, order)))
+        })
     }
 }
 

@@ -117,22 +117,39 @@ impl Service for Machines {
         self.name
     }
 
-    fn find<'c>(&self, cloud: &'c Cloud, _: &Caller, id: Option<&str>) -> Option<Object<'c>> {
+    fn find<'c>(&self, cloud: &'c Cloud, caller: &Caller, id: Option<&str>) -> Option<Object<'c>> {
         let id = id?;
+        caller.user.and_then(|user| cloud.users.get(&user)).filter(|user| user.sees_machines)?;
         let named = |machine: &&Machine| machine.id.to_string() == id || machine.global_identifier == id;
         let found = cloud.machines.values().find(|machine| machine.kind == self.kind && named(machine));
         found.map(|machine| view(cloud, machine))
     }
 
-    /// `findByIpAddress` looks at primary addresses only; nothing found is no error.
     fn read<'c>(&self, cloud: &'c Cloud, _: &Caller, call: &Call) -> Option<Result<Answer<'c>, ApiError>> {
-        (call.method == "findByIpAddress").then(|| {
-            let text = call.text(0)?;
-            let machine = text.parse().ok().and_then(|address| cloud.machine_with(address));
-            let machine = machine.filter(|machine| machine.kind == self.kind);
-            Ok(Answer::One(class(self.kind), machine.map(|machine| view(cloud, machine))))
-        })
+        match call.method.as_str() {
+            "findByIpAddress" => Some(self.find_by_address(cloud, call)),
+            "getServerPowerState" if self.kind == MachineKind::Hardware => refuse_unreachable(cloud, call),
+            _ => None,
+        }
     }
+}
+
+impl Machines {
+    /// Looks at primary addresses only; nothing found is no error.
+    fn find_by_address<'c>(&self, cloud: &'c Cloud, call: &Call) -> Result<Answer<'c>, ApiError> {
+        let text = call.text(0)?;
+        let machine = text.parse().ok().and_then(|address| cloud.machine_with(address));
+        let machine = machine.filter(|machine| machine.kind == self.kind);
+        Ok(Answer::One(class(self.kind), machine.map(|machine| view(cloud, machine))))
+    }
+}
+
+/// A server's power state comes from its management card; one that does not answer is an error (a choice).
+fn refuse_unreachable<'c>(cloud: &Cloud, call: &Call) -> Option<Result<Answer<'c>, ApiError>> {
+    let id = call.id.as_deref()?.parse().ok()?;
+    let machine = cloud.machines.get(&id)?;
+    let silent = !machine.connected || machine.power == PowerState::Unknown;
+    silent.then(|| Err(ApiError::public("Unable to retrieve the power state of the server.")))
 }
 
 fn class(kind: MachineKind) -> &'static Class {
@@ -177,7 +194,8 @@ impl<'c> Record<'c> for View<'c, Machine> {
             "networkVlans" => views(cloud, vlans()),
             "backendRouters" => views(cloud, routers),
             "powerState" => Reading::One(Some(Box::new(machine.power))),
-            "status" | "hardwareStatus" => Reading::One(Some(Box::new(Active))),
+            "status" => Reading::One(Some(Box::new(Status { connected: machine.connected }))),
+            "hardwareStatus" => Reading::One(Some(Box::new(Status { connected: true }))),
             "activeTransaction" => maybe(cloud, machine.transaction.as_ref()),
             "activeTransactions" => views(cloud, machine.transaction.as_ref()),
             _ => return None,
@@ -213,19 +231,23 @@ impl<'c> Record<'c> for PowerState {
     }
 }
 
-/// The status of every machine that exists here; a deleted one is not found at all.
-struct Active;
+/// The status of a machine. A deleted one is not found at all.
+struct Status {
+    connected: bool,
+}
 
-impl<'c> Record<'c> for Active {
+impl<'c> Record<'c> for Status {
     fn class(&self) -> &'static Class {
         &STATUS
     }
 
     fn read(&self, property: &str) -> Option<Reading<'c>> {
+        let (id, key, name) =
+            if self.connected { (1001, "ACTIVE", "Active") } else { (1002, "DISCONNECTED", "Disconnected") };
         match property {
-            "id" => Some(value(1001)),
-            "keyName" | "status" => Some(value("ACTIVE")),
-            "name" => Some(value("Active")),
+            "id" => Some(value(id)),
+            "keyName" | "status" => Some(value(key)),
+            "name" => Some(value(name)),
             _ => None,
         }
     }

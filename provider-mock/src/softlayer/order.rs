@@ -43,8 +43,11 @@ pub(super) static ORDER_ITEM: Class = Class {
     ..BARE
 };
 
-pub(super) static USER: Class =
-    Class { name: "SoftLayer_User_Customer", locals: &["id", "username", "accountId"], ..BARE };
+pub(super) static USER: Class = Class {
+    name: "SoftLayer_User_Customer",
+    locals: &["id", "username", "accountId", "hasFullVirtualGuestAccessFlag", "hasFullHardwareAccessFlag"],
+    ..BARE
+};
 
 impl Service for Orders {
     fn name(&self) -> &'static str {
@@ -68,15 +71,25 @@ impl Service for Orders {
         let user = caller.user.ok_or_else(ApiError::access_denied)?;
         let id = cloud.place_order(user, wanted).map_err(refused)?;
         let order = cloud.orders.get(&id).ok_or_else(ApiError::internal)?;
-        let placed = View { cloud: &*cloud, it: order };
-        Ok(json!({
-            "orderId": id,
-            "orderDate": dates::show(order.placed),
-            "orderDetails": container(&call.argument(0).unwrap_or_default(), wanted),
-            "placedOrder": render(&placed, &Mask::parse("mask(SoftLayer_Billing_Order)[items]")?, None),
-        }))
+        Ok(receipt(cloud, order))
     }
 }
+
+/// What an order is acknowledged with (`SoftLayer_Container_Product_Order_Receipt`), at once and later.
+pub(super) fn receipt(cloud: &Cloud, order: &Order) -> Value {
+    let mut placed = render(&View { cloud, it: order }, &Mask::default(), None);
+    placed["items"] = json!([render(&OrderItem { cloud, order }, &Mask::default(), None)]);
+    let details =
+        Item::by_id(order.item).map(|item| container(&json!({}), Wanted { item, vlan: order.vlan }));
+    json!({
+        "orderId": order.id,
+        "orderDate": dates::show(order.placed),
+        "orderDetails": details,
+        "placedOrder": placed,
+    })
+}
+
+const CONTAINER: &str = "SoftLayer_Container_Product_Order_Network_Subnet";
 
 fn refused(why: OrderRefused) -> ApiError {
     let code = match why {
@@ -86,12 +99,12 @@ fn refused(why: OrderRefused) -> ApiError {
     ApiError::new(500, code, why.to_string())
 }
 
-/// Reads `SoftLayer_Container_Product_Order_Network_Subnet`: one price, one VLAN, quantity one.
+/// Reads the order container: one price, one VLAN, quantity one.
 fn read_container(call: &Call, cloud: &Cloud) -> Result<Wanted, ApiError> {
     let container = call.argument(0).ok_or_else(ApiError::bad_request)?;
     let order_error = |text: &str| ApiError::new(500, "SoftLayer_Exception_Order", text);
     let kind = container.get("complexType").and_then(Value::as_str).unwrap_or_default();
-    if kind != "SoftLayer_Container_Product_Order_Network_Subnet" {
+    if kind != CONTAINER {
         return Err(order_error(
             "Invalid container specified: only subnets can be ordered from this simulated cloud.",
         ));
@@ -139,7 +152,7 @@ fn check_location(container: &Value, cloud: &Cloud) -> Result<(), ApiError> {
     Err(ApiError::public(format!("The VLAN is not in the location {location} of the order.")))
 }
 
-/// The container as it comes back: with its price in full.
+/// The container as it comes back: what was asked for, and the price in full.
 fn container(asked: &Value, wanted: Wanted) -> Value {
     let price = Price { item: wanted.item, local: false };
     let mut price = render(&price, &Mask::default(), None);
@@ -149,6 +162,9 @@ fn container(asked: &Value, wanted: Wanted) -> Value {
         "keyName": wanted.item.key(),
     });
     let mut container = asked.clone();
+    container["complexType"] = json!(CONTAINER);
+    container["endPointVlanId"] = json!(wanted.vlan);
+    container["quantity"] = json!(1);
     container["prices"] = json!([price]);
     container["postTaxRecurring"] = json!(wanted.item.monthly());
     container["postTaxSetup"] = json!("0");
@@ -224,6 +240,7 @@ impl<'c> Record<'c> for View<'c, User> {
         Some(match property {
             "id" => value(self.it.id),
             "username" => value(&self.it.username),
+            "hasFullVirtualGuestAccessFlag" | "hasFullHardwareAccessFlag" => value(self.it.sees_machines),
             "accountId" => value(self.cloud.spec.account.id),
             _ => return None,
         })

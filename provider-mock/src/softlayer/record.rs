@@ -148,20 +148,25 @@ pub(crate) fn render(object: &dyn Record<'_>, mask: &Mask, filter: Option<&Value
     let mut shown = Map::new();
     if !fields.iter().any(|field| class.locals.contains(&field.name.as_str())) {
         for name in class.locals.iter().chain(class.automatic) {
-            let rendered = look_up(object, name).map(|reading| show(reading, &Mask::default(), None));
-            // A null that nobody asked for is left out.
-            if let Some(rendered) = rendered.filter(|rendered| !rendered.is_null()) {
-                shown.insert((*name).to_owned(), rendered);
+            if let Some(reading) = look_up(object, name) {
+                insert(&mut shown, name, show(reading, &Mask::default(), None));
             }
         }
     }
     for field in fields {
         let inner = filter.and_then(|filter| filter.get(&field.name));
         if let Some(reading) = look_up(object, &field.name) {
-            shown.insert(field.name.clone(), show(reading, &field.inner, inner));
+            insert(&mut shown, &field.name, show(reading, &field.inner, inner));
         }
     }
     Value::Object(shown)
+}
+
+/// What is null is left out, also when a mask names it: `slcli` breaks off at a relation that is there and null.
+fn insert(shown: &mut Map<String, Value>, name: &str, value: Value) {
+    if !value.is_null() {
+        shown.insert(name.to_owned(), value);
+    }
 }
 
 fn show(reading: Reading<'_>, mask: &Mask, filter: Option<&Value>) -> Value {

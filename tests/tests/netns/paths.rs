@@ -58,4 +58,14 @@ fn containers_of_two_subnets_on_one_bridge_talk_through_the_host() {
     assert!(greets(&first, &format!("{}:80", two.address)));
     assert_eq!(server.saw(), ip(one.address));
     assert!(vlan.vm.pings(two.address));
+    assert_eq!(redirects(&vlan), "0", "the host tells nobody of a shorter way");
+}
+
+/// How many ICMP redirects the host has sent (RFC 1213, icmpOutRedirects).
+fn redirects(vlan: &Vlan) -> String {
+    let snmp = vlan.host.enter(|| std::fs::read_to_string("/proc/thread-self/net/snmp").unwrap());
+    let mut icmp = snmp.lines().filter(|line| line.starts_with("Icmp:"));
+    let mut lines = [icmp.next().unwrap(), icmp.next().unwrap()].map(|line| line.split(' '));
+    let column = lines[0].position(|name| name == "OutRedirects").unwrap();
+    lines[1].nth(column).unwrap().to_owned()
 }

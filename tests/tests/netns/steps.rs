@@ -1,5 +1,8 @@
 //! Look, plan, do: what the kernel ends up with, again and after a crash.
 
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
 use hostnet::{Change, HostNet, IfName, Kernel, Mac, Netlink, Observed, plan};
 use serde_json::Value;
 
@@ -124,7 +127,7 @@ fn what_dockerd_removed_already_is_no_error() {
     let removal = plan(&HostNet::default(), &vlan.observe());
     // The container's namespace dies, and the veth pair with it.
     drop(vlan.start(&net, &one));
-    vlan.host.ip_json("link show").iter().for_each(|link| assert_ne!(link["ifname"], one.port().as_str()));
+    eventually(|| vlan.host.ip_json("link show").iter().all(|link| link["ifname"] != one.port().as_str()));
     make(&vlan, &removal);
     assert_eq!(plan(&HostNet::default(), &vlan.observe()), []);
 }
@@ -150,4 +153,13 @@ fn the_netlink_kernel_keeps_the_traits_promises() {
     vlan.host.block_on(|| async {
         hostnet::testing::conformance(&Netlink::open().unwrap(), &crate::vlan::eth0(), ip(HOST)).await;
     });
+}
+
+/// The kernel takes a namespace down in its own time.
+fn eventually(holds: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < end, "it did not come about in ten seconds");
+        sleep(Duration::from_millis(20));
+    }
 }

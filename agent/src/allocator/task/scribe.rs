@@ -97,3 +97,56 @@ impl Scribe {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ipam::{BootId, Incarnation};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn boot(text: String) -> Record {
+        Record::Boot { boot: BootId(text), incarnation: Incarnation(1) }
+    }
+
+    fn scribe(directory: &TempDir) -> Scribe {
+        Scribe::new(Journal::open(directory.path().join("test.journal")).unwrap().0)
+    }
+
+    /// What the journal holds once the scribe has let go of it.
+    async fn closed(scribe: Scribe, directory: &TempDir) -> Vec<Record> {
+        scribe.close().await;
+        Journal::open(directory.path().join("test.journal")).unwrap().1
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_has_grown_is_made_anew_from_the_snapshot() {
+        let directory = TempDir::new().unwrap();
+        let mut scribe = scribe(&directory);
+        let large = boot("x".repeat(100_000));
+        for durability in [Durability::Written, Durability::Synced] {
+            for _ in 0..6 {
+                assert_eq!(scribe.append(vec![large.clone()], durability).await, Persisted::Done);
+            }
+        }
+        scribe.compact_if_grown(|| vec![boot("snapshot".into())]).await;
+        scribe.append(vec![boot("later".into())], Durability::Written).await;
+        let found = closed(scribe, &directory).await;
+        assert_eq!(found, [boot("snapshot".into()), boot("later".into())]);
+    }
+
+    #[tokio::test]
+    async fn a_small_journal_and_one_that_is_all_snapshot_are_left_alone() {
+        let directory = TempDir::new().unwrap();
+        let mut scribe = scribe(&directory);
+        scribe.append(vec![boot("small".into())], Durability::Written).await;
+        scribe.compact_if_grown(|| panic!("nothing has grown")).await;
+        let large = vec![boot("x".repeat(100_000)); 12];
+        scribe.append(large.clone(), Durability::Written).await;
+        scribe.compact_if_grown(|| large.clone()).await;
+        scribe.append(vec![boot("later".into())], Durability::Written).await;
+        scribe.compact_if_grown(|| panic!("it has not doubled")).await;
+        let found = closed(scribe, &directory).await;
+        assert_eq!(found.len(), large.len() + 1);
+    }
+}

@@ -26,7 +26,10 @@ async fn every_usable_address_is_assigned_once_and_then_the_refusal_says_why() {
     }
     assert_eq!(assigned, USABLE.map(address).collect());
     let refused = agent.refused().await.to_string();
-    assert!(refused.contains("no free address in pool default") && refused.contains("5 assigned here"), "{refused}");
+    assert!(
+        refused.contains("no free address in pool default") && refused.contains("5 assigned here"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
@@ -107,7 +110,8 @@ async fn explaining_changes_nothing() {
     let rig = Rig::new().await;
     let agent = rig.start().await;
     agent.run_container("web").await;
-    let before = agent.until(|view| view.subnets.iter().all(|s| s.blocks.iter().all(|b| b.operation.is_none()))).await;
+    let before =
+        agent.until(|view| view.subnets.iter().all(|s| s.blocks.iter().all(|b| b.operation.is_none()))).await;
     agent.allocator.explain(&pool(), any()).await.unwrap();
     assert_eq!(agent.allocator.view().await.unwrap(), before);
 }

@@ -4,7 +4,8 @@ use ipam::{Key, Pool, Prefix, Seen, Value};
 use store::{MemoryStore, Transaction};
 use tokio::sync::mpsc;
 
-use super::super::follow::follow;
+use super::super::follow::{Shown, follow};
+use super::super::newest::Newest;
 use super::super::words::item;
 use super::super::*;
 
@@ -17,10 +18,21 @@ fn pool(cooling_millis: u64) -> Pool {
 }
 
 /// Follows the pools of `store`.
-fn following(store: &MemoryStore) -> mpsc::Receiver<Input> {
-    let (inputs, told) = mpsc::channel(8);
-    tokio::spawn(follow(Arc::new(store.clone()), Prefix::Pools, inputs));
-    told
+fn following(store: &MemoryStore) -> mpsc::Receiver<Shown> {
+    let (shows, shown) = mpsc::channel(8);
+    tokio::spawn(follow(Arc::new(store.clone()), Prefix::Pools, Newest::default(), shows));
+    shown
+}
+
+/// What comes next, as the host would be told.
+async fn next(shown: &mut mpsc::Receiver<Shown>) -> Input {
+    match shown.recv().await.expect("the follower goes on") {
+        Shown::Listed { prefix, revision, entries, told, .. } => {
+            told.send(true).unwrap();
+            Input::Listed { prefix, revision, entries }
+        }
+        Shown::Changed(seen) => Input::Seen(seen),
+    }
 }
 
 fn seen(cooling_millis: u64, revision: u64) -> Seen {
@@ -35,13 +47,13 @@ fn listed(revision: u64, entries: Vec<Seen>) -> Input {
 async fn everything_is_listed_and_then_every_change_told() {
     let store = MemoryStore::new();
     write_pool(&store, &pool(1)).await.unwrap();
-    let mut told = following(&store);
-    assert_eq!(told.recv().await, Some(listed(1, vec![seen(1, 1)])));
+    let mut shown = following(&store);
+    assert_eq!(next(&mut shown).await, listed(1, vec![seen(1, 1)]));
     write_pool(&store, &pool(2)).await.unwrap();
-    assert_eq!(told.recv().await, Some(Input::Seen(vec![seen(2, 2)])));
+    assert_eq!(next(&mut shown).await, Input::Seen(vec![seen(2, 2)]));
     store.commit(Transaction::new().delete(item(&key()).key())).await.unwrap();
     let gone = Seen { key: key(), value: None, revision: ipam::Revision(3) };
-    assert_eq!(told.recv().await, Some(Input::Seen(vec![gone])));
+    assert_eq!(next(&mut shown).await, Input::Seen(vec![gone]));
 }
 
 #[tokio::test]
@@ -49,29 +61,39 @@ async fn a_value_that_cannot_be_read_never_looks_like_one_that_is_gone() {
     let store = MemoryStore::new();
     let newer = br#"{"version":2}"#.to_vec();
     store.commit(Transaction::new().put(item(&key()).key(), newer.clone())).await.unwrap();
-    let mut told = following(&store);
+    let mut shown = following(&store);
     write_pool(&store, &pool(1)).await.unwrap();
-    assert_eq!(told.recv().await, Some(listed(2, vec![seen(1, 2)])));
+    assert_eq!(next(&mut shown).await, listed(2, vec![seen(1, 2)]));
     store.commit(Transaction::new().put(item(&key()).key(), newer)).await.unwrap();
     write_pool(&store, &pool(2)).await.unwrap();
-    assert_eq!(told.recv().await, Some(listed(4, vec![seen(2, 4)])));
+    assert_eq!(next(&mut shown).await, listed(4, vec![seen(2, 4)]));
 }
 
 #[tokio::test]
 async fn a_store_that_is_away_at_first_is_listed_when_it_comes() {
     let store = MemoryStore::new();
     store.go_away();
-    let mut told = following(&store);
+    let mut shown = following(&store);
     store.come_back();
-    assert_eq!(told.recv().await, Some(listed(0, vec![])));
+    assert_eq!(next(&mut shown).await, listed(0, vec![]));
+}
+
+#[tokio::test]
+async fn a_listing_that_was_overtaken_is_made_again() {
+    let store = MemoryStore::new();
+    let mut shown = following(&store);
+    let Some(Shown::Listed { told, .. }) = shown.recv().await else { panic!("a listing comes first") };
+    write_pool(&store, &pool(1)).await.unwrap();
+    told.send(false).unwrap();
+    assert_eq!(next(&mut shown).await, listed(1, vec![seen(1, 1)]));
 }
 
 #[tokio::test]
 async fn following_ends_when_nobody_listens() {
     let store = MemoryStore::new();
-    let (inputs, mut told) = mpsc::channel(8);
-    let follower = tokio::spawn(follow(Arc::new(store.clone()), Prefix::Pools, inputs));
-    told.recv().await.unwrap();
-    drop(told);
+    let (shows, mut shown) = mpsc::channel(8);
+    let follower = tokio::spawn(follow(Arc::new(store), Prefix::Pools, Newest::default(), shows));
+    next(&mut shown).await;
+    drop(shown);
     follower.await.unwrap();
 }

@@ -9,7 +9,9 @@ use crate::clock::ManualClock;
 #[tokio::test]
 async fn a_new_store_is_founded_once() {
     let (store, clock) = (MemoryStore::new(), ManualClock::new());
-    let Founding::Founded(cluster) = found_cluster(&store, &[], &clock).await.unwrap() else { panic!("founded") };
+    let Founding::Founded(cluster) = found_cluster(&store, &[], &clock).await.unwrap() else {
+        panic!("founded")
+    };
     assert_eq!(cluster.state, ClusterState::Open);
     assert_eq!(cluster.generation.number, clock.wall().as_second() as u64);
     assert_eq!(found_cluster(&store, &[], &clock).await.unwrap(), Founding::Standing);
@@ -53,7 +55,9 @@ async fn a_founding_whose_answer_was_lost_may_be_repeated() {
 async fn a_pool_is_written_only_when_its_policy_changed() {
     let store = MemoryStore::new();
     let revision = async || {
-        let Ok(store::Commit::Done { revision }) = store.commit(Transaction::new()).await else { panic!("away") };
+        let Ok(store::Commit::Done { revision }) = store.commit(Transaction::new()).await else {
+            panic!("away")
+        };
         revision
     };
     let pool = Pool { name: PoolName::from("blue"), cooling_millis: 1000 };

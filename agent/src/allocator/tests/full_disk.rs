@@ -48,7 +48,10 @@ async fn fill_and_make_room() {
         _ => None,
     });
     let state = assigned.flatten().expect("it is in the journal").state;
-    assert!(matches!(state, Life::Assigned { epoch, usage: Usage::Unbound, .. } if epoch == again.epoch), "{state:?}");
+    assert!(
+        matches!(state, Life::Assigned { epoch, usage: Usage::Unbound, .. } if epoch == again.epoch),
+        "{state:?}"
+    );
 }
 
 fn limit_files_to(bytes: u64) {

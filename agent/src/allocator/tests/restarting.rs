@@ -14,7 +14,8 @@ async fn a_stopped_agent_comes_back_with_its_assignments() {
     let assignment = agent.run_container("web").await;
     agent.stop().await;
     let agent = rig.start().await;
-    let state = AddressState::Assigned { epoch: assignment.epoch, usage: Usage::Bound(EndpointId::from("web")) };
+    let state =
+        AddressState::Assigned { epoch: assignment.epoch, usage: Usage::Bound(EndpointId::from("web")) };
     agent.ready().await;
     assert_eq!(agent.state_of(assignment.address).await, state);
     agent.allocator.endpoint_gone(EndpointId::from("web")).await.unwrap();
@@ -49,6 +50,7 @@ async fn within_a_boot_a_restarted_agent_assigns_and_releases_without_the_store(
     agent.stop().await;
     rig.store.go_away();
     let agent = rig.start().await;
+    assert_eq!(agent.allocator.assigned().await.unwrap(), BTreeMap::from([(held.address, held.epoch)]));
     let released = agent.allocator.reap(held.address, held.epoch).await.unwrap();
     assert_eq!(released, Released::Closed(held.epoch));
     for _ in 0..free {
@@ -70,10 +72,7 @@ async fn after_a_reboot_what_was_assigned_cools_before_it_is_assigned_again() {
     agent.kill();
     rig.reboot();
     let agent = rig.start().await;
-    let cooling = |view: &View| {
-        view.subnets.first().is_some_and(|subnet| subnet.blocks[0].here.cooling == 5 && view.not_ready.is_none())
-    };
-    agent.until(cooling).await;
+    agent.until(|view| ready(view) && blocks(view).all(|block| block.here.cooling == 5)).await;
     rig.clock.advance(COOLING);
     for _ in USABLE {
         let assignment = agent.assign_any().await.unwrap();
@@ -93,7 +92,7 @@ async fn after_a_reboot_without_the_store_nothing_is_assigned_until_it_is_back()
     let said = agent.refused().await.to_string();
     assert!(said.contains("store"), "{said}");
     rig.store.come_back();
-    agent.until_in_time(|view| view.not_ready.is_none() && !view.subnets.is_empty()).await;
+    agent.until_in_time(ready).await;
     agent.assign_any().await.unwrap();
 }
 
@@ -109,10 +108,7 @@ async fn a_reboot_that_is_cut_short_again_and_again_ends_well() {
     }
     rig.reboot();
     let agent = rig.start().await;
-    agent.until_in_time(|view| {
-        view.not_ready.is_none() && view.subnets.iter().all(|subnet| subnet.blocks[0].here.not_retaken == 0)
-    })
-    .await;
+    agent.until_in_time(|view| ready(view) && blocks(view).all(|block| block.here.not_retaken == 0)).await;
     rig.clock.advance(COOLING);
     for _ in USABLE {
         let assignment = agent.assign_any().await.unwrap();
@@ -130,7 +126,9 @@ async fn a_wiped_store_is_not_taken_for_a_new_one() {
     let founding = found_cluster(&rig.store, &rig.journalled().await, &rig.clock).await.unwrap();
     assert_eq!(founding, Founding::Lost);
     let agent = rig.start().await;
-    let view = agent.until_in_time(|view| !matches!(view.not_ready, None | Some(ipam::NotReady::StoreNotRead))).await;
+    let view = agent
+        .until_in_time(|view| !matches!(view.not_ready, None | Some(ipam::NotReady::StoreNotRead)))
+        .await;
     let said = view.not_ready.unwrap().to_string();
     assert!(said.contains("berth store rebuild"), "{said}");
 }

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipam::{
-    AddressState, Block, BlockId, BootId, Family, HostId, InstanceId, Key, Pool, SetAside, Subnet, Value, Zone,
+    AddressState, Block, BlockId, BootId, Family, HostId, InstanceId, Key, Pool, SetAside, Subnet, Value,
+    Zone,
 };
+use ipnetwork::IpNetwork;
 use store::MemoryStore;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -48,7 +50,7 @@ pub(super) fn zone() -> Zone {
     Zone::from("vlan-1234")
 }
 
-pub(super) fn subnet() -> ipnetwork::IpNetwork {
+pub(super) fn subnet() -> IpNetwork {
     "10.0.0.0/29".parse().unwrap()
 }
 
@@ -83,39 +85,21 @@ impl Rig {
     }
 
     pub(super) async fn open_subnet(&self) {
-        let set_aside = [
-            (address(0), SetAside::Network),
-            (address(1), SetAside::Gateway),
-            (address(7), SetAside::Broadcast),
-        ];
-        let id = BlockId { subnet: subnet(), index: 0 };
-        let block = Block::open(id, 0, &BTreeMap::from(set_aside));
-        let opened = Subnet { cidr: subnet(), pool: pool(), zone: zone(), gateway: Some(address(1)) };
-        self.put(Key::Subnet(subnet()), Value::Subnet(opened)).await;
-        self.put(Key::Block(id), Value::Block(block)).await;
-    }
-
-    pub(super) async fn put(&self, key: Key, value: Value) {
-        let transaction = ipam::Transaction { compares: vec![], writes: vec![ipam::Write::Put { key, value }] };
-        self.store.commit(words::transaction(&transaction).unwrap()).await.unwrap();
+        open_subnet(&self.store, subnet()).await;
     }
 
     /// Starts the agent, as systemd does after a stop or a crash.
     pub(super) async fn start(&self) -> Agent {
         let (journal, records) = self.journal().await;
         let parts = Parts {
-            identity: Identity {
-                host: HostId::from("h1"),
-                instance: InstanceId::from("instance-1"),
-                boot: BootId(format!("boot-{}", self.boot)),
-                zones: BTreeSet::from([zone()]),
-            },
+            identity: identity(self.boot),
             store: Arc::new(self.store.clone()),
             journal,
             records,
             clock: Arc::new(self.clock.clone()),
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let stop = CancellationToken::new();
         let inside = runtime.enter();
         let allocator = start(parts, stop.clone());
@@ -144,8 +128,37 @@ impl Rig {
     }
 }
 
+/// The rig's host in one of its boots.
+pub(super) fn identity(boot: u32) -> Identity {
+    Identity {
+        host: HostId::from("h1"),
+        instance: InstanceId::from("instance-1"),
+        boot: BootId(format!("boot-{boot}")),
+        zones: BTreeSet::from([zone()]),
+    }
+}
+
+/// Does what the capacity role does when a subnet of at most 256 addresses is there.
+pub(super) async fn open_subnet(store: &dyn Store, cidr: IpNetwork) {
+    let id = BlockId { subnet: cidr, index: 0 };
+    let addresses: Vec<IpAddr> = id.addresses().collect();
+    let (first, gateway, last) = (addresses[0], addresses[1], addresses[addresses.len() - 1]);
+    let set_aside = BTreeMap::from([
+        (first, SetAside::Network),
+        (gateway, SetAside::Gateway),
+        (last, SetAside::Broadcast),
+    ]);
+    let block = Block::open(id, 0, &set_aside);
+    let opened = Subnet { cidr, pool: pool(), zone: zone(), gateway: Some(gateway) };
+    let put = |key, value| ipam::Write::Put { key, value };
+    let writes =
+        vec![put(Key::Subnet(cidr), Value::Subnet(opened)), put(Key::Block(id), Value::Block(block))];
+    let transaction = ipam::Transaction { compares: vec![], writes };
+    store.commit(words::transaction(&transaction).unwrap()).await.unwrap();
+}
+
 /// Opens a journal that was let go of: the agent that was killed may still be dying.
-async fn open(path: PathBuf) -> (Journal<Record>, Vec<Record>) {
+pub(super) async fn open(path: PathBuf) -> (Journal<Record>, Vec<Record>) {
     loop {
         match Journal::open(&path) {
             Err(JournalError::InUse { .. }) => tokio::task::yield_now().await,
@@ -231,7 +244,7 @@ impl Agent {
 
     /// Waits until this boot may take and give addresses.
     pub(super) async fn ready(&self) {
-        self.until(|view| view.not_ready.is_none() && !view.subnets.is_empty()).await;
+        self.until(ready).await;
     }
 
     pub(super) async fn state_of(&self, address: IpAddr) -> AddressState {
@@ -265,6 +278,11 @@ impl Drop for Agent {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Whether this boot may take and give addresses, and has seen where.
+pub(super) fn ready(view: &View) -> bool {
+    view.not_ready.is_none() && blocks(view).next().is_some()
 }
 
 pub(super) fn blocks(view: &View) -> impl Iterator<Item = &ipam::BlockView> {

@@ -64,7 +64,10 @@ fn the_store_and_ipam_agree_on_what_is_under_a_prefix() {
 
 #[test]
 fn what_is_written_is_read_back_under_the_same_key() {
-    let (key, value) = (Key::Pool(PoolName::from("blue")), Value::Pool(Pool { name: PoolName::from("blue"), cooling_millis: 9 }));
+    let (key, value) = (
+        Key::Pool(PoolName::from("blue")),
+        Value::Pool(Pool { name: PoolName::from("blue"), cooling_millis: 9 }),
+    );
     let write = ipam::Write::Put { key: key.clone(), value: value.clone() };
     let spelled = words::transaction(&ipam::Transaction { compares: vec![], writes: vec![write] }).unwrap();
     let [store::Write::Put { key: at, value: bytes }] = spelled.writes.as_slice() else { panic!("one put") };

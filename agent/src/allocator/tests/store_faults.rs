@@ -83,9 +83,8 @@ async fn a_kill_before_the_answer_of_a_take_loses_no_address() {
         agent.kill();
         rig.store.land_late_commits();
         let agent = rig.start().await;
-        agent.until_in_time(|view| view.not_ready.is_none()).await;
-        let assigned = agent.allocator.view().await.unwrap();
-        let already = assigned.subnets.iter().map(|subnet| subnet.blocks[0].here.assigned).sum::<u32>();
+        let already = agent.allocator.assigned().await.unwrap().len();
+        agent.until_in_time(ready).await;
         for _ in already..5 {
             agent.assigned_in_time().await;
         }
@@ -142,6 +141,8 @@ async fn after_a_compacted_watch_everything_is_read_again() {
     rig.store.compact();
     rig.store.show_changes();
     agent.ready().await;
-    agent.until(|view| view.pools.get(&PoolName::from("other")).is_some_and(|p| p.pool.cooling_millis == 2)).await;
+    agent
+        .until(|view| view.pools.get(&PoolName::from("other")).is_some_and(|p| p.pool.cooling_millis == 2))
+        .await;
     assign_all(&agent).await;
 }

@@ -1,11 +1,6 @@
 //! kill -9 right after an answer.
 
-use std::io::{BufRead, BufReader, Write};
-
 use super::*;
-
-/// What the child says after each record that was appended.
-const ANSWERED: &str = "answered ";
 
 #[test]
 fn what_was_answered_is_found_again_after_kill_9() {
@@ -15,9 +10,10 @@ fn what_was_answered_is_found_again_after_kill_9() {
     let directory = TempDir::new().unwrap();
     // Each round goes on with the journal that the last kill left.
     for round in 0..12 {
-        let answered = kill_after(&directory, 1 + round * 7 % 20);
+        let answered = child::kill_after(directory.path(), 1 + round * 7 % 20);
+        let last: u64 = answered.last().unwrap().parse().unwrap();
         let found = records(&directory);
-        assert!(found.len() as u64 >= answered, "answered {answered}, found {}", found.len());
+        assert!(found.len() as u64 > last, "{last} was answered, and there are {}", found.len());
         assert_eq!(found, notes(0..found.len() as u64));
     }
 }
@@ -32,29 +28,6 @@ fn append_until_killed(directory: &Path) {
         if number % 10 == 9 {
             journal.compact(&notes(0..number + 1)).unwrap();
         }
-        let mut out = std::io::stdout();
-        writeln!(out, "{ANSWERED}{number}").unwrap();
-        out.flush().unwrap();
+        child::say_answered(&number.to_string());
     }
-}
-
-/// How many records the child said were answered, when it was killed after `answers` of its own.
-fn kill_after(directory: &TempDir, answers: usize) -> u64 {
-    let mut child = child::command(directory.path()).spawn().unwrap();
-    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-    let number = |line: &str| line.split_once(ANSWERED).map(|(_, number)| number.parse::<u64>().unwrap());
-    let mut last = None;
-    while last.is_none_or(|(count, _)| count < answers) {
-        let line = said.next().expect("the child goes on until it is killed").unwrap();
-        if let Some(number) = number(&line) {
-            last = Some((last.map_or(0, |(count, _)| count) + 1, number));
-        }
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    // What it still said before it died was answered too. The last line may be cut off.
-    let rest: Vec<String> = said.map_while(Result::ok).collect();
-    let whole = rest.len().saturating_sub(1);
-    let later = rest[..whole].iter().filter_map(|line| number(line)).last();
-    later.or(last.map(|(_, number)| number)).map_or(0, |number| number + 1)
 }

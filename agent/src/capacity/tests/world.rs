@@ -1,0 +1,459 @@
+//! A cloud that takes its time and can fail, a store, and agents that can be killed at any step.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use ipam::{
+    Block, BlockId, BootId, ClusterRecord, ClusterState, Generation, HostId, HostRecord, Incarnation,
+    InstanceId, PoolName,
+};
+use ipnetwork::IpNetwork;
+use provider::{
+    CloudAddress, CloudSubnet, ClusterTags, FoundOrder, HostState, Identity, Network, Nic, OrderId,
+    OrderIntent, OrderPlaced, OrderRequest, OrderStatus, Provider, ProviderError, Quote, SetAside, SubnetId,
+    Tag, TagEdit, ZoneId,
+};
+use store::{
+    Commit, Key, MemoryStore, Prefix, Read, Revision, Session, Snapshot, Store, StoreError, Transaction,
+    Watch,
+    layout::{self, Item},
+};
+use tokio::sync::watch;
+
+use crate::{
+    capacity::{CapacityStatus, OrderKey, OrderRecord, Parts, PoolPolicy, Probe, ProbeError, Role, Timing},
+    clock::{Clock, ManualClock},
+};
+
+/// Steps that reach the world outside, counted, with a kill at one of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Steps {
+    state: Arc<Mutex<StepsState>>,
+}
+
+#[derive(Debug, Default)]
+struct StepsState {
+    made: usize,
+    kill: Option<Kill>,
+    killed: Option<watch::Sender<bool>>,
+}
+
+/// Where a process is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kill {
+    /// Before the n-th step has its effect.
+    Before(usize),
+    /// After it has, before its answer is heard.
+    After(usize),
+}
+
+impl Steps {
+    pub(super) fn made(&self) -> usize {
+        self.lock().made
+    }
+
+    /// Kills at a step; the answer becomes true when it happened.
+    pub(super) fn kill_at(&self, kill: Kill) -> watch::Receiver<bool> {
+        let (killed, seen) = watch::channel(false);
+        *self.lock() = StepsState { made: 0, kill: Some(kill), killed: Some(killed) };
+        seen
+    }
+
+    pub(super) fn kill_no_more(&self) {
+        *self.lock() = StepsState::default();
+    }
+
+    async fn step<T>(&self, effect: impl FnOnce() -> T) -> T {
+        let number = {
+            let mut state = self.lock();
+            state.made += 1;
+            state.made
+        };
+        self.die_if(Kill::Before(number)).await;
+        let answer = effect();
+        self.die_if(Kill::After(number)).await;
+        answer
+    }
+
+    async fn die_if(&self, now: Kill) {
+        if self.lock().kill == Some(now) {
+            if let Some(killed) = &self.lock().killed {
+                killed.send_replace(true);
+            }
+            std::future::pending().await
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, StepsState> {
+        self.state.lock().unwrap()
+    }
+}
+
+/// What goes wrong with an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PlaceFault {
+    AnswerLost,
+    NeverArrives,
+    Refused,
+}
+
+/// A cloud with one zone. Orders are delivered when they are asked for the second time.
+#[derive(Debug, Clone)]
+pub(super) struct FakeCloud {
+    state: Arc<Mutex<CloudState>>,
+    steps: Steps,
+    clock: ManualClock,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct CloudState {
+    pub(super) subnets: Vec<CloudSubnet>,
+    pub(super) orders: Vec<FakeOrder>,
+    pub(super) place_faults: VecDeque<PlaceFault>,
+    /// Nobody answers.
+    pub(super) away: bool,
+    /// Orders are taken, but not shown to who looks for them.
+    pub(super) hides_orders: bool,
+    pub(super) returned: Vec<SubnetId>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct FakeOrder {
+    pub(super) id: OrderId,
+    pub(super) request: OrderRequest,
+    pub(super) placed_at: jiff::Timestamp,
+    asked: u32,
+    subnet: Option<SubnetId>,
+}
+
+const NAME: &str = "fake";
+
+impl FakeCloud {
+    pub(super) fn lock(&self) -> MutexGuard<'_, CloudState> {
+        self.state.lock().unwrap()
+    }
+
+    fn ask(&self) -> Result<MutexGuard<'_, CloudState>, ProviderError> {
+        let state = self.lock();
+        if state.away {
+            let (doing, source) = ("asking".into(), "no route to host".into());
+            return Err(ProviderError::Unavailable { provider: NAME, doing, source });
+        }
+        Ok(state)
+    }
+}
+
+impl CloudState {
+    pub(super) fn place(&mut self, request: &OrderRequest, now: jiff::Timestamp) -> OrderId {
+        let id = OrderId::new(format!("{}", 9001 + self.orders.len()));
+        let (request, placed_at) = (request.clone(), now);
+        self.orders.push(FakeOrder { id: id.clone(), request, placed_at, asked: 0, subnet: None });
+        id
+    }
+
+    pub(super) fn add_subnet(&mut self, cidr: &str, tags: &[&str]) -> SubnetId {
+        let cidr: IpNetwork = cidr.parse().unwrap();
+        let id = SubnetId::new(format!("s{}", self.subnets.len() + self.returned.len() + 1));
+        let gateway = cidr.iter().nth(1);
+        let tags = tags.iter().map(|tag| Tag::new(*tag)).collect();
+        self.subnets.push(CloudSubnet { id: id.clone(), cidr, gateway, zone: zone(), tags, note: None });
+        id
+    }
+
+    fn find(&mut self, id: &SubnetId) -> Result<&mut CloudSubnet, ProviderError> {
+        let gone = || ProviderError::Gone { provider: NAME, doing: "looking".into(), what: id.to_string() };
+        self.subnets.iter_mut().find(|subnet| subnet.id == *id).ok_or_else(gone)
+    }
+}
+
+impl Provider for FakeCloud {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    async fn whoami(&self, _nics: &[Nic]) -> Result<Identity, ProviderError> {
+        unreachable!("the capacity role does not ask who it is")
+    }
+
+    async fn subnets(&self, zone: &ZoneId) -> Result<Vec<CloudSubnet>, ProviderError> {
+        Ok(self.ask()?.subnets.iter().filter(|subnet| subnet.zone == *zone).cloned().collect())
+    }
+
+    async fn set_aside(&self, subnet: &SubnetId) -> Result<Vec<CloudAddress>, ProviderError> {
+        let mut state = self.ask()?;
+        let subnet = state.find(subnet)?;
+        let kept = |address, set_aside| CloudAddress { address, set_aside };
+        let reserved = subnet.cidr.iter().nth(2).unwrap();
+        Ok(vec![kept(subnet.cidr.network(), SetAside::Network), kept(reserved, SetAside::Reserved)])
+    }
+
+    async fn verify_order(&self, _request: &OrderRequest) -> Result<Quote, ProviderError> {
+        drop(self.ask()?);
+        Ok(Quote { price: "13981".into(), monthly_fee: Some("8".into()) })
+    }
+
+    async fn place_order(&self, intent: &OrderIntent) -> Result<OrderPlaced, ProviderError> {
+        let fault = self.ask()?.place_faults.pop_front();
+        let doing = format!("the order of {}", intent.request);
+        let in_doubt = || ProviderError::InDoubt {
+            provider: NAME,
+            doing: doing.clone(),
+            source: "connection reset".into(),
+        };
+        match fault {
+            Some(PlaceFault::NeverArrives) => return Err(in_doubt()),
+            Some(PlaceFault::Refused) => {
+                return Err(ProviderError::Refused {
+                    provider: NAME,
+                    doing,
+                    reason: "the VLAN is full".into(),
+                });
+            }
+            Some(PlaceFault::AnswerLost) | None => (),
+        }
+        let now = self.clock.wall();
+        let order = self.steps.step(|| self.lock().place(&intent.request, now)).await;
+        if fault == Some(PlaceFault::AnswerLost) { Err(in_doubt()) } else { Ok(OrderPlaced { order }) }
+    }
+
+    async fn order_status(&self, order: &OrderId) -> Result<OrderStatus, ProviderError> {
+        let mut state = self.ask()?;
+        let at = state.orders.iter().position(|placed| placed.id == *order).unwrap();
+        state.orders[at].asked += 1;
+        if state.orders[at].asked < 2 {
+            return Ok(OrderStatus::Pending("PENDING_AUTO_APPROVAL".into()));
+        }
+        let id = match state.orders[at].subnet.clone() {
+            Some(id) => id,
+            None => {
+                let third = 64 * at as u32;
+                let cidr =
+                    format!("10.60.{}.{}/{}", third / 256, third % 256, state.orders[at].request.prefix);
+                state.add_subnet(&cidr, &[])
+            }
+        };
+        state.orders[at].subnet = Some(id.clone());
+        Ok(OrderStatus::Delivered(state.find(&id)?.clone()))
+    }
+
+    async fn find_orders(&self, intent: &OrderIntent) -> Result<Vec<FoundOrder>, ProviderError> {
+        let state = self.ask()?;
+        let may_be = |order: &&FakeOrder| {
+            !state.hides_orders && order.request == intent.request && order.placed_at >= intent.intended_at
+        };
+        let found = |order: &FakeOrder| FoundOrder { order: order.id.clone(), placed_at: order.placed_at };
+        Ok(state.orders.iter().filter(may_be).map(found).collect())
+    }
+
+    async fn edit_tags(&self, subnet: &SubnetId, edit: &TagEdit) -> Result<(), ProviderError> {
+        drop(self.ask()?);
+        let write = || {
+            let mut state = self.lock();
+            let subnet = state.find(subnet)?;
+            subnet.tags = edit.applied_to(&subnet.tags);
+            Ok(())
+        };
+        self.steps.step(write).await
+    }
+
+    async fn return_subnet(&self, subnet: &SubnetId) -> Result<(), ProviderError> {
+        drop(self.ask()?);
+        let cancel = || {
+            let mut state = self.lock();
+            if state.find(subnet).is_ok() {
+                state.subnets.retain(|known| known.id != *subnet);
+                state.returned.push(subnet.clone());
+            }
+        };
+        self.steps.step(cancel).await;
+        Ok(())
+    }
+
+    async fn host_state(&self, _instance: &provider::InstanceId) -> Result<HostState, ProviderError> {
+        unreachable!("the capacity role evicts nobody")
+    }
+}
+
+/// A memory store whose commits are steps.
+#[derive(Debug, Clone)]
+struct SteppingStore {
+    store: MemoryStore,
+    steps: Steps,
+}
+
+impl Store for SteppingStore {
+    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Read, StoreError>> {
+        self.store.get(key)
+    }
+
+    fn range<'a>(&'a self, prefix: &'a Prefix) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
+        self.store.range(prefix)
+    }
+
+    fn commit(&self, transaction: Transaction) -> BoxFuture<'_, Result<Commit, StoreError>> {
+        async move {
+            let committed = self.steps.step(|| self.store.commit(transaction).now_or_never()).await;
+            committed.expect("a store in memory does not wait")
+        }
+        .boxed()
+    }
+
+    fn watch<'a>(&'a self, prefix: &'a Prefix, after: Revision) -> BoxFuture<'a, Result<Watch, StoreError>> {
+        self.store.watch(prefix, after)
+    }
+
+    fn begin_session<'a>(
+        &'a self,
+        key: &'a Key,
+        value: Vec<u8>,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Session, StoreError>> {
+        self.store.begin_session(key, value, ttl)
+    }
+
+    fn keep_alive<'a>(&'a self, session: &'a Session) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.store.keep_alive(session)
+    }
+
+    fn end_session<'a>(&'a self, session: &'a Session) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.store.end_session(session)
+    }
+}
+
+/// Addresses that somebody answers for; none: the wire cannot be asked.
+#[derive(Debug, Clone, Default)]
+pub(super) struct FakeWire(pub(super) Arc<Mutex<Option<BTreeSet<IpAddr>>>>);
+
+impl Probe for FakeWire {
+    fn occupied<'a>(
+        &'a self,
+        _zone: &'a ZoneId,
+        subnet: IpNetwork,
+        candidates: Vec<IpAddr>,
+    ) -> BoxFuture<'a, Result<BTreeSet<IpAddr>, ProbeError>> {
+        let answering = self.0.lock().unwrap().clone();
+        async move {
+            let Some(answering) = answering else {
+                return Err(ProbeError { subnet, source: "eth0 is down".into() });
+            };
+            Ok(candidates.into_iter().filter(|address| answering.contains(address)).collect())
+        }
+        .boxed()
+    }
+}
+
+/// Everything around the role.
+#[derive(Clone)]
+pub(super) struct World {
+    pub(super) store: MemoryStore,
+    pub(super) cloud: FakeCloud,
+    pub(super) wire: FakeWire,
+    pub(super) clock: ManualClock,
+    pub(super) steps: Steps,
+    pub(super) pool: PoolPolicy,
+}
+
+pub(super) fn zone() -> ZoneId {
+    ZoneId::new("1234")
+}
+
+pub(super) fn default_pool() -> PoolName {
+    PoolName::from("default")
+}
+
+impl World {
+    /// A founded cluster with host `h1` and the pool `default` (/28, at most two, ordered below 8 free).
+    pub(super) async fn new() -> Self {
+        let (clock, steps) = (ManualClock::new(), Steps::default());
+        let cloud = FakeCloud { state: Arc::default(), steps: steps.clone(), clock: clock.clone() };
+        let wire = FakeWire(Arc::new(Mutex::new(Some(BTreeSet::new()))));
+        let pool = PoolPolicy {
+            name: default_pool(),
+            network: Network::Private,
+            prefix: 28,
+            subnets_max: 2,
+            free_min: 8,
+            exclude: vec![],
+        };
+        let world = Self { store: MemoryStore::new(), cloud, wire, clock, steps, pool };
+        let generation = Generation { number: 1, id: 1 };
+        let cluster = ClusterRecord { id: "c".into(), generation, state: ClusterState::Open };
+        world.put(Item::Cluster, &cluster).await;
+        world.add_host("h1", 1).await;
+        world
+    }
+
+    pub(super) async fn add_host(&self, host: &str, incarnation: u64) {
+        let record = HostRecord {
+            instance: InstanceId::from("virtual-1"),
+            incarnation: Incarnation(incarnation),
+            boot: BootId::from("b"),
+            zones: BTreeSet::new(),
+        };
+        self.put(Item::Host(host.into()), &record).await;
+    }
+
+    /// A new process of `h1`.
+    pub(super) fn role(&self) -> Role<FakeCloud> {
+        self.role_of("h1").0
+    }
+
+    pub(super) fn role_of(&self, host: &str) -> (Role<FakeCloud>, watch::Receiver<CapacityStatus>) {
+        let store = SteppingStore { store: self.store.clone(), steps: self.steps.clone() };
+        let parts = Parts {
+            tags: ClusterTags::of("demo").unwrap(),
+            host: HostId::from(host),
+            zone: zone(),
+            network: Network::Private,
+            pools: vec![self.pool.clone()],
+            store: Arc::new(store),
+            provider: Arc::new(self.cloud.clone()),
+            probe: Arc::new(self.wire.clone()),
+            clock: Arc::new(self.clock.clone()),
+            timing: Timing::default(),
+        };
+        let (told, status) = watch::channel(CapacityStatus::new(&zone()));
+        (Role::new(parts, told), status)
+    }
+
+    /// Lets a role look `passes` times, with the pauses it asks for in between.
+    pub(super) async fn drive(&self, role: &mut Role<FakeCloud>, passes: u32) {
+        for _ in 0..passes {
+            let pause = role.pass().await;
+            self.clock.advance(pause);
+        }
+    }
+
+    pub(super) async fn orders(&self) -> BTreeMap<OrderKey, OrderRecord> {
+        let orders = self.store.range(&layout::Under::Orders.prefix()).await.unwrap().entries;
+        let read = |entry: &store::Entry| layout::decode::<OrderRecord>(&entry.key, &entry.value).unwrap();
+        orders.iter().map(read).map(|record| (record.key(), record)).collect()
+    }
+
+    /// The states of all orders.
+    pub(super) async fn states(&self) -> Vec<&'static str> {
+        self.orders().await.values().map(|record| record.order.state.name()).collect()
+    }
+
+    pub(super) async fn block(&self, subnet: &str) -> Option<Block> {
+        let id = BlockId { subnet: subnet.parse().unwrap(), index: 0 };
+        let key = Item::Block { subnet: id.subnet, index: 0 }.key();
+        let entry = self.store.get(&key).await.unwrap().entry?;
+        Some(layout::decode(&entry.key, &entry.value).unwrap())
+    }
+
+    pub(super) async fn put(&self, item: Item, value: &impl serde::Serialize) {
+        let key = item.key();
+        let value = layout::encode(&key, value).unwrap();
+        self.store.commit(Transaction::new().put(key, value)).await.unwrap();
+    }
+
+    pub(super) async fn put_block(&self, block: &Block) {
+        self.put(Item::Block { subnet: block.id().subnet, index: block.id().index }, block).await;
+    }
+}

@@ -1,0 +1,156 @@
+//! berthd's configuration as the lab writes it.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::path::Path;
+
+use ipnetwork::IpNetwork;
+
+/// The part of berthd's configuration that tests vary.
+#[derive(Debug, Clone)]
+pub struct BerthConfig {
+    /// The cluster's name; ordered subnets are tagged with it.
+    pub cluster: String,
+    /// Where subnets come from.
+    pub provider: ProviderChoice,
+    /// The pools; the first is usually `default`.
+    pub pools: Vec<Pool>,
+    /// Further TOML, appended as it is.
+    pub extra: String,
+}
+
+/// Where subnets come from.
+#[derive(Debug, Clone)]
+pub enum ProviderChoice {
+    /// The lab's simulated cloud, through its SoftLayer API.
+    SoftLayer,
+    /// Subnets named here, no cloud API.
+    Static {
+        /// The zone's name.
+        zone: String,
+        /// The interface on the VLAN.
+        interface: String,
+        /// The subnets.
+        subnets: Vec<StaticSubnet>,
+    },
+}
+
+/// A subnet that the operator names.
+#[derive(Debug, Clone)]
+pub struct StaticSubnet {
+    /// Its prefix.
+    pub cidr: IpNetwork,
+    /// The router's address in it.
+    pub gateway: IpAddr,
+    /// Addresses never handed out.
+    pub exclude: Vec<IpAddr>,
+}
+
+/// One `[[pool]]`.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    /// Its name.
+    pub name: String,
+    /// Size of an ordered subnet, as a prefix length.
+    pub prefix: u8,
+    /// Spending limit, in subnets.
+    pub subnets_max: u32,
+    /// Order when fewer addresses are free.
+    pub free_min: u32,
+    /// How long a released address rests.
+    pub cooling_secs: u32,
+}
+
+impl Default for BerthConfig {
+    fn default() -> BerthConfig {
+        BerthConfig {
+            cluster: "lab".to_owned(),
+            provider: ProviderChoice::SoftLayer,
+            pools: vec![Pool::default()],
+            extra: String::new(),
+        }
+    }
+}
+
+impl Default for Pool {
+    fn default() -> Pool {
+        Pool { name: "default".to_owned(), prefix: 26, subnets_max: 2, free_min: 8, cooling_secs: 5 }
+    }
+}
+
+impl BerthConfig {
+    /// The text of `berth.toml` for a host that keeps its state in `dir`.
+    pub(super) fn render(&self, dir: &Path, endpoint: &str) -> String {
+        let dir = dir.display();
+        let mut text = format!(
+            r#"cluster = "{cluster}"
+
+[host]
+state_dir = "{dir}/state"
+run_dir = "/run/berth"
+boot_id_file = "{dir}/boot-id"
+
+[docker]
+plugin_socket = "/run/docker/plugins/berth.sock"
+api_socket = "/run/docker.sock"
+
+[api]
+socket = "/run/berth/berth.sock"
+
+[metrics]
+listen = "127.0.0.1:9717"
+
+[store]
+kind = "embedded"
+
+"#,
+            cluster = self.cluster
+        );
+        self.render_provider(&mut text, endpoint);
+        for pool in &self.pools {
+            pool.render(&mut text);
+        }
+        text + &self.extra
+    }
+
+    fn render_provider(&self, text: &mut String, endpoint: &str) {
+        // Writing to a String cannot fail.
+        let _ = match &self.provider {
+            ProviderChoice::SoftLayer => write!(
+                text,
+                "[provider]\nkind = \"softlayer\"\nendpoint = \"{endpoint}\"\n\
+                 credentials = \"/etc/berth/softlayer.toml\"\n"
+            ),
+            ProviderChoice::Static { zone, interface, subnets } => {
+                let head = format!(
+                    "[provider]\nkind = \"static\"\n\n\
+                     [provider.static]\nzone = \"{zone}\"\ninterface = \"{interface}\"\n"
+                );
+                write!(text, "{head}{}", subnets.iter().map(StaticSubnet::render).collect::<String>())
+            }
+        };
+    }
+}
+
+impl StaticSubnet {
+    fn render(&self) -> String {
+        let exclude: Vec<String> = self.exclude.iter().map(|address| format!("\"{address}\"")).collect();
+        format!(
+            "\n[[provider.static.subnet]]\ncidr = \"{}\"\ngateway = \"{}\"\nexclude = [{}]\n",
+            self.cidr,
+            self.gateway,
+            exclude.join(", ")
+        )
+    }
+}
+
+impl Pool {
+    fn render(&self, text: &mut String) {
+        let _ = write!(
+            text,
+            "\n[[pool]]\nname = \"{}\"\nnetwork = \"private\"\nprefix = {}\nsubnets_max = {}\n\
+             free_min = {}\ncooling_secs = {}\n",
+            self.name, self.prefix, self.subnets_max, self.free_min, self.cooling_secs
+        );
+    }
+}

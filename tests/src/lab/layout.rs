@@ -1,0 +1,119 @@
+//! What a lab is made of: the simulated cloud's description, and which of its machines run Docker.
+
+use std::collections::BTreeMap;
+
+use ipnetwork::Ipv4Network;
+use provider_mock::{
+    AccountSpec, CloudSpec, DatacenterSpec, Delays, FabricSpec, Limits, MachineKind, MachineSpec,
+    NetworkSpace, UserSpec, VlanSpec,
+};
+
+use super::config::BerthConfig;
+
+/// The VLAN of [`Layout::one_vlan`].
+const VLAN: u64 = 1421;
+
+/// The description of a lab.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    /// The cloud: VLANs, machines, delays, limits. Its first user is berthd's.
+    pub cloud: CloudSpec,
+    /// The Docker hosts, by the host name of their machine.
+    pub hosts: BTreeMap<String, DockerHost>,
+}
+
+/// How a Docker host is set up.
+#[derive(Debug, Clone)]
+pub struct DockerHost {
+    /// dockerd manages iptables, as Debian's does (FORWARD policy DROP); off keeps the lab quiet.
+    pub iptables: bool,
+    /// Containers survive dockerd.
+    pub live_restore: bool,
+    /// The lab holds berthd's sockets open and passes them on, as systemd does.
+    pub sockets_held: bool,
+    /// The boot id of the first boot.
+    pub boot_id: String,
+    /// berthd's configuration.
+    pub berth: BerthConfig,
+}
+
+impl Layout {
+    /// One private VLAN with a Docker host `h1` (virtual), a plain virtual machine `vm1` and a plain
+    /// bare-metal server `bm1`.
+    pub fn one_host() -> Layout {
+        Layout::one_host_with(DockerHost::default())
+    }
+
+    /// The same, with the Docker host set up as given.
+    pub fn one_host_with(options: DockerHost) -> Layout {
+        Layout::one_vlan()
+            .docker_host("h1", options)
+            .machine("vm1", MachineKind::Virtual)
+            .machine("bm1", MachineKind::Hardware)
+    }
+
+    /// One private VLAN and nobody on it: machines get their addresses from 10.40.0.0/24, ordered subnets
+    /// are cut from 10.50.0.0/16.
+    pub fn one_vlan() -> Layout {
+        let vlan = VlanSpec {
+            id: VLAN,
+            number: 1421,
+            name: "lab".to_owned(),
+            space: NetworkSpace::Private,
+            router: "bcr01a.dal05".to_owned(),
+            primary: network([10, 40, 0, 0], 24),
+            portable: vec![network([10, 50, 0, 0], 16)],
+            hsrp: false,
+        };
+        let cloud = CloudSpec {
+            seed: 1,
+            account: AccountSpec::default(),
+            users: vec![UserSpec { username: "lab".to_owned(), api_key: "key-of-the-lab".to_owned() }],
+            datacenters: vec![DatacenterSpec { name: "dal05".to_owned(), long_name: "Dallas 5".to_owned() }],
+            vlans: vec![vlan],
+            subnets: Vec::new(),
+            machines: Vec::new(),
+            delays: Delays::default(),
+            limits: Limits::default(),
+            fabric: FabricSpec::default(),
+        };
+        Layout { cloud, hosts: BTreeMap::new() }
+    }
+
+    /// Adds a virtual machine that runs Docker, on the first VLAN.
+    #[must_use]
+    pub fn docker_host(mut self, name: &str, options: DockerHost) -> Layout {
+        self.hosts.insert(name.to_owned(), options);
+        self.machine(name, MachineKind::Virtual)
+    }
+
+    /// Adds a plain machine, on the first VLAN.
+    #[must_use]
+    pub fn machine(mut self, name: &str, kind: MachineKind) -> Layout {
+        let vlan = self.cloud.vlans.first().map_or(VLAN, |vlan| vlan.id);
+        self.cloud.machines.push(MachineSpec::new(name, kind, vlan));
+        self
+    }
+
+    /// Every node one can name: the machines, the router and the fabric itself.
+    pub(super) fn node_names(&self) -> Vec<String> {
+        let machines = self.cloud.machines.iter().map(|machine| machine.hostname.clone());
+        machines.chain(["router".to_owned(), "fabric".to_owned()]).collect()
+    }
+}
+
+impl Default for DockerHost {
+    fn default() -> DockerHost {
+        DockerHost {
+            iptables: false,
+            live_restore: false,
+            sockets_held: false,
+            boot_id: "00000000-0000-4000-8000-000000000001".to_owned(),
+            berth: BerthConfig::default(),
+        }
+    }
+}
+
+fn network(address: [u8; 4], prefix: u8) -> Ipv4Network {
+    Ipv4Network::new(address.into(), prefix).expect("the prefixes of this file are at most 32")
+}

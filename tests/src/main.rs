@@ -1,0 +1,92 @@
+//! `berth-lab`: a simulated cloud with a real Docker host, on the command line.
+
+mod shell;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tests::lab::{Lab, Layout, remains, until_interrupted};
+use tests::story;
+
+/// A simulated cloud with a real Docker host, in namespaces of its own.
+///
+/// Nothing of this machine's own network or Docker is touched. Needs root.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Tells the story of one container, then stays up until Ctrl-C.
+    Run,
+    /// Goes through the same story alone; exit status 0, or what failed and the evidence.
+    Smoke,
+    /// A shell, or one command, on a machine of a lab that is up.
+    Shell {
+        /// The machine: h1, vm1, bm1, router.
+        machine: String,
+        /// Which lab, if several are up.
+        #[arg(long)]
+        lab: Option<String>,
+        /// The command; without it, a shell.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// Removes what killed labs left behind.
+    Clean,
+    /// Builds a lab without daemons, prints its id and folder, and waits to be ended.
+    #[command(hide = true)]
+    Hold,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().verb {
+        Verb::Run => run(),
+        Verb::Smoke => smoke(),
+        Verb::Shell { machine, lab, command } => shell::enter(&machine, lab.as_deref(), &command),
+        Verb::Clean => clean(),
+        Verb::Hold => hold(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let scene = story::tell()?;
+    shell::how_to_go_on(scene.lab());
+    until_interrupted()
+}
+
+fn smoke() -> Result<()> {
+    let start = Instant::now();
+    let scene = story::tell()?;
+    drop(scene);
+    println!("\nsmoke: all {} steps hold, {} s", story::steps(), start.elapsed().as_secs());
+    Ok(())
+}
+
+fn clean() -> Result<()> {
+    match remains::clean()?.as_slice() {
+        [] => println!("nothing to clean"),
+        ids => println!("removed what was left of: {}", ids.join(", ")),
+    }
+    for id in remains::living()? {
+        println!("lab {id} is in use and stays");
+    }
+    Ok(())
+}
+
+fn hold() -> Result<()> {
+    let lab = Lab::build(Layout::one_host())?;
+    println!("{}\n{}", lab.id(), lab.dir().display());
+    until_interrupted()
+}
