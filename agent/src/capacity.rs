@@ -95,6 +95,8 @@ pub struct Timing {
     pub order_poll: Duration,
     /// Between looks when all is well.
     pub idle: Duration,
+    /// How long a subnet that was ordered must be unused, and not needed, before it is returned.
+    pub unused_max: Duration,
     /// Between tries after a first failure; doubled for each further one, up to `retry_max`.
     pub retry_first: Duration,
     /// The longest between tries.
@@ -110,6 +112,7 @@ impl Default for Timing {
             second_look: Duration::from_secs(3),
             order_poll: Duration::from_secs(3),
             idle: Duration::from_secs(30),
+            unused_max: Duration::from_secs(24 * 3600),
             retry_first: Duration::from_secs(2),
             retry_max: Duration::from_secs(300),
         }
@@ -239,8 +242,8 @@ async fn run<P: Provider>(
 ) {
     loop {
         let pause = role.pass().await;
-        // Agents that started together do not stay together.
-        let pause = pause.mul_f64(rand::random_range(0.8..1.2));
+        // Agents that started together do not stay together; never sooner than was asked for.
+        let pause = pause.mul_f64(rand::random_range(1.0..1.25));
         let next = clock.now().after(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
         // Each arm finishes before the next is chosen, so a stop never cuts a pass in half.
         tokio::select! {

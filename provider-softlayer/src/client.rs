@@ -8,6 +8,8 @@
 mod budget;
 mod judge;
 #[cfg(test)]
+pub(crate) mod recorded;
+#[cfg(test)]
 mod tests;
 
 use std::time::Duration;

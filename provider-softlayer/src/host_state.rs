@@ -122,6 +122,7 @@ mod tests {
     use serde_json::{Value, from_value, json};
 
     use super::*;
+    use crate::client::recorded::{ok, recorded};
 
     fn guest(status: &str, power: &str) -> HostState {
         let machine = json!({ "status": { "keyName": status }, "powerState": { "keyName": power } });
@@ -182,5 +183,28 @@ mod tests {
         for wrong in ["", "100", "virtual-", "virtual-x", "machine-1"] {
             assert!(spelled(&InstanceId::new(wrong)).is_none(), "{wrong}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_machine_is_gone_only_on_the_word_of_a_user_that_may_see_all() {
+        let not_there = r#"{"error":"Unable to find object with id of '100'.","code":"SoftLayer_Exception_ObjectNotFound"}"#;
+        for (user, state) in [
+            (r#"{"hasFullVirtualGuestAccessFlag":true}"#, HostState::Gone),
+            (r#"{"hasFullVirtualGuestAccessFlag":false}"#, HostState::Unknown),
+            (r#"{"hasFullHardwareAccessFlag":true}"#, HostState::Unknown),
+            ("{}", HostState::Unknown),
+        ] {
+            let server = recorded([("404 Not Found", not_there.to_owned()), ok(user)]).await;
+            let told = host_state(&server.client(), &InstanceId::new("virtual-100")).await.unwrap();
+            assert_eq!(told, state, "{user}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_management_card_that_does_not_answer_tells_nothing() {
+        let silent = r#"{"error":"The remote management card is not responding.","code":"SoftLayer_Exception_Public"}"#;
+        let server = recorded([("500 Internal Server Error", silent.to_owned())]).await;
+        let told = host_state(&server.client(), &InstanceId::new("hardware-100")).await.unwrap();
+        assert_eq!(told, HostState::Unknown);
     }
 }

@@ -124,10 +124,10 @@ impl ProviderError {
             Self::Malformed { .. } => Recourse::RetryAfter(Duration::from_secs(30)),
             Self::Gone { .. } | Self::InDoubt { .. } => Recourse::LookAgain,
             Self::Unauthorized { user, .. } => Recourse::AskOperator(format!(
-                "check the user name and API key of {user} in the credentials file; berthd reads it again at its next try"
+                "check the user name and API key of {user} in the credentials file; it is read again at the next try"
             )),
             Self::Refused { provider, .. } => Recourse::AskOperator(format!(
-                "remove what {provider} objects to (the API user's permissions, the VLAN, the size), then run `berth order retry`"
+                "remove what {provider} objects to (the API user's permissions, the VLAN, the size); it is tried again by itself"
             )),
             Self::NotOffered { provider, .. } => Recourse::AskOperator(format!(
                 "{provider} subnets are named by the operator: add one to the configuration and restart berthd"

@@ -29,6 +29,7 @@ impl<P: Provider> Role<P> {
             Action::Seek(key) => self.seek(term, view, found(view, key)?).await,
             Action::Poll(key) => self.poll(term, found(view, key)?).await,
             Action::Open(key) => self.open(term, view, found(view, key)?).await,
+            Action::Drain(key) => self.drain(term, view, found(view, key)?).await,
             Action::BeginReturn(key) => self.begin_return(term, view, found(view, key)?).await,
             Action::Return(key) => self.give_back(term, view, found(view, key)?).await,
         }
@@ -145,6 +146,11 @@ impl<P: Provider> Role<P> {
                 self.write_event(term, at, OrderEvent::Declined(reason)).await
             }
         }
+    }
+
+    async fn drain(&self, term: &Term, view: &View, at: &At<OrderRecord>) -> Result<(), Trouble> {
+        info!(order = %at.value.key(), "emptying a subnet that was not used for long");
+        self.take_word(term, view, at, Settlement::Drain).await?.map_err(|_| Trouble::Overtaken)
     }
 
     async fn begin_return(&self, term: &Term, view: &View, at: &At<OrderRecord>) -> Result<(), Trouble> {

@@ -22,6 +22,8 @@ pub(super) enum Action {
     Poll(OrderKey),
     /// A delivered subnet: check its addresses, tag it, write its blocks.
     Open(OrderKey),
+    /// An ordered subnet was unused for long: hand out nothing more of it.
+    Drain(OrderKey),
     /// A drained subnet is empty: make its blocks final.
     BeginReturn(OrderKey),
     /// Cancel it at the provider, then forget it.
@@ -44,6 +46,7 @@ pub(super) fn decide(view: &View, before: &Before, zone: &ZoneId, timing: &Timin
     for policy in view.pools.iter().filter(|policy| policy.network == view.network) {
         let served =
             adopted.iter().any(|action| matches!(action, Action::Adopt { pool, .. } if *pool == policy.name));
+        actions.extend(drain(view, policy, &mut after, timing));
         match need(view, policy) {
             Need::Subnet if !served => {
                 let since = *after.short.entry(policy.name.clone()).or_insert(view.now);
@@ -101,10 +104,7 @@ fn step(view: &View, key: &OrderKey) -> Option<Action> {
         OrderState::Intended => Some(Action::Seek(key.clone())),
         OrderState::Placed(_) => Some(Action::Poll(key.clone())),
         OrderState::Delivered(_) => Some(Action::Open(key.clone())),
-        OrderState::Draining(subnet) => {
-            let empty = |block: &ipam::Block| block.held().is_empty() && block.quarantined().is_empty();
-            view.blocks_of(subnet.cidr).all(|at| empty(&at.value)).then(|| Action::BeginReturn(key.clone()))
-        }
+        OrderState::Draining(subnet) => view.is_unused(subnet.cidr).then(|| Action::BeginReturn(key.clone())),
         OrderState::Returning(_) => Some(Action::Return(key.clone())),
         OrderState::Open(_)
         | OrderState::Returned(_)
@@ -131,6 +131,32 @@ fn adoptions(view: &View) -> Vec<Action> {
         }
     }
     actions
+}
+
+/// What is ordered and not needed is returned: a subnet that nobody used for long, if twice the watermark is free
+/// without it. One at a time, and never what the operator tagged: that is the operator's to return.
+fn drain(view: &View, policy: &PoolPolicy, after: &mut Before, timing: &Timing) -> Option<Action> {
+    let leaving = |state: &OrderState| matches!(state, OrderState::Draining(_) | OrderState::Returning(_));
+    let one_leaves = view.orders_of(&policy.name).any(|record| leaving(&record.order.state));
+    let mut due = None;
+    for (key, at) in view.orders.iter().filter(|(_, at)| at.value.pool == policy.name) {
+        let spare = match &at.value.order.state {
+            OrderState::Open(subnet) if at.value.order.intent().is_some() && view.is_unused(subnet.cidr) => {
+                let of_it: u32 = view.blocks_of(subnet.cidr).map(|block| block.value.counts().free).sum();
+                view.free(&policy.name).saturating_sub(of_it) >= policy.free_min.saturating_mul(2)
+            }
+            _ => false,
+        };
+        if !spare {
+            after.unused.remove(key);
+            continue;
+        }
+        let since = *after.unused.entry(key.clone()).or_insert(view.now);
+        if has_passed(view.now, since, timing.unused_max) && !one_leaves {
+            due = Some(Action::Drain(key.clone()));
+        }
+    }
+    due
 }
 
 fn order(policy: &PoolPolicy, zone: &ZoneId) -> Action {

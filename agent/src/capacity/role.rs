@@ -34,6 +34,8 @@ pub struct Role<P> {
     failures: BTreeMap<OrderKey, u32>,
     order_failures: BTreeMap<ipam::PoolName, u32>,
     pass_failures: u32,
+    /// After a failure: no look before this time, whoever nudges.
+    rest_until: Option<Timestamp>,
     cloud_seen: Option<(Timestamp, Vec<provider::CloudSubnet>)>,
     /// Another owner whose session is absent, and since when we have seen it so.
     silent_owner: Option<(OwnerRecord, Timestamp)>,
@@ -105,6 +107,7 @@ impl<P: Provider> Role<P> {
             failures: BTreeMap::new(),
             order_failures: BTreeMap::new(),
             pass_failures: 0,
+            rest_until: None,
             cloud_seen: None,
             silent_owner: None,
             told: Told::default(),
@@ -114,9 +117,14 @@ impl<P: Provider> Role<P> {
 
     /// Looks once, does what that calls for, and answers how long to wait before the next look.
     pub async fn pass(&mut self) -> Duration {
+        let now = self.parts.clock.now();
+        if let Some(until) = self.rest_until.filter(|until| *until > now) {
+            return Duration::from_millis(until.0 - now.0);
+        }
         match self.try_pass().await {
             Ok(pause) => {
                 self.pass_failures = 0;
+                self.rest_until = None;
                 pause
             }
             Err(trouble) => {
@@ -125,6 +133,7 @@ impl<P: Provider> Role<P> {
                 warn!(zone = %self.parts.zone, error = %status::chain(&trouble), "the capacity role could not look");
                 self.told.trouble(&trouble, self.wall(), pause);
                 self.publish(None);
+                self.rest_until = Some(self.parts.clock.now().after(millis(pause)));
                 pause
             }
         }
@@ -144,6 +153,7 @@ impl<P: Provider> Role<P> {
         };
         let Some(at) = view.orders.get(&key) else { return Err(SettleError::Unknown(key)) };
         let word = self.take_word(&term, &view, at, settlement).await;
+        self.rest_until = None;
         self.before.step_not_before.remove(&key);
         self.before.order_not_before.remove(&at.value.pool);
         match word {
@@ -160,14 +170,12 @@ impl<P: Provider> Role<P> {
             Err(why) => {
                 self.told.role(&why);
                 self.publish(None);
-                return Ok(self.parts.timing.idle);
+                return Ok(self.parts.timing.retry_first);
             }
         };
         self.told.role("here");
         if !self.is_quiet(&view) {
-            view.cloud = self.parts.provider.subnets(&self.parts.zone).await?;
-            self.cloud_seen = Some((self.parts.clock.now(), view.cloud.clone()));
-            self.told.provider_answered();
+            view.cloud = self.cloud(view.now).await?;
         }
         let decision = decide(&view, &self.before, &self.parts.zone, &self.parts.timing);
         self.before = decision.before;
@@ -206,7 +214,10 @@ impl<P: Provider> Role<P> {
                     .step_not_before
                     .insert(key.clone(), now.after(millis(self.parts.timing.order_poll)));
             }
-            (Action::Open(key) | Action::BeginReturn(key) | Action::Return(key), Ok(())) => {
+            (
+                Action::Open(key) | Action::Drain(key) | Action::BeginReturn(key) | Action::Return(key),
+                Ok(()),
+            ) => {
                 self.failures.remove(key);
                 self.told.order_recovered(key);
             }
@@ -214,6 +225,7 @@ impl<P: Provider> Role<P> {
                 Action::Poll(key)
                 | Action::Seek(key)
                 | Action::Open(key)
+                | Action::Drain(key)
                 | Action::BeginReturn(key)
                 | Action::Return(key),
                 Err(trouble),
@@ -227,6 +239,20 @@ impl<P: Provider> Role<P> {
                 self.told.order_trouble(key, &trouble, self.wall(), pause);
             }
         }
+    }
+
+    /// What the cloud shows. Nudges come often: they are answered from the last look, as long as two looks that must
+    /// agree are two answers of the cloud.
+    async fn cloud(&mut self, now: Timestamp) -> Result<Vec<provider::CloudSubnet>, Trouble> {
+        if let Some((seen, subnets)) = &self.cloud_seen
+            && !has_passed(now, *seen, self.parts.timing.second_look / 2)
+        {
+            return Ok(subnets.clone());
+        }
+        let subnets = self.parts.provider.subnets(&self.parts.zone).await?;
+        self.cloud_seen = Some((now, subnets.clone()));
+        self.told.answered();
+        Ok(subnets)
     }
 
     /// Whether nothing is to be done and the cloud was looked at not long ago.
@@ -268,7 +294,7 @@ impl<P: Provider> Role<P> {
     }
 
     /// The term and a look at the store; or why there is nothing to do here.
-    async fn store_look(&mut self) -> Result<Result<(Term, View), String>, Trouble> {
+    pub(super) async fn store_look(&mut self) -> Result<Result<(Term, View), String>, Trouble> {
         let store = self.parts.store.clone();
         let hosts = look::hosts(&*store).await?;
         let Some(incarnation) = hosts.get(&self.parts.host) else {

@@ -80,7 +80,7 @@ impl Told {
         self.role = role.to_owned();
     }
 
-    pub(super) fn provider_answered(&mut self) {
+    pub(super) fn answered(&mut self) {
         self.trouble = None;
     }
 

@@ -6,9 +6,12 @@ use std::{collections::BTreeSet, time::Duration};
 
 use ipam::{BlockCommand, Holder, HostId, Incarnation, SetAside};
 use provider::{ClusterTags, OrderId, OrderRequest};
-use store::{Fault, layout::{Item, Under}};
+use store::{
+    Fault,
+    layout::{Item, Under},
+};
 
-use super::{OrderKey, SettleError, Settlement, Timing};
+use super::{OrderKey, SettleError, Settlement, Timing, decide::Action, role::Trouble};
 use crate::clock::Clock;
 use world::{Kill, PlaceFault, World, default_pool, zone};
 
@@ -278,7 +281,11 @@ async fn an_unreachable_provider_is_told_and_asked_again() {
     let world = World::new().await;
     world.cloud.lock().away = true;
     let (mut role, status) = world.role_of("h1");
-    let pauses = [role.pass().await, role.pass().await, role.pass().await];
+    let mut pauses = Vec::new();
+    for _ in 0..3 {
+        pauses.push(role.pass().await);
+        world.drive(&mut role, 1).await;
+    }
     assert!(pauses.is_sorted() && pauses[0] < pauses[2], "{pauses:?}");
     let trouble = status.borrow().trouble.clone().unwrap();
     assert!(trouble.problem.contains("no route to host"), "{}", trouble.problem);
@@ -362,7 +369,6 @@ async fn a_drained_subnet_is_returned_when_empty_and_ordered_again_repeats_no_ta
     let give_back = BlockCommand::GiveBack { holder, addresses, operation: 2 };
     let empty = draining.apply(give_back).unwrap().block;
     world.put_block(&empty).await;
-    world.pool.free_min.checked_sub(1).unwrap();
     world.drive(&mut role, 10).await;
     assert_eq!(world.states().await[0], "returned");
     assert_eq!(world.cloud.lock().returned.len(), 1);
@@ -507,9 +513,64 @@ async fn a_frozen_cluster_orders_nothing() {
 async fn a_former_process_can_write_nothing_after_a_new_one_took_over() {
     let world = World::new().await;
     let mut former = world.role();
-    former.pass().await;
+    let (term, view) = former.store_look().await.unwrap().unwrap();
     let mut present = world.role();
-    world.drive(&mut present, 10).await;
-    assert_eq!(world.cloud.lock().orders.len(), 1);
-    assert_eq!(world.states().await, ["open"]);
+    present.pass().await;
+    let subnet = world.cloud.lock().add_subnet("10.61.0.0/28", &["berth:demo"]);
+    let subnet = world.cloud.lock().subnets.iter().find(|known| known.id == subnet).cloned().unwrap();
+    let adopt = Action::Adopt { pool: default_pool(), subnet };
+    let outcome = former.act(&term, &view, &adopt).await;
+    assert!(matches!(outcome, Err(Trouble::Overtaken)), "{outcome:?}");
+    assert!(world.orders().await.is_empty());
+}
+
+#[tokio::test]
+async fn nudges_do_not_ask_a_failing_provider_more_often() {
+    let world = World::new().await;
+    world.cloud.lock().away = true;
+    let mut role = world.role();
+    let pause = role.pass().await;
+    world.cloud.lock().away = false;
+    assert_eq!(role.pass().await, pause, "a nudge at once");
+    world.clock.advance(pause);
+    assert_ne!(role.pass().await, pause);
+}
+
+#[tokio::test]
+async fn an_ordered_subnet_that_is_long_unused_is_drained_and_returned_but_not_the_last_reserve() {
+    let mut world = World::new().await;
+    world.pool.free_min = 14;
+    let mut role = world.role();
+    world.drive(&mut role, 30).await;
+    assert_eq!(world.states().await, ["open", "open"], "12 free in each");
+    world.pool.free_min = 6;
+    let mut role = world.role();
+    world.drive(&mut role, 5).await;
+    world.clock.advance(Timing::default().unused_max / 2);
+    world.drive(&mut role, 5).await;
+    assert_eq!(world.states().await, ["open", "open"], "not unused for long");
+    world.clock.advance(Timing::default().unused_max / 2);
+    world.drive(&mut role, 10).await;
+    world.clock.advance(Timing::default().unused_max * 2);
+    world.drive(&mut role, 10).await;
+    let mut states = world.states().await;
+    states.sort_unstable();
+    assert_eq!(states, ["open", "returned"]);
+    assert_eq!(world.cloud.lock().returned.len(), 1);
+}
+
+#[tokio::test]
+async fn an_adopted_subnet_is_the_operators_and_never_returned_unasked() {
+    let mut world = World::new().await;
+    world.pool.free_min = 1;
+    for number in 0..2 {
+        world.cloud.lock().add_subnet(&format!("10.61.0.{}/28", number * 16), &["berth:demo"]);
+    }
+    let mut role = world.role();
+    world.drive(&mut role, 5).await;
+    for _ in 0..3 {
+        world.clock.advance(Timing::default().unused_max);
+        world.drive(&mut role, 5).await;
+    }
+    assert_eq!(world.states().await, ["open", "open"]);
 }

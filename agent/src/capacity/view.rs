@@ -48,6 +48,8 @@ pub(super) struct Before {
     pub(super) short: BTreeMap<PoolName, Timestamp>,
     /// Pools whose last order failed, and the time before which none is tried again.
     pub(super) order_not_before: BTreeMap<PoolName, Timestamp>,
+    /// Subnets that nobody used, and since when.
+    pub(super) unused: BTreeMap<OrderKey, Timestamp>,
     /// Orders whose last step failed, and the time before which it is not tried again.
     pub(super) step_not_before: BTreeMap<OrderKey, Timestamp>,
 }
@@ -84,6 +86,15 @@ impl View {
                 && !booked.contains(&subnet.id)
                 && !self.subnets.contains_key(&subnet.cidr)
         })
+    }
+
+    /// Whether nobody uses an address of a subnet, and no reservation names one.
+    pub(super) fn is_unused(&self, subnet: IpNetwork) -> bool {
+        let unused = |at: &At<Block>| {
+            let block = &at.value;
+            block.held().is_empty() && block.quarantined().is_empty() && block.reserved().is_empty()
+        };
+        self.blocks_of(subnet).next().is_some() && self.blocks_of(subnet).all(unused)
     }
 
     /// The blocks of a subnet.

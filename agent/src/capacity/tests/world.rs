@@ -9,24 +9,24 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use ipam::{
-    Block, BlockId, BootId, ClusterRecord, ClusterState, Generation, HostId, HostRecord, Incarnation, InstanceId,
-    PoolName,
+    Block, BlockId, BootId, ClusterRecord, ClusterState, Generation, HostId, HostRecord, Incarnation,
+    InstanceId, PoolName,
 };
 use ipnetwork::IpNetwork;
 use provider::{
-    CloudAddress, CloudSubnet, ClusterTags, FoundOrder, HostState, Identity, Network, Nic, OrderId, OrderIntent,
-    OrderPlaced, OrderRequest, OrderStatus, Provider, ProviderError, Quote, SetAside, SubnetId, Tag, TagEdit, ZoneId,
+    CloudAddress, CloudSubnet, ClusterTags, FoundOrder, HostState, Identity, Network, Nic, OrderId,
+    OrderIntent, OrderPlaced, OrderRequest, OrderStatus, Provider, ProviderError, Quote, SetAside, SubnetId,
+    Tag, TagEdit, ZoneId,
 };
 use store::{
-    Commit, Key, MemoryStore, Prefix, Read, Revision, Session, Snapshot, Store, StoreError, Transaction, Watch,
+    Commit, Key, MemoryStore, Prefix, Read, Revision, Session, Snapshot, Store, StoreError, Transaction,
+    Watch,
     layout::{self, Item},
 };
 use tokio::sync::watch;
 
 use crate::{
-    capacity::{
-        CapacityStatus, OrderKey, OrderRecord, Parts, PoolPolicy, Probe, ProbeError, Role, Timing,
-    },
+    capacity::{CapacityStatus, OrderKey, OrderRecord, Parts, PoolPolicy, Probe, ProbeError, Role, Timing},
     clock::{Clock, ManualClock},
 };
 
@@ -193,19 +193,26 @@ impl Provider for FakeCloud {
     }
 
     async fn verify_order(&self, _request: &OrderRequest) -> Result<Quote, ProviderError> {
-        self.ask()?;
+        drop(self.ask()?);
         Ok(Quote { price: "13981".into(), monthly_fee: Some("8".into()) })
     }
 
     async fn place_order(&self, intent: &OrderIntent) -> Result<OrderPlaced, ProviderError> {
         let fault = self.ask()?.place_faults.pop_front();
         let doing = format!("the order of {}", intent.request);
-        let in_doubt =
-            || ProviderError::InDoubt { provider: NAME, doing: doing.clone(), source: "connection reset".into() };
+        let in_doubt = || ProviderError::InDoubt {
+            provider: NAME,
+            doing: doing.clone(),
+            source: "connection reset".into(),
+        };
         match fault {
             Some(PlaceFault::NeverArrives) => return Err(in_doubt()),
             Some(PlaceFault::Refused) => {
-                return Err(ProviderError::Refused { provider: NAME, doing, reason: "the VLAN is full".into() });
+                return Err(ProviderError::Refused {
+                    provider: NAME,
+                    doing,
+                    reason: "the VLAN is full".into(),
+                });
             }
             Some(PlaceFault::AnswerLost) | None => (),
         }
@@ -225,7 +232,8 @@ impl Provider for FakeCloud {
             Some(id) => id,
             None => {
                 let third = 64 * at as u32;
-                let cidr = format!("10.60.{}.{}/{}", third / 256, third % 256, state.orders[at].request.prefix);
+                let cidr =
+                    format!("10.60.{}.{}/{}", third / 256, third % 256, state.orders[at].request.prefix);
                 state.add_subnet(&cidr, &[])
             }
         };
@@ -243,7 +251,7 @@ impl Provider for FakeCloud {
     }
 
     async fn edit_tags(&self, subnet: &SubnetId, edit: &TagEdit) -> Result<(), ProviderError> {
-        self.ask()?;
+        drop(self.ask()?);
         let write = || {
             let mut state = self.lock();
             let subnet = state.find(subnet)?;
@@ -254,7 +262,7 @@ impl Provider for FakeCloud {
     }
 
     async fn return_subnet(&self, subnet: &SubnetId) -> Result<(), ProviderError> {
-        self.ask()?;
+        drop(self.ask()?);
         let cancel = || {
             let mut state = self.lock();
             if state.find(subnet).is_ok() {
