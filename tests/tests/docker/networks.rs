@@ -10,7 +10,12 @@ fn a_container_on_two_networks_is_reached_on_both() -> Result<()> {
     let stage = Stage::set(DockerHost::default())?;
     let host = stage.host();
     let first = stage.run("web", "")?;
-    host.sh("docker network create -d berth --ipam-driver berth second && docker network connect second web")?;
+    // Once a subnet has containers, Docker wants it named.
+    let create = "docker network create -d berth --ipam-driver berth";
+    let refused = host.try_sh(&format!("{create} second"))?;
+    ensure!(!refused.is_success() && refused.stderr.contains("hint: add `--subnet"), "{}", refused.stderr);
+    let subnet = stage.subnet()?;
+    host.sh(&format!("{create} --subnet {subnet} second && docker network connect second web"))?;
     let second = host.sh("docker inspect -f '{{.NetworkSettings.Networks.second.IPAddress}}' web")?;
     let second = second.trim().parse()?;
     ensure!(first != second, "one address on two networks: {first}");
@@ -35,14 +40,20 @@ fn an_internal_network_reaches_its_own_containers_and_nothing_else() -> Result<(
     let stage = Stage::set(DockerHost::default())?;
     let host = stage.host();
     host.sh("docker network create -d berth --ipam-driver berth --internal inside")?;
-    host.sh("docker run -d --name one --network inside busybox httpd -f -h /www")?;
+    host.sh("docker run -d --name one --network inside busybox httpd -f -p 0.0.0.0:80 -h /www")?;
     host.sh("docker run -d --name two --network inside busybox sleep 1000")?;
     let one = host.address_of("one")?;
-    host.sh(&format!("docker exec two wget -T 5 -q -O - http://{one}/cgi-bin/whoami"))?;
+    host.sh(&format!("docker exec two timeout 10 wget -q -O - http://{one}/cgi-bin/whoami"))?;
 
     let vm = stage.lab().node("vm1")?.address()?;
-    ensure!(!host.try_sh(&format!("docker exec two ping -c 1 -W 1 {vm}"))?.is_success(), "two reached the VM");
-    ensure!(!stage.lab().node("vm1")?.try_sh(&format!("ping -c 1 -W 1 {one}"))?.is_success(), "the VM reached one");
+    ensure!(
+        !host.try_sh(&format!("docker exec two ping -c 1 -W 1 {vm}"))?.is_success(),
+        "two reached the VM"
+    );
+    ensure!(
+        !stage.lab().node("vm1")?.try_sh(&format!("ping -c 1 -W 1 {one}"))?.is_success(),
+        "the VM reached one"
+    );
     let routes = host.sh("docker exec two ip route")?;
     ensure!(!routes.contains("default"), "a way out: {routes}");
     Ok(())
@@ -101,16 +112,30 @@ fn what_cannot_be_had_is_refused_with_what_to_do() -> Result<()> {
         (format!("docker run --rm --network cloud --ip {address} busybox true"), "in use"),
         (format!("docker run --rm --network cloud --ip {gateway} busybox true"), "set aside"),
         ("docker network create -d berth plain".to_owned(), "--ipam-driver berth"),
-        ("docker network create -d berth --ipam-driver berth --ipam-opt pool=none x".to_owned(), "berth pool list"),
-        ("docker network create -d berth --ipam-driver berth --subnet 10.99.0.0/24 x".to_owned(), "berth subnet list"),
         (
-            format!("docker network create -d berth --ipam-driver berth --subnet {0} --ip-range {0} x", subnets[0].subnet),
+            "docker network create -d berth --ipam-driver berth --ipam-opt pool=none x".to_owned(),
+            "berth pool list",
+        ),
+        (
+            "docker network create -d berth --ipam-driver berth --subnet 10.99.0.0/24 x".to_owned(),
+            "berth subnet list",
+        ),
+        (
+            format!(
+                "docker network create -d berth --ipam-driver berth --subnet {0} --ip-range {0} x",
+                subnets[0].subnet
+            ),
             "--ip-range",
         ),
         ("docker run --rm --network cloud -p 80 busybox true".to_owned(), "-p 8080:80"),
     ] {
         let said = stage.host().try_sh(&command)?;
-        ensure!(!said.is_success() && said.stderr.contains(says), "{command}: {}{}", said.stdout, said.stderr);
+        ensure!(
+            !said.is_success() && said.stderr.contains(says),
+            "{command}: {}{}",
+            said.stdout,
+            said.stderr
+        );
     }
     stage.settles_on(&[address], SOON)
 }

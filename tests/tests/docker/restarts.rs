@@ -50,7 +50,8 @@ fn running_containers_feel_nothing_of_an_agent_that_stops_dies_and_returns() -> 
     let stage = Stage::set(DockerHost::default())?;
     let host = stage.host();
     let address = stage.run("web", "-p 8080:80")?;
-    let changes = stage.lab().node("h1")?.spawn("ip", &["-o", "monitor", "link", "route", "neigh", "rule"])?;
+    let changes =
+        stage.lab().node("h1")?.spawn("ip", &["-o", "monitor", "link", "route", "neigh", "rule"])?;
     for how in [Host::stop, Host::kill] {
         how(host, Daemon::Berthd)?;
         stage.vm_reaches(address)?;
@@ -59,7 +60,8 @@ fn running_containers_feel_nothing_of_an_agent_that_stops_dies_and_returns() -> 
         stage.vm_reaches(address)?;
     }
     let log = std::fs::read_to_string(changes.log()).context("the monitor's log")?;
-    let ours: Vec<&str> = log.lines().filter(|line| line.contains("Deleted") && line.contains("berth-")).collect();
+    let ours: Vec<&str> =
+        log.lines().filter(|line| line.contains("Deleted") && line.contains("berth-")).collect();
     ensure!(ours.is_empty(), "taken away and put back: {ours:?}");
     host.sh("docker rm -f web")?;
     stage.settles_on(&[], SOON)

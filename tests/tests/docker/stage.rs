@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use api::AddressState;
+use ipnetwork::IpNetwork;
 use tests::lab::{BerthConfig, DockerHost, Host, Lab, Layout, Pool, until};
 
 /// An order takes seconds in the simulated cloud; the machine may be busy.
@@ -23,7 +24,11 @@ impl Stage {
     pub(crate) fn set(options: DockerHost) -> Result<Stage> {
         let stage = Stage { lab: Lab::up(Layout::one_host_with(options))? };
         stage.await_subnets(1)?;
-        stage.host().sh("docker network create -d berth --ipam-driver berth cloud")?;
+        // Docker takes `--ip` only where the subnet was named.
+        let subnet = stage.subnet()?;
+        stage
+            .host()
+            .sh(&format!("docker network create -d berth --ipam-driver berth --subnet {subnet} cloud"))?;
         Ok(stage)
     }
 
@@ -52,10 +57,16 @@ impl Stage {
         .with_context(|| self.host().log_tail(tests::lab::Daemon::Berthd))
     }
 
+    /// The pool's first subnet.
+    pub(crate) fn subnet(&self) -> Result<IpNetwork> {
+        let subnets: Vec<api::Subnet> = self.host().ask("subnet list")?;
+        Ok(subnets.first().context("no subnet")?.subnet)
+    }
+
     /// Runs a container that stays, and answers its address.
     pub(crate) fn run(&self, name: &str, options: &str) -> Result<IpAddr> {
         self.host().sh(&format!(
-            "docker run -d --name {name} --network cloud {options} busybox httpd -f -h /www"
+            "docker run -d --name {name} --network cloud {options} busybox httpd -f -p 0.0.0.0:80 -h /www"
         ))?;
         self.host().address_of(name)
     }
@@ -63,7 +74,7 @@ impl Stage {
     /// The virtual machine gets the container's page, and the container sees who asks.
     pub(crate) fn vm_reaches(&self, address: IpAddr) -> Result<()> {
         let own = self.lab.node("vm1")?.address()?;
-        let page = self.on_vm(&format!("busybox wget -T 5 -q -O - http://{address}/cgi-bin/whoami"))?;
+        let page = self.on_vm(&format!("timeout 10 busybox wget -q -O - http://{address}/cgi-bin/whoami"))?;
         ensure!(page.trim() == format!("you are {own}"), "{address} said: {page}");
         Ok(())
     }
