@@ -44,9 +44,9 @@ pub enum Mode {
     Serving,
     /// Building its parts; plugin calls wait or are refused with the reason.
     Starting,
-    /// The configuration is bad: releases are taken from the journal, the rest is refused.
+    /// The configuration or the journal is bad: releases are taken if they can be, the rest is refused.
     ReleasesOnly {
-        /// Every mistake of the configuration, one a line.
+        /// Every mistake of the configuration, one a line; or what is the matter with the journal.
         mistakes: Vec<String>,
     },
 }

@@ -3,11 +3,11 @@
 use std::future::Future;
 use std::net::IpAddr;
 
-use ipam::{AddressState, Assignment, EndpointId, Epoch, PoolName, Released, Subnet, View, Wish};
+use ipam::{Assignment, EndpointId, Epoch, PoolName, Released, Subnet, Wish};
 
 use crate::allocator::{AllocateError, Allocator};
 
-/// Assigns addresses to Docker's endpoints. the allocator does; [`OutOfOrder`] says why it cannot.
+/// Assigns addresses to Docker's endpoints. The allocator does; [`OutOfOrder`] says why it cannot.
 ///
 /// Every call may be repeated, and answers within ten seconds.
 pub trait Addresses: Clone + Send + Sync + 'static {
@@ -75,11 +75,9 @@ pub enum AddressError {
         reason: String,
     },
     /// There is no allocator.
-    #[error(
-        "berthd assigns nothing: {reason}; hint: `berthd --check` lists what is wrong with its configuration"
-    )]
+    #[error("berthd assigns nothing: {reason}")]
     OutOfOrder {
-        /// What keeps the agent from starting.
+        /// What keeps the agent from starting, and what to do about it.
         reason: String,
     },
 }
@@ -112,8 +110,10 @@ impl Addresses for Allocator {
     }
 
     async fn in_use(&self) -> Result<InUse, AddressError> {
-        let view = self.view().await?;
-        Ok(InUse { assigned: assigned(&view), revoked: view.revoked })
+        // The journal's word: a view is empty until the store has been read, and containers run on.
+        let assigned = self.assigned().await?;
+        let revoked = self.view().await?.revoked;
+        Ok(InUse { assigned: assigned.into_iter().map(Assigned::from).collect(), revoked })
     }
 
     async fn silenced(&self, address: IpAddr) -> Result<(), AddressError> {
@@ -121,13 +121,10 @@ impl Addresses for Allocator {
     }
 }
 
-fn assigned(view: &View) -> Vec<Assigned> {
-    let addresses = view.subnets.iter().flat_map(|subnet| &subnet.blocks).flat_map(|block| &block.addresses);
-    let assigned = addresses.filter_map(|seen| match seen.state {
-        AddressState::Assigned { epoch, .. } => Some(Assigned { address: seen.address, epoch }),
-        _ => None,
-    });
-    assigned.collect()
+impl From<(IpAddr, Epoch)> for Assigned {
+    fn from((address, epoch): (IpAddr, Epoch)) -> Self {
+        Self { address, epoch }
+    }
 }
 
 /// Stands where the allocator would, while the agent cannot start: refuses everything with the reason.

@@ -23,6 +23,7 @@ use crate::reconciler::{Announcer, Parts, Reconciler};
 
 mod bad_input;
 mod bridge_driver;
+mod evicted;
 mod faults;
 mod life;
 
@@ -72,6 +73,7 @@ fn kernel() -> Arc<FakeKernel> {
         mac: Some(Mac([2, 0, 0, 0, 0, 1])),
         mtu: 1500,
         address: Some(address.parse().unwrap()),
+        mac: None,
     };
     let name = |name: &str| IfName::parse(name).unwrap();
     let interfaces = [(name("eth0"), seen("10.40.0.11")), (name("brcloud"), seen("10.40.0.12"))];
@@ -227,6 +229,7 @@ fn container(name: &str, endpoint: &str, address: &str) -> Container {
         network_name: "cloud".to_owned(),
         endpoint: Some(endpoint.into()),
         address: Some(address.parse().unwrap()),
+        mac: None,
     };
     Container {
         id: format!("{name}-id"),
