@@ -157,7 +157,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = journal(&directory);
         let found = || Found::<Record>::at(&path).unwrap();
-        assert_eq!((found().condition, found().records.len()), (Condition::Whole, 2));
+        let whole = found();
+        assert_eq!((&whole.condition, whole.records.len()), (&Condition::Whole, 2));
+        drop(whole);
         let mut bytes = fs::read(&path).unwrap();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 0xff;

@@ -211,7 +211,7 @@ fn where_docker_and_the_kernel_differ_it_is_said() {
 fn networks_and_addresses_that_the_store_does_not_know_are_left_out() {
     let mut world = world();
     world.subnets.clear();
-    world.observed.routes.clear();
+    world.observed = Observed::default();
     world.sight.networks.truncate(1);
     world.check(expect![[r#"
         ! Docker's network cloud has 10.50.0.0/26, which the store does not know: left out

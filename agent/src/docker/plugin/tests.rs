@@ -73,7 +73,6 @@ fn kernel() -> Arc<FakeKernel> {
         mac: Some(Mac([2, 0, 0, 0, 0, 1])),
         mtu: 1500,
         address: Some(address.parse().unwrap()),
-        mac: None,
     };
     let name = |name: &str| IfName::parse(name).unwrap();
     let interfaces = [(name("eth0"), seen("10.40.0.11")), (name("brcloud"), seen("10.40.0.12"))];
