@@ -26,13 +26,14 @@ pub enum Progress {
 #[derive(Clone)]
 pub struct LateAllocator {
     progress: watch::Receiver<Progress>,
+    patience: Duration,
 }
 
 impl LateAllocator {
     /// A handle, and the end that tells it how far the allocator is.
     pub fn new(progress: Progress) -> (watch::Sender<Progress>, Self) {
         let (sender, progress) = watch::channel(progress);
-        (sender, Self { progress })
+        (sender, Self { progress, patience: PATIENCE })
     }
 
     /// The allocator, if it is there already.
@@ -56,7 +57,7 @@ impl LateAllocator {
     async fn wait(&self) -> Result<Allocator, AddressError> {
         let mut progress = self.progress.clone();
         let no_longer_waiting = progress.wait_for(|progress| !matches!(progress, Progress::Waiting(_)));
-        let progress = match tokio::time::timeout(PATIENCE, no_longer_waiting).await {
+        let progress = match tokio::time::timeout(self.patience, no_longer_waiting).await {
             Ok(Ok(progress)) => progress.clone(),
             // Whoever would have built it is gone: the agent is stopping.
             Ok(Err(_)) => return Err(AllocateError::Stopped.into()),
@@ -112,10 +113,11 @@ impl Addresses for LateAllocator {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_call_waits_for_the_allocator_and_is_then_told_what_is_missing() {
         let reason = "the provider has not said who this machine is".to_owned();
-        let (_progress, late) = LateAllocator::new(Progress::Waiting(reason));
+        let (_progress, mut late) = LateAllocator::new(Progress::Waiting(reason));
+        late.patience = Duration::from_millis(1);
         let refused = late.subnets().await.unwrap_err().to_string();
         assert!(refused.starts_with("berthd is starting: the provider has not said"), "{refused}");
     }

@@ -79,17 +79,20 @@ pub fn plan(name: &FabricName, spec: &FabricSpec, from: &Topology, to: &Topology
 
 fn add_vlan(name: &FabricName, spec: &FabricSpec, vlan: u64, steps: &mut Vec<Step>) {
     let (fabric, router) = (name.namespace("fabric"), name.namespace("router"));
-    let kept = u64::from(spec.neighbour_secs) * 1000;
+    let kept = u64::from(spec.neighbour_secs);
+    let neighbours = format!("net/ipv4/neigh/v{vlan}");
     let accept = if spec.gratuitous_arp == GratuitousArp::Accept { "1" } else { "0" };
     steps.extend([
         ip(&format!("-n {fabric} link add v{vlan} type bridge stp_state 0 mcast_snooping 0")),
         ip(&format!("-n {fabric} link set v{vlan} up")),
         ip(&format!("-n {fabric} link add r{vlan} type veth peer name v{vlan} netns {router}")),
         ip(&format!("-n {fabric} link set r{vlan} master v{vlan} up")),
-        // The kernel takes a neighbour for reachable for half to one and a half of this time, and for that long it
-        // asks nobody: what it learned last is what it believes, as a router of the cloud would.
-        write(&router, &format!("net/ipv4/neigh/v{vlan}/base_reachable_time_ms"), &(kept * 2).to_string()),
-        write(&router, &format!("net/ipv4/neigh/v{vlan}/gc_stale_time"), &spec.neighbour_secs.to_string()),
+        // What it learned last is what it believes, and for that long it asks nobody, as a router of the cloud:
+        // the kernel takes a neighbour for reachable for half to one and a half of the first time, probes one that it
+        // only overheard after the second, and forgets one that is not used after the third.
+        write(&router, &format!("{neighbours}/base_reachable_time_ms"), &(kept * 2000).to_string()),
+        write(&router, &format!("{neighbours}/delay_first_probe_time"), &kept.to_string()),
+        write(&router, &format!("{neighbours}/gc_stale_time"), &kept.to_string()),
         write(&router, &format!("net/ipv4/conf/v{vlan}/arp_accept"), accept),
         ip(&format!("-n {router} link set v{vlan} up")),
     ]);
@@ -156,8 +159,8 @@ table arp fabric {
     set own { type ipv4_addr; }
     chain input {
         type filter hook input priority 0; policy accept;
-        arp operation request arp daddr ip != @own drop
-        arp operation reply ether daddr ff:ff:ff:ff:ff:ff drop
+        arp operation request arp daddr ip != @own counter drop
+        arp operation reply ether daddr ff:ff:ff:ff:ff:ff counter drop
     }
 }";
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hostnet::neighbour::probe;
 use hostnet::{HostNet, IfName, Maker, Obstacle, Reach};
 
-use crate::talk::{Server, greets};
+use crate::talk::{Server, arrives, greets};
 use crate::vlan::{Container, FOREIGN, HOST, SUBNET, VM, Vlan, add, bridge, eth0, ip, routed, wanted};
 
 #[test]
@@ -97,6 +97,7 @@ fn containers_of_an_internal_network_reach_each_other_and_nothing_else() {
     for address in [HOST, VM, "10.40.0.1", FOREIGN] {
         assert!(!first.pings(address), "{address}");
     }
+    assert!(!arrives(&first, &format!("{HOST}:9"), &vlan.host), "nor what asks for no answer");
     assert!(!vlan.vm.pings(two.address));
     assert!(second.pings(one.address));
 }

@@ -31,6 +31,20 @@ fn every_pair_talks_and_sees_the_others_own_address() {
 }
 
 #[test]
+fn a_host_that_does_not_forward_forwards_for_our_bridges_alone() {
+    let vlan = Vlan::new();
+    vlan.host.sysctl("ip_forward", "0");
+    let one = Container::new("10.50.0.10");
+    let net = wanted(&[&one]);
+    vlan.must_bring_to(&net);
+    let first = vlan.start(&net, &one);
+    assert!(vlan.vm.pings(one.address));
+    assert!(first.pings(VM));
+    assert!(!vlan.foreign.pings(VM), "docker0 is forwarded no more than before");
+    assert_eq!(vlan.host.read_sysctl("ip_forward"), "0");
+}
+
+#[test]
 fn containers_leave_through_the_vlan_and_not_by_the_hosts_default_route() {
     let vlan = Vlan::new();
     let one = Container::new("10.50.0.10");
@@ -58,4 +72,14 @@ fn containers_of_two_subnets_on_one_bridge_talk_through_the_host() {
     assert!(greets(&first, &format!("{}:80", two.address)));
     assert_eq!(server.saw(), ip(one.address));
     assert!(vlan.vm.pings(two.address));
+    assert_eq!(redirects(&vlan), "0", "the host tells nobody of a shorter way");
+}
+
+/// How many ICMP redirects the host has sent (RFC 1213, icmpOutRedirects).
+fn redirects(vlan: &Vlan) -> String {
+    let snmp = vlan.host.enter(|| std::fs::read_to_string("/proc/thread-self/net/snmp").unwrap());
+    let mut icmp = snmp.lines().filter(|line| line.starts_with("Icmp:"));
+    let mut lines = [icmp.next().unwrap(), icmp.next().unwrap()].map(|line| line.split(' '));
+    let column = lines[0].position(|name| name == "OutRedirects").unwrap();
+    lines[1].nth(column).unwrap().to_owned()
 }

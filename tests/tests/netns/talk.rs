@@ -62,3 +62,11 @@ pub(crate) fn echoes(from: &Namespace, to: &str, at: &Namespace, port: u16) -> b
     echo.join().unwrap();
     heard
 }
+
+/// Does a datagram arrive there, on the discard port, answered or not?
+pub(crate) fn arrives(from: &Namespace, to: &str, at: &Namespace) -> bool {
+    let socket = at.enter(|| UdpSocket::bind("0.0.0.0:9").unwrap());
+    socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    from.enter(|| UdpSocket::bind("0.0.0.0:0").unwrap().send_to(b"ping", to).unwrap());
+    socket.recv(&mut [0; 16]).is_ok()
+}

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use futures::future::LocalBoxFuture;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 
@@ -16,8 +17,17 @@ const CAME_TO_ITS_END: &str = "the child came to its end";
 
 #[test]
 fn a_full_disk_refuses_commits_loses_nothing_and_is_overcome_when_there_is_room() {
+    in_a_child(|path| fill_and_make_room(path).boxed_local());
+}
+
+#[test]
+fn a_disk_that_takes_no_write_at_all_leaves_the_outcome_open_until_it_does() {
+    in_a_child(|path| forbid_writing_and_allow_it(path).boxed_local());
+}
+
+fn in_a_child(work: fn(PathBuf) -> LocalBoxFuture<'static, ()>) {
     if let Ok(directory) = std::env::var(CHILD) {
-        return child(directory.into());
+        return child(directory.into(), work);
     }
     let directory = TempDir::new().unwrap();
     let name = std::thread::current().name().unwrap().to_owned();
@@ -30,11 +40,12 @@ fn a_full_disk_refuses_commits_loses_nothing_and_is_overcome_when_there_is_room(
     assert!(output.status.success() && said.contains(CAME_TO_ITS_END), "{output:?}");
 }
 
-fn child(directory: PathBuf) {
+fn child(directory: PathBuf, work: fn(PathBuf) -> LocalBoxFuture<'static, ()>) {
     // A write beyond the limit fails instead of ending the process.
     SigSet::from(Signal::SIGXFSZ).thread_block().unwrap();
+    // Its threads inherit what is blocked here.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(fill_and_make_room(directory.join("store.redb")));
+    runtime.block_on(work(directory.join("store.redb")));
     println!("{CAME_TO_ITS_END}");
 }
 
@@ -69,6 +80,23 @@ async fn fill_and_make_room(path: PathBuf) {
     limit_files_to(64 * 1024 * 1024);
     store.commit(fill(committed)).await.unwrap();
     assert!(store.get(&key(committed)).await.unwrap().entry.is_some());
+}
+
+async fn forbid_writing_and_allow_it(path: PathBuf) {
+    let store = EmbeddedStore::open(&path).await.unwrap();
+    store.commit(put(1)).await.unwrap();
+    limit_files_to(4096);
+    let unknown = store.commit(put(2)).await;
+    assert!(matches!(unknown, Err(StoreError::UnknownOutcome(_))), "{unknown:?}");
+    let away = store.get(&Item::Pool("a".into()).key()).await;
+    assert!(matches!(away, Err(StoreError::Full { .. })), "{away:?}");
+    let refused = store.commit(put(3)).await;
+    assert!(matches!(refused, Err(StoreError::Full { .. })), "{refused:?}");
+
+    limit_files_to(64 * 1024 * 1024);
+    assert_eq!(value(&store).await, Some(vec![1]));
+    store.commit(put(4)).await.unwrap();
+    assert_eq!(value(&store).await, Some(vec![4]));
 }
 
 fn limit_files_to(bytes: u64) {
