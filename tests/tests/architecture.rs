@@ -19,16 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["api"]),
     (
         "tests",
-        &[
-            "agent",
-            "api",
-            "hostnet",
-            "ipam",
-            "provider",
-            "provider-mock",
-            "provider-softlayer",
-            "store",
-        ],
+        &["agent", "api", "hostnet", "ipam", "provider", "provider-mock", "provider-softlayer", "store"],
     ),
 ];
 
@@ -108,7 +99,8 @@ fn ipam_does_no_input_or_output_and_reads_no_clock() {
     for forbidden in ["tokio", "futures", "nix", "rand", "jiff", "tracing"] {
         assert!(!known.contains(forbidden), "ipam must not know {forbidden}");
     }
-    let words = ["std::time", "std::fs", "std::net::Tcp", "std::net::Udp", "std::thread", "std::env", "HashMap"];
+    let words =
+        ["std::time", "std::fs", "std::net::Tcp", "std::net::Udp", "std::thread", "std::env", "HashMap"];
     for file in sources(&root().join("ipam/src")) {
         let text = fs::read_to_string(&file).expect("a source file");
         for word in words {

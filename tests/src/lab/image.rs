@@ -26,7 +26,9 @@ cat >root/www/cgi-bin/whoami <<'END'
 #!/bin/sh
 echo 'Content-Type: text/plain'
 echo
-echo "you are $REMOTE_ADDR"
+# httpd listens on IPv6, where a visitor of IPv4 is [::ffff:10.0.0.1].
+visitor=${REMOTE_ADDR#\[::ffff:}
+echo "you are ${visitor%]}"
 END
 chmod 755 root/www/cgi-bin/whoami
 tar -C root -cf image.tar.new .

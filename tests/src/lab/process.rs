@@ -127,7 +127,8 @@ pub(super) fn only_child(parent: Pid) -> Result<Option<Pid>> {
 pub(super) fn tail(log: &Path) -> String {
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().collect();
+    // dockerd tells each step of each gRPC connection.
+    let lines: Vec<&str> = text.lines().filter(|line| !line.contains("module=grpc")).collect();
     let from = lines.len().saturating_sub(25);
     format!("the end of {}:\n{}", log.display(), lines[from..].join("\n"))
 }
