@@ -11,7 +11,7 @@ use store::{
     layout::{Item, Under},
 };
 
-use super::{OrderKey, SettleError, Settlement, Timing, decide::Action, role::Trouble};
+use super::{OrderKey, SettleError, Settlement, Timing, decide::Action, trouble::Trouble};
 use crate::clock::Clock;
 use world::{Kill, PlaceFault, World, default_pool, zone};
 

@@ -223,7 +223,10 @@ impl Provider for FakeCloud {
 
     async fn order_status(&self, order: &OrderId) -> Result<OrderStatus, ProviderError> {
         let mut state = self.ask()?;
-        let at = state.orders.iter().position(|placed| placed.id == *order).unwrap();
+        let Some(at) = state.orders.iter().position(|placed| placed.id == *order) else {
+            let (doing, what) = ("asking for an order".into(), order.to_string());
+            return Err(ProviderError::Gone { provider: NAME, doing, what });
+        };
         state.orders[at].asked += 1;
         if state.orders[at].asked < 2 {
             return Ok(OrderStatus::Pending("PENDING_AUTO_APPROVAL".into()));
