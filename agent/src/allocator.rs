@@ -165,8 +165,8 @@ impl Allocator {
         self.tell(Input::Capacity { pool, capacity }).await
     }
 
-    /// What is assigned on this host, and under which epoch: as the journal knows it, whether or not the
-    /// store has been read since the agent started.
+    /// What is assigned on this host in this boot, and under which epoch: as the journal knows it, whether
+    /// or not the store has been read since the agent started.
     pub async fn assigned(&self) -> Result<BTreeMap<IpAddr, Epoch>, AllocateError> {
         let (answer, answered) = oneshot::channel();
         self.call(Call::Assigned(answer)).await?;

@@ -14,8 +14,8 @@ mod status;
 mod words;
 
 pub use access::{Access, Peer};
-pub use desk::{Desk, Parts};
 pub(crate) use desk::silence;
+pub use desk::{Desk, Parts};
 pub(crate) use pools::by_pool_and_zone;
 
 use ::api::{Problem, ProblemKind, paths};

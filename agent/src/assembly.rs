@@ -6,18 +6,19 @@ mod standing;
 
 use crate::api::{self, Access, Desk};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Rejected, Rim};
+use crate::config::{Config, Mistakes, Rejected, Rim};
 use crate::docker::events::{self, Watched};
-use crate::docker::{Book, Driver, plugin};
+use crate::docker::{Book, Driver, plugin, refusal};
 use crate::identity;
 use crate::journal::{Journal, JournalError};
 use crate::late::{LateAllocator, Progress};
 use crate::metrics::{self, Metrics};
 use crate::reconciler::{self, Arp, Reconciler};
-use crate::sockets::{Sockets, reading_group};
-use crate::troubles::Troubles;
+use crate::sockets::{Origin, Sockets, reading_group};
+use crate::troubles::{Troubles, with_causes};
 use ::api::Source;
 use hostnet::Netlink;
+use ipam::{BootId, Record};
 use jiff::Timestamp;
 use standing::Standing;
 use std::fs::DirBuilder;
@@ -85,32 +86,67 @@ impl Running {
     }
 }
 
-/// Starts every part over these sockets. With a bad configuration, releases are taken into the journal
-/// and all else is refused.
+/// Starts every part over these sockets.
+///
+/// Where dockerd's calls wait in a socket that systemd holds, an agent that cannot work refuses them with
+/// the reason, and takes releases into the journal if it can be read.
 pub async fn start(
     config: Result<Config, Rejected>,
     sockets: Sockets,
     stop: CancellationToken,
 ) -> Result<Running, StartError> {
-    match config {
-        Ok(config) => serve(config, sockets, stop).await,
-        Err(rejected) => refuse(rejected, sockets, stop),
+    let config = match config {
+        Ok(config) => config,
+        Err(Rejected { mistakes, rim }) => {
+            let reason = format!("its configuration has {}", mistakes.count());
+            return Ok(refuse(Err(mistakes), rim, reason, sockets, stop));
+        }
+    };
+    match Grounds::find(&config).await {
+        Ok(grounds) => serve(config, grounds, sockets, stop).await,
+        Err(error) if sockets.plugin.origin == Origin::Systemd => {
+            let (rim, reason) = (config.rim.clone(), with_causes(&error));
+            tracing::error!("taking releases only: {reason}");
+            Ok(refuse(Ok(config), rim, reason, sockets, stop))
+        }
+        Err(error) => Err(error),
     }
 }
 
-async fn serve(config: Config, sockets: Sockets, stop: CancellationToken) -> Result<Running, StartError> {
-    let tasks = Tasks::new(stop);
-    let (state_dir, troubles, metrics) = (&config.rim.host.state_dir, Troubles::default(), Metrics::default());
-    make_state_dir(state_dir)?;
-    let boot = identity::boot(&config.rim.host.boot_id_file)?;
-    let book = Book::open(&state_dir.join(DOCKER_JOURNAL))?;
-    let (journal, records) = Journal::open(state_dir.join(ALLOCATOR_JOURNAL))?;
-    troubles.over(Source::Journal);
-    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&state_dir.join(STORE)).await?);
-    troubles.over(Source::Store);
-    let kernel = Netlink::open().map_err(StartError::Kernel)?;
-    troubles.over(Source::Kernel);
+/// What the agent stands on, on this host.
+struct Grounds {
+    boot: BootId,
+    book: Book,
+    journal: Journal<Record>,
+    records: Vec<Record>,
+    store: Arc<dyn Store>,
+    kernel: Netlink,
+}
 
+impl Grounds {
+    async fn find(config: &Config) -> Result<Self, StartError> {
+        let state_dir = &config.rim.host.state_dir;
+        make_state_dir(state_dir)?;
+        let boot = identity::boot(&config.rim.host.boot_id_file)?;
+        let book = Book::open(&state_dir.join(DOCKER_JOURNAL))?;
+        let (journal, records) = Journal::open(state_dir.join(ALLOCATOR_JOURNAL))?;
+        let store = Arc::new(EmbeddedStore::open(&state_dir.join(STORE)).await?);
+        let kernel = Netlink::open().map_err(StartError::Kernel)?;
+        Ok(Self { boot, book, journal, records, store, kernel })
+    }
+}
+
+async fn serve(
+    config: Config,
+    grounds: Grounds,
+    sockets: Sockets,
+    stop: CancellationToken,
+) -> Result<Running, StartError> {
+    let Grounds { boot, book, journal, records, store, kernel } = grounds;
+    let (tasks, troubles, metrics) = (Tasks::new(stop), Troubles::default(), Metrics::default());
+    for sound in [Source::Journal, Source::Store, Source::Kernel] {
+        troubles.over(sound);
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let docker = tasks.follow_docker(&config.rim, &clock);
     let (interfaces_known, interfaces) = watch::channel(Default::default());
@@ -169,26 +205,41 @@ async fn serve(config: Config, sockets: Sockets, stop: CancellationToken) -> Res
     Ok(Running { tasks: tasks.tracker })
 }
 
-/// Takes releases into the journal and refuses the rest with the mistakes.
-fn refuse(rejected: Rejected, sockets: Sockets, stop: CancellationToken) -> Result<Running, StartError> {
+/// Takes releases into the journal, if it can be read, and refuses the rest.
+fn refuse(
+    config: Result<Config, Mistakes>,
+    rim: Rim,
+    reason: String,
+    sockets: Sockets,
+    stop: CancellationToken,
+) -> Running {
     let tasks = Tasks::new(stop);
-    let Rejected { mistakes, rim } = rejected;
-    make_state_dir(&rim.host.state_dir)?;
-    let book = Book::open(&rim.host.state_dir.join(DOCKER_JOURNAL))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let docker = tasks.follow_docker(&rim, &clock);
-    let reason = format!("its configuration has {} mistakes", mistakes.all.len());
-    let (_, addresses) = LateAllocator::new(Progress::Never(reason));
+    let (_, addresses) = LateAllocator::new(Progress::Never(reason.clone()));
     let reconciler = Reconciler::absent();
-    let driver = Driver::new(addresses.clone(), book.clone(), reconciler.clone());
-    tasks.run("the plugin socket", plugin::serve(sockets.plugin.listener, driver, tasks.stop.clone()));
+    let state_dir = &rim.host.state_dir;
+    let opened = make_state_dir(state_dir).and_then(|()| Ok(Book::open(&state_dir.join(DOCKER_JOURNAL))?));
+    let (listener, stop) = (sockets.plugin.listener, tasks.stop.clone());
+    let book = match opened {
+        Ok(book) => {
+            let driver = Driver::new(addresses.clone(), book.clone(), reconciler.clone());
+            tasks.run("the plugin socket", plugin::serve(listener, driver, stop));
+            Some(book)
+        }
+        Err(error) => {
+            let reason = format!("{reason}; releases cannot be taken either: {}", with_causes(&error));
+            tasks.run("the plugin socket", refusal::serve(listener, reason, stop));
+            None
+        }
+    };
     let desk = Desk::new(api::Parts {
         started: Timestamp::now(),
-        config: Err(mistakes),
+        config,
         rim,
         troubles: Troubles::default(),
         addresses,
-        book: Some(book),
+        book,
         docker,
         known: watch::channel(None).1,
         cloud: watch::channel(None).1,
@@ -198,7 +249,7 @@ fn refuse(rejected: Rejected, sockets: Sockets, stop: CancellationToken) -> Resu
         capacity: watch::channel(Vec::new()).1,
     });
     tasks.serve_api(sockets.api.listener, desk);
-    Ok(Running { tasks: tasks.tracker })
+    Running { tasks: tasks.tracker }
 }
 
 /// Only root reads what is in there.

@@ -19,7 +19,10 @@ pub async fn check(State(desk): State<Desk>) -> Result<Json<Answer<CheckReport>>
     }
     tokio::time::sleep(SECOND_LOOK).await;
     let mut second = look(&desk).await?;
-    second.answer.findings.retain(|finding| first.answer.findings.iter().any(|it| it.subject == finding.subject));
+    second
+        .answer
+        .findings
+        .retain(|finding| first.answer.findings.iter().any(|it| it.subject == finding.subject));
     Ok(Json(second))
 }
 

@@ -6,9 +6,10 @@ use crate::metrics::Metrics;
 use crate::troubles::{Trouble, Troubles, with_causes};
 use ::api::Source;
 use provider::{
-    CloudAddress, CloudSubnet, ClusterTags, FoundOrder, HostState, Identity, InstanceId, MalformedClusterName,
-    Nic, OrderId, OrderIntent, OrderPlaced, OrderRequest, OrderStatus, Provider, ProviderError, Quote,
-    Recourse, StaticSubnet, StaticSubnets, StaticTagsError, StaticZone, SubnetId, TagEdit, ZoneId,
+    CloudAddress, CloudSubnet, ClusterTags, FoundOrder, HostState, Identity, InstanceId,
+    MalformedClusterName, Nic, OrderId, OrderIntent, OrderPlaced, OrderRequest, OrderStatus, Provider,
+    ProviderError, Quote, Recourse, StaticSubnet, StaticSubnets, StaticTagsError, StaticZone, SubnetId,
+    TagEdit, ZoneId,
 };
 use provider_softlayer::{Credentials, CredentialsError, EndpointError, SoftLayer};
 use std::path::{Path, PathBuf};

@@ -15,6 +15,7 @@ pub mod events;
 pub mod plugin;
 mod pool_id;
 mod record;
+pub mod refusal;
 mod wire;
 
 pub use addresses::{AddressError, Addresses, Assigned, InUse, OutOfOrder};

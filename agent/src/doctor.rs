@@ -24,7 +24,8 @@ pub async fn doctor(State(desk): State<Desk>) -> Json<Answer<DoctorReport>> {
     examinations.push(docker(&desk.rim.docker.api_socket).await);
     examinations.push(plugin_socket(&desk.rim.docker.plugin_socket).await);
     examinations.extend(forwarding(&desk));
-    examinations.push(forward::examine().await);
+    let has_bridges = !desk.reconciler.report().borrow().wanted.bridges.is_empty();
+    examinations.push(forward::examine(has_bridges).await);
     examinations.extend(provider(&desk).await);
     let words_of = [Source::Agent, Source::Kernel, Source::Docker, Source::Cloud];
     Json(Answer::new(words_of, DoctorReport { examinations }))
@@ -47,7 +48,7 @@ fn configuration(desk: &Desk) -> Examination {
         Ok(_) => good("configuration", "no mistakes"),
         Err(mistakes) => bad(
             "configuration",
-            format!("{} mistakes", mistakes.all.len()),
+            format!("it has {}", mistakes.count()),
             "`berthd --check` lists them; restart berthd when they are put right",
         ),
     }
@@ -99,7 +100,10 @@ async fn docker(socket: &Path) -> Examination {
             let version = answer.version.unwrap_or_else(|| "of unknown version".into());
             let api = answer.api_version.unwrap_or_default();
             let found = format!("{version}, API {api}, at {path}");
-            match api.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?))) {
+            match api
+                .split_once('.')
+                .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)))
+            {
                 Some(spoken) if spoken >= DOCKER_API_MIN => good("docker", found),
                 _ => bad("docker", found, "install Docker 20.10 or later"),
             }
@@ -123,7 +127,9 @@ async fn plugin_socket(path: &Path) -> Examination {
 /// Packets come in by the interfaces of our zones and must be forwarded from there.
 fn forwarding(desk: &Desk) -> Vec<Examination> {
     let known = desk.known.borrow().clone();
-    let Some(known) = known else { return vec![unknown("forwarding", "it is not known yet which interfaces count")] };
+    let Some(known) = known else {
+        return vec![unknown("forwarding", "it is not known yet which interfaces count")];
+    };
     let examine = |interface: &hostnet::IfName| {
         let file = format!("/proc/sys/net/ipv4/conf/{interface}/forwarding");
         match fs::read_to_string(&file) {
@@ -135,7 +141,9 @@ fn forwarding(desk: &Desk) -> Vec<Examination> {
             Ok(_) => bad(
                 "forwarding",
                 format!("off at {interface}"),
-                format!("something switched it off again: `sysctl -w net.ipv4.conf.{interface}.forwarding=1`"),
+                format!(
+                    "something switched it off again: `sysctl -w net.ipv4.conf.{interface}.forwarding=1`"
+                ),
             ),
             Err(error) => unknown("forwarding", format!("{file}: {error}")),
         }
@@ -156,7 +164,9 @@ async fn provider(desk: &Desk) -> Vec<Examination> {
     let mut examinations = Vec::new();
     for at in &known.identity.attachments {
         examinations.push(match cloud.subnets(&at.zone).await {
-            Ok(subnets) => good("provider", format!("{} shows {} subnets in {}", cloud.name(), subnets.len(), at.zone)),
+            Ok(subnets) => {
+                good("provider", format!("{} shows {} subnets in {}", cloud.name(), subnets.len(), at.zone))
+            }
             Err(error) => failed("provider", &error),
         });
         for pool in config.pools.iter().filter(|pool| pool.subnets_max > 0 && is_on(pool, at.network)) {
@@ -190,7 +200,8 @@ async fn order(cloud: &Cloud, pool: &PoolConfig, at: &provider::Attachment) -> O
 
 /// A pool whose network this machine is not on can never serve it.
 fn no_zone(config: &Config, identity: &provider::Identity) -> Vec<Examination> {
-    let lost = config.pools.iter().filter(|pool| !identity.attachments.iter().any(|at| is_on(pool, at.network)));
+    let lost =
+        config.pools.iter().filter(|pool| !identity.attachments.iter().any(|at| is_on(pool, at.network)));
     let examination = |pool: &PoolConfig| {
         bad(
             "pools",

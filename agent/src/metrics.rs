@@ -57,8 +57,17 @@ impl Default for Metrics {
 impl Metrics {
     /// Sets the addresses of a pool in a zone.
     pub fn addresses(&self, pool: &str, zone: &str, counts: &Counts) {
-        let Counts { assigned, cooling, free, leaving, not_retaken, unheld, elsewhere, quarantined, set_aside } =
-            *counts;
+        let Counts {
+            assigned,
+            cooling,
+            free,
+            leaving,
+            not_retaken,
+            unheld,
+            elsewhere,
+            quarantined,
+            set_aside,
+        } = *counts;
         let states = [
             ("assigned", assigned),
             ("cooling", cooling),

@@ -70,7 +70,9 @@ pub enum SocketError {
         source: io::Error,
     },
     /// What systemd passed is no listening unix socket.
-    #[error("the socket that systemd passed as `{name}` is not a listening unix socket; hint: see berthd.socket")]
+    #[error(
+        "the socket that systemd passed as `{name}` is not a listening unix socket; hint: see berthd.socket"
+    )]
     Passed {
         /// Its name.
         name: &'static str,

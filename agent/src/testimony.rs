@@ -40,7 +40,8 @@ impl Testimony {
     /// Those who did not answer.
     pub fn silent(&self) -> Vec<Silence> {
         let Self { blocks, kernel, docker, cloud, .. } = self;
-        let silences = [blocks.as_ref().err(), kernel.as_ref().err(), docker.as_ref().err(), cloud.as_ref().err()];
+        let silences =
+            [blocks.as_ref().err(), kernel.as_ref().err(), docker.as_ref().err(), cloud.as_ref().err()];
         silences.into_iter().flatten().cloned().collect()
     }
 
@@ -53,7 +54,8 @@ impl Testimony {
     pub fn about(&self, subnet: &SubnetView, address: &AddressView) -> Vec<Word> {
         let mut words = vec![Word::of(Source::Journal, journal(&address.state))];
         words.extend(self.blocks.as_ref().ok().map(|blocks| self.store(blocks, subnet, address)));
-        words.extend(self.kernel.as_ref().ok().map(|(wanted, observed)| in_kernel(wanted, observed, address)));
+        words
+            .extend(self.kernel.as_ref().ok().map(|(wanted, observed)| in_kernel(wanted, observed, address)));
         words.extend(self.docker.as_ref().ok().map(|sight| in_docker(sight, address)));
         words.extend(self.cloud.as_ref().ok().map(|subnets| in_cloud(subnets, subnet)));
         words
@@ -69,7 +71,8 @@ impl Testimony {
             let says = format!("held by {}, take {}", held.by.host, held.take);
             // What is on its way from here may have arrived before our view shows it.
             let ours = held.by.host == self.host;
-            let differs = ours != is_held_here(&view.state) && !matches!(view.state, AddressState::Leaving { .. });
+            let differs =
+                ours != is_held_here(&view.state) && !matches!(view.state, AddressState::Leaving { .. });
             return Word::of(Source::Store, says).differing(differs);
         }
         let says = match (block.set_aside().get(&address), block.quarantined().get(&address)) {
@@ -157,7 +160,8 @@ fn in_kernel(wanted: &HostNet, observed: &Observed, view: &AddressView) -> Word 
         (None, None) => "no route".to_owned(),
     };
     let is_wanted = wanted.addresses.contains_key(&address);
-    let differs = if is_wanted { route.is_none() || proxy.is_none() } else { route.is_some() || proxy.is_some() };
+    let differs =
+        if is_wanted { route.is_none() || proxy.is_none() } else { route.is_some() || proxy.is_some() };
     Word::of(Source::Kernel, says).differing(differs)
 }
 

@@ -4,6 +4,22 @@
 //! *plan* ([`plan()`], a function of two values), *do* ([`Kernel::apply`], one change, no choices).
 //! [`bring_to`] is the three together. Only what carries our mark is ever in a plan (see [`mark`]).
 //!
+//! ```
+//! use hostnet::{Bridge, HostNet, IfName, InterfaceSeen, Mac, Maker, Observed, Reach, plan};
+//!
+//! let eth0 = IfName::parse("eth0")?;
+//! let seen = InterfaceSeen { mac: None, mtu: 9000, address: Some("10.40.0.11".parse()?) };
+//! let observed = Observed { interfaces: [(eth0.clone(), seen)].into(), ..Observed::default() };
+//!
+//! let mac = Mac::derived("blue");
+//! let bridge = Bridge { mac, interface: eth0, reach: Reach::Vlan, maker: Maker::Berth };
+//! let wanted = HostNet { bridges: [(IfName::bridge("blue"), bridge)].into(), ..HostNet::default() };
+//!
+//! let steps: Vec<String> = plan(&wanted, &observed).iter().map(ToString::to_string).collect();
+//! assert_eq!(steps[1], format!("create bridge berth-bblue mac {mac} mtu 9000"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! This crate knows nothing of Docker, of clouds or of who may use an address: it is told what should
 //! be there ([`HostNet`]).
 
@@ -17,6 +33,7 @@ mod names;
 pub mod neighbour;
 mod netlink;
 mod observed;
+mod obstacle;
 mod plan;
 mod routing;
 mod sysctl;
@@ -31,7 +48,8 @@ pub use kernel::{ApplyError, Brought, Kernel, ObserveError, bring_to};
 pub use names::{IfName, InvalidMac, InvalidName, Mac};
 pub use netlink::Netlink;
 pub use observed::{BridgeSeen, InterfaceSeen, Observed, PortSeen};
-pub use plan::{Obstacle, obstacles, plan};
+pub use obstacle::{Obstacle, obstacles};
+pub use plan::plan;
 pub use routing::{Proxy, Route, Rule, Selector, Table};
 pub use sysctl::{Knob, Sysctl};
 pub use wanted::{Address, Bridge, HostNet, Maker, Port, Protocol, Published, Reach, Subnet};

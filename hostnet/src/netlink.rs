@@ -40,12 +40,13 @@ impl Kernel for Netlink {
         let handle = &self.handle;
         let links = links::all(handle).await.map_err(during("links"))?;
         let mut observed = links.sort();
-        observed.sysctls = sysctls::read(&observed).map_err(during("switches"))?;
+        observed.sysctls = sysctls::read(links.switched()).map_err(during("switches"))?;
         observed.routes = routes::ours(handle, &links).await.map_err(during("routes"))?;
         observed.rules = rules::ours(handle).await.map_err(during("rules"))?;
         observed.proxies = proxies::ours(handle, &links).await.map_err(during("neighbour proxies"))?;
-        observed.firewall = nft::sentences().await.map_err(ObserveError::Firewall)?;
-        observed.admissions = docker_user::ours().await;
+        let (sentences, admissions) = tokio::join!(nft::sentences(), docker_user::ours());
+        observed.firewall = sentences.map_err(ObserveError::Firewall)?;
+        observed.admissions = admissions;
         Ok(observed)
     }
 

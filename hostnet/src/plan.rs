@@ -2,18 +2,15 @@
 
 mod target;
 
-use std::fmt;
 use std::net::IpAddr;
 
-use ipnetwork::IpNetwork;
-use serde::{Deserialize, Serialize};
-
-use crate::{Bridge, BridgeSeen, Change, Firewall, HostNet, IfName, Maker, Observed, Reach, mark};
+use crate::obstacle::is_taken;
+use crate::{Bridge, BridgeSeen, Change, Firewall, HostNet, IfName, Maker, Observed, mark};
 use target::Target;
 
 /// The changes that turn `observed` into `wanted`, in the order to make them.
 ///
-/// Links that others made are never in the plan, nor is anything that hangs on an [`Obstacle`].
+/// Links that others made are never in the plan, nor is anything that hangs on an [`Obstacle`](crate::Obstacle).
 /// Guarding comes before connecting, and an address is answered for only once packets to it arrive.
 pub fn plan(wanted: &HostNet, observed: &Observed) -> Vec<Change> {
     let target = Target::of(wanted, observed);
@@ -68,7 +65,7 @@ fn delete_links(wanted: &HostNet, observed: &Observed) -> Vec<Change> {
 fn set_up_bridge(name: &IfName, bridge: &Bridge, target: &Target, observed: &Observed) -> Vec<Change> {
     let mut changes = Vec::new();
     let seen = observed.bridges.get(name);
-    let mtu = target.mtu(bridge);
+    let mtu = target.mtu(name, bridge);
     match seen {
         None => changes.push(Change::CreateBridge { name: name.clone(), mac: bridge.mac, mtu }),
         Some(seen) => {
@@ -124,15 +121,14 @@ fn set_up_ports(wanted: &HostNet, target: &Target, observed: &Observed) -> Vec<C
         let Some(bridge) = target.bridges.get(&port.bridge) else { continue };
         let seen = observed.ports.get(name);
         if seen.is_none() {
-            let taken = |link| observed.interfaces.contains_key(link) || observed.strangers.contains(link);
-            if taken(name) || taken(&port.container_end) {
+            if is_taken(name, observed) || is_taken(&port.container_end, observed) {
                 continue;
             }
             changes.push(Change::CreatePort {
                 name: name.clone(),
                 container_end: port.container_end.clone(),
                 mac: port.mac,
-                mtu: target.mtu(bridge),
+                mtu: target.mtu(&port.bridge, bridge),
             });
         }
         let alias = target::port_alias(port);
@@ -155,122 +151,6 @@ fn connect(target: &Target, observed: &Observed) -> Vec<Change> {
     let rules = target.rules.difference(&observed.rules).cloned().map(Change::AddRule);
     let proxies = target.proxies.difference(&observed.proxies).cloned().map(Change::AddProxy);
     routes.chain(rules).chain(proxies).collect()
-}
-
-/// What stands between the host and what is wanted, and what no plan can change.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Obstacle {
-    /// A link of somebody else has the name that ours should have.
-    NameTaken(IfName),
-    /// A link is named like ours and carries no mark of ours. It stands in nobody's way.
-    Stranger(IfName),
-    /// The VLAN interface is not there.
-    NoInterface(IfName),
-    /// The VLAN interface has no IPv4 address, so the host has no source address towards containers.
-    NoHostAddress(IfName),
-    /// dockerd has not made this bridge yet.
-    AwaitsDocker(IfName),
-    /// The data path of this version is IPv4.
-    NotIpv4(IpAddr),
-    /// An address lies in a subnet that is not part of what is wanted, or outside its own.
-    UnknownSubnet(IpAddr, IpNetwork),
-    /// A port or an address is on a bridge that is not part of what is wanted.
-    UnknownBridge(IfName),
-    /// A port is published for an address that no bridge towards the VLAN has.
-    UnknownContainer(IpAddr),
-}
-
-impl fmt::Display for Obstacle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NameTaken(link) => {
-                write!(f, "{link} was not made by Berth, which needs the name; rename or delete it")
-            }
-            Self::Stranger(link) => {
-                write!(f, "{link} is named like a link of Berth's but was not made by it; left alone")
-            }
-            Self::NoInterface(link) => {
-                write!(f, "there is no interface {link}; what leads to it is left out")
-            }
-            Self::NoHostAddress(link) => {
-                write!(f, "{link} has no IPv4 address; the host itself may not reach its containers")
-            }
-            Self::AwaitsDocker(link) => write!(f, "dockerd has not made the bridge {link} yet"),
-            Self::NotIpv4(address) => write!(f, "{address} is left out: this version routes IPv4 only"),
-            Self::UnknownSubnet(address, subnet) => {
-                write!(f, "{address} is left out: {subnet} is not one of the host's subnets that contain it")
-            }
-            Self::UnknownBridge(link) => write!(f, "{link} is not one of the host's wanted bridges"),
-            Self::UnknownContainer(address) => {
-                write!(f, "no port leads to {address}: no bridge towards the VLAN has it")
-            }
-        }
-    }
-}
-
-/// What stands in the way, in a fixed order.
-pub fn obstacles(wanted: &HostNet, observed: &Observed) -> Vec<Obstacle> {
-    let mut found: Vec<Obstacle> = observed.strangers.iter().cloned().map(Obstacle::Stranger).collect();
-    let taken = |link: &IfName| observed.interfaces.contains_key(link) || observed.strangers.contains(link);
-    for (name, bridge) in &wanted.bridges {
-        if !observed.interfaces.contains_key(&bridge.interface) {
-            found.push(Obstacle::NoInterface(bridge.interface.clone()));
-        }
-        match bridge.maker {
-            Maker::Berth if taken(name) => found.push(Obstacle::NameTaken(name.clone())),
-            Maker::Docker if !observed.interfaces.contains_key(name) => {
-                found.push(Obstacle::AwaitsDocker(name.clone()));
-            }
-            Maker::Berth | Maker::Docker => {}
-        }
-    }
-    for (name, port) in &wanted.ports {
-        if !wanted.bridges.contains_key(&port.bridge) {
-            found.push(Obstacle::UnknownBridge(port.bridge.clone()));
-        }
-        let made = observed.ports.contains_key(name);
-        found.extend(
-            [name, &port.container_end]
-                .into_iter()
-                .filter(|link| !made && taken(link))
-                .cloned()
-                .map(Obstacle::NameTaken),
-        );
-    }
-    for (subnet, at) in &wanted.subnets {
-        if subnet.is_ipv6() {
-            found.push(Obstacle::NotIpv4(subnet.network()));
-        }
-        match observed.interfaces.get(&at.interface) {
-            None => found.push(Obstacle::NoInterface(at.interface.clone())),
-            Some(seen) if seen.address.is_none() => found.push(Obstacle::NoHostAddress(at.interface.clone())),
-            Some(_) => {}
-        }
-    }
-    for (&address, at) in &wanted.addresses {
-        if address.is_ipv6() {
-            found.push(Obstacle::NotIpv4(address));
-        } else if !at.subnet.contains(address) || !wanted.subnets.contains_key(&at.subnet) {
-            found.push(Obstacle::UnknownSubnet(address, at.subnet));
-        }
-        if !wanted.bridges.contains_key(&at.bridge) {
-            found.push(Obstacle::UnknownBridge(at.bridge.clone()));
-        }
-    }
-    let reachable = |container: &IpAddr| {
-        let bridge = wanted.addresses.get(container).and_then(|at| wanted.bridges.get(&at.bridge));
-        bridge.is_some_and(|bridge| bridge.reach == Reach::Vlan)
-    };
-    for port in &wanted.published {
-        if !reachable(&port.container) {
-            found.push(Obstacle::UnknownContainer(port.container));
-        }
-        found.extend(port.host_ip.filter(IpAddr::is_ipv6).map(Obstacle::NotIpv4));
-    }
-    found.sort();
-    found.dedup();
-    found
 }
 
 #[cfg(test)]

@@ -65,6 +65,7 @@ pub fn view_broken(view: &View) -> Vec<String> {
         let HoldingCounts { free, assigned, cooling, leaving, not_retaken } = block.here;
         let here = free + assigned + cooling + leaving + not_retaken;
         let shown = block.holders.get(&view.host).copied().unwrap_or(0);
+        // Before a re-take the journal may still show what was given away in the boot before.
         let settled = block.operation.is_none() && not_retaken == 0 && view.not_ready.is_none();
         if settled && here > shown {
             broken.push(format!(

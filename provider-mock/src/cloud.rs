@@ -276,3 +276,6 @@ impl Cloud {
         Ok(id)
     }
 }
+
+#[cfg(test)]
+mod tests;

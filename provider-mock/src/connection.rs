@@ -26,13 +26,24 @@ impl Peer {
     }
 }
 
-/// A listener whose connections can be cut.
-pub(crate) struct CuttableListener(pub(crate) TcpListener);
+/// A listener whose connections can be cut, each by its [`Peer`] and all together.
+pub(crate) struct CuttableListener {
+    listener: TcpListener,
+    down: Arc<AtomicBool>,
+}
+
+impl CuttableListener {
+    /// `down` cuts all connections once it is true.
+    pub(crate) fn new(listener: TcpListener, down: Arc<AtomicBool>) -> Self {
+        Self { listener, down }
+    }
+}
 
 /// A connection that can be cut.
 pub(crate) struct CuttableStream {
     stream: TcpStream,
     cut: Arc<AtomicBool>,
+    down: Arc<AtomicBool>,
 }
 
 impl Listener for CuttableListener {
@@ -40,13 +51,13 @@ impl Listener for CuttableListener {
     type Addr = Peer;
 
     async fn accept(&mut self) -> (CuttableStream, Peer) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
+        let (stream, address) = Listener::accept(&mut self.listener).await;
         let cut = Arc::new(AtomicBool::new(false));
-        (CuttableStream { stream, cut: cut.clone() }, Peer { address, cut })
+        (CuttableStream { stream, cut: cut.clone(), down: self.down.clone() }, Peer { address, cut })
     }
 
     fn local_addr(&self) -> io::Result<Peer> {
-        let address = self.0.local_addr()?;
+        let address = self.listener.local_addr()?;
         Ok(Peer { address, cut: Arc::new(AtomicBool::new(false)) })
     }
 }
@@ -59,7 +70,7 @@ impl Connected<IncomingStream<'_, CuttableListener>> for Peer {
 
 impl CuttableStream {
     fn check(&self) -> io::Result<()> {
-        if self.cut.load(Ordering::SeqCst) {
+        if self.cut.load(Ordering::SeqCst) || self.down.load(Ordering::SeqCst) {
             // Without lingering the client sees a reset, as of a connection that broke, and not a polite end.
             self.stream.set_zero_linger()?;
             return Err(io::Error::from(io::ErrorKind::ConnectionReset));

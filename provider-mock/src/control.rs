@@ -5,12 +5,12 @@
 //! | `GET /state` | | shows everything there is |
 //! | `GET /requests` | | shows the API calls so far |
 //! | `GET /faults` | | shows the faults in force |
-//! | `POST /faults` | a [`Fault`](crate::Fault) | adds one; answers `{"id":1}` |
+//! | `POST /faults` | a [`Fault`] | adds one; answers `{"id":1}` |
 //! | `DELETE /faults/{id}`, `DELETE /faults` | | removes one, all |
 //! | `POST /clock/advance` | `{"secs":3600}` | puts the clock forward; what is due happens |
-//! | `PUT /delays` | [`Delays`](crate::Delays) | for what begins from now on |
+//! | `PUT /delays` | [`Delays`] | for what begins from now on |
 //! | `PUT /limits` | `{"requests_per_second":5}` | throttles |
-//! | `POST /machines` | a [`MachineSpec`](crate::MachineSpec) | adds one; answered when its wires are there |
+//! | `POST /machines` | a [`MachineSpec`] | adds one; answered when its wires are there |
 //! | `DELETE /machines/{hostname}` | | deletes one, with its wires |
 //! | `PUT /machines/{hostname}/power` | `{"state":"HALTED"}` | what the API says of it; the wires stay |
 //! | `PUT /machines/{hostname}/connection` | `{"connected":false}` | whether the cloud reaches it |

@@ -29,7 +29,7 @@ struct Options {
     /// What the cloud is made of; provider-mock/examples/cloud.toml shows every key.
     #[arg(long, value_name = "FILE")]
     cloud: PathBuf,
-    /// Lay real wires, in network namespaces NAME-fabric, NAME-router, NAME-<hostname>; needs root. The API then
+    /// Lay real wires, in network namespaces NAME-fabric, NAME-router and NAME-HOSTNAME; needs root. The API then
     /// listens inside NAME-router.
     #[arg(long, value_name = "NAME", conflicts_with = "listen")]
     fabric: Option<FabricName>,

@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -24,11 +26,14 @@ use crate::softlayer::call::{Call, HttpRequest};
 use crate::softlayer::error::ApiError;
 use crate::softlayer::{self, Caller, Reply};
 
-/// A cloud with its API on a socket. Dropping it ends both.
+/// A cloud with its API on a socket. Dropping it ends the API, also on open connections; the cloud itself goes with
+/// the last [`LiveCloud`], and can be put on a socket again.
 pub struct SimulatedCloud {
     live: LiveCloud,
     address: SocketAddr,
     tasks: Vec<JoinHandle<()>>,
+    /// Cuts the connections that are still open once the tasks are gone.
+    down: Arc<AtomicBool>,
 }
 
 /// Why a cloud could not be started.
@@ -55,15 +60,17 @@ impl SimulatedCloud {
         let address = listener.local_addr().map_err(StartError::Listen)?;
         listener.set_nonblocking(true).map_err(StartError::Listen)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(StartError::Listen)?;
+        let down = Arc::new(AtomicBool::new(false));
+        let listener = CuttableListener::new(listener, down.clone());
         let router = Router::new().fallback(answer).with_state(live.clone());
         let service = router.into_make_service_with_connect_info::<Peer>();
         let api = tokio::spawn(async move {
-            if let Err(error) = axum::serve(CuttableListener(listener), service).await {
+            if let Err(error) = axum::serve(listener, service).await {
                 tracing::error!(%error, "the API stopped");
             }
         });
         let clock = tokio::spawn(drive(live.clone()));
-        Ok(Self { live, address, tasks: vec![api, clock] })
+        Ok(Self { live, address, tasks: vec![api, clock], down })
     }
 
     /// The base URL of the API, as `http://127.0.0.1:40123/rest/v3.1/`.
@@ -79,6 +86,7 @@ impl SimulatedCloud {
 
 impl Drop for SimulatedCloud {
     fn drop(&mut self) {
+        self.down.store(true, Ordering::SeqCst);
         for task in &self.tasks {
             task.abort();
         }

@@ -1,5 +1,7 @@
 //! The simulated cloud over its sockets, as a client meets it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
+
 use std::time::Duration;
 
 use provider_mock::{CloudSpec, Delays, Effect, Fault, LiveCloud, PowerState, SimulatedCloud};
@@ -270,7 +272,7 @@ async fn a_user_who_may_not_see_machines_takes_them_for_deleted() {
 }
 
 #[tokio::test]
-async fn the_fifty_first_call_of_a_second_is_one_too_many_and_the_next_second_is_new() {
+async fn one_call_more_than_the_limit_of_a_second_is_refused_and_the_next_second_is_new() {
     let it = Fixture::start(|spec| spec.limits.requests_per_second = 5).await;
     for _ in 0..5 {
         it.get(PRIVATE).await;
@@ -361,6 +363,25 @@ async fn a_stale_read_shows_the_past_and_a_write_is_never_stale() {
     it.live().inject(Fault::everywhere(Effect::Stale { ms: 50_000 }));
     it.live().advance(Duration::from_secs(51));
     assert_eq!(it.get(PRIVATE).await.as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_cloud_that_went_down_answers_nobody_and_comes_back_as_it_was() {
+    let it = Fixture::fast().await;
+    it.order().await;
+    let kept = Client::new();
+    let url = format!("{}{PRIVATE}", it.cloud.endpoint());
+    let ask = async || kept.get(&url).basic_auth("SL307608", Some("simulated-key")).send().await;
+    assert!(ask().await.is_ok());
+    let live = it.live().clone();
+    let address = url.trim_start_matches("http://").split('/').next().unwrap().to_owned();
+    drop(it);
+    // Also not on the connection that is still open.
+    assert!(ask().await.is_err());
+    let again = SimulatedCloud::start_on(live, std::net::TcpListener::bind(address).unwrap()).unwrap();
+    let shown: Value = ask().await.unwrap().json().await.unwrap();
+    assert_eq!(shown.as_array().unwrap().len(), 2);
+    drop(again);
 }
 
 #[tokio::test]

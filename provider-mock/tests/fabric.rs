@@ -1,6 +1,8 @@
 //! The simulated cloud's real packets. Needs root, iproute2, nftables, ping and curl; without root each test asks
 //! sudo for itself, and fails where that is refused.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
+
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};

@@ -2,6 +2,7 @@
 //! [`Table`] that keeps the entries.
 
 mod history;
+mod state;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,10 +13,11 @@ use tokio::time::Instant;
 
 use crate::transaction::check_size;
 use crate::{
-    Change, Commit, Compare, Entry, Event, Key, Prefix, Read, Revision, Session, Snapshot, StoreError,
-    Transaction, Watch, WatchError, Write,
+    Change, Commit, Event, Key, Prefix, Read, Revision, Session, Snapshot, StoreError, Transaction, Watch,
+    WatchError, Write,
 };
-pub(crate) use history::History;
+use history::History;
+use state::{Life, State, Wanted, entry};
 
 /// Where the entries are kept.
 pub(crate) trait Table: Send + 'static {
@@ -51,21 +53,6 @@ pub(crate) struct Local<T> {
 struct Shared<T> {
     state: Mutex<State<T>>,
     history: History,
-}
-
-struct State<T> {
-    table: T,
-    sessions: BTreeMap<Key, Life>,
-}
-
-/// A value to be written, and its session's `ttl` if it has one.
-type Wanted = (Vec<u8>, Option<Duration>);
-
-/// A session that has not lapsed.
-struct Life {
-    number: u64,
-    ttl: Duration,
-    lapses: Instant,
 }
 
 impl<T: Table> Local<T> {
@@ -293,45 +280,8 @@ impl<T> Shared<T> {
     }
 }
 
-impl<T: Table> State<T> {
-    fn holds(&mut self, compares: &[Compare]) -> Result<bool, StoreError> {
-        for compare in compares {
-            let holds = match compare {
-                Compare::Unchanged { key, revision } => {
-                    self.table.get(key)?.is_some_and(|stored| stored.revision == *revision)
-                }
-                Compare::Absent(key) => self.table.get(key)?.is_none(),
-                Compare::Empty(prefix) => self.table.range(prefix)?.is_empty(),
-            };
-            if !holds {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Everything that is stored under what was compared.
-    fn compared(&mut self, compares: &[Compare]) -> Result<Snapshot, StoreError> {
-        let mut found = BTreeMap::new();
-        for compare in compares {
-            match compare {
-                Compare::Unchanged { key, .. } | Compare::Absent(key) => {
-                    found.extend(self.table.get(key)?.map(|stored| (key.clone(), stored)));
-                }
-                Compare::Empty(prefix) => found.extend(self.table.range(prefix)?),
-            }
-        }
-        let entries = found.into_iter().map(|(key, stored)| entry(key, stored)).collect();
-        Ok(Snapshot { revision: self.table.revision()?, entries })
-    }
-}
-
 impl<T> Clone for Local<T> {
     fn clone(&self) -> Local<T> {
         Local { shared: Arc::clone(&self.shared) }
     }
-}
-
-fn entry(key: Key, stored: Stored) -> Entry {
-    Entry { key, value: stored.value, revision: stored.revision }
 }

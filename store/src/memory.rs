@@ -55,7 +55,7 @@ struct Faults {
 }
 
 impl MemoryStore {
-    /// An empty store. Must be made inside a tokio runtime, which lets sessions lapse.
+    /// An empty store. Its sessions must begin inside a tokio runtime, which lets them lapse.
     pub fn new() -> MemoryStore {
         let local = match Local::open(MemoryTable::default()) {
             Ok(local) => local,

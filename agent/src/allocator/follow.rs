@@ -62,6 +62,17 @@ enum FollowError {
     },
 }
 
+impl FollowError {
+    /// Aloud once for each time that the store goes away, not once for each try.
+    fn say(&self, first: bool) {
+        let error = self as &dyn std::error::Error;
+        match first {
+            true => tracing::warn!(error, "trying again until the store can be followed"),
+            false => tracing::debug!(error, "trying again"),
+        }
+    }
+}
+
 /// Shows everything that stands under `prefix` and then every change, until the receiver is gone.
 pub(super) async fn follow(
     store: Arc<dyn Store>,
@@ -78,7 +89,7 @@ pub(super) async fn follow(
                 tracing::info!(%prefix, "the store forgot changes that were not seen yet; reading all again");
             }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, ?pause, "trying again");
+                error.say(pause == PAUSE_MIN);
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_MAX);
             }

@@ -2,7 +2,7 @@
 
 mod scribe;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use ipam::{
-    Answer, Effect, Epoch, Holding, Host, Input, Key, Life, Record, Refusal, RequestId, Seen, Sent,
+    Answer, BlockId, BootId, Effect, Epoch, Host, Input, Key, Life, Record, Refusal, RequestId, Seen, Sent,
     Timestamp, Token, Transaction,
 };
 use store::{Commit, Store, StoreError};
@@ -33,6 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The host, and everything that carries out what it says.
 pub(super) struct Task {
     host: Host,
+    boot: BootId,
     scribe: Scribe,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -49,6 +50,7 @@ impl Task {
     pub(super) fn new(parts: Parts, changed: watch::Sender<u64>) -> Task {
         let Parts { identity, store, journal, records, clock } = parts;
         Task {
+            boot: identity.boot.clone(),
             host: Host::recover(identity, clock.now(), records),
             scribe: Scribe::new(journal),
             store,
@@ -116,7 +118,7 @@ impl Task {
             Call::Tell(input) => self.step(input).await,
             Call::Assigned(answer) => {
                 // Whoever asked may have gone.
-                let _ = answer.send(assigned(self.host.snapshot()));
+                let _ = answer.send(assigned(&self.host.snapshot(), &self.boot));
             }
             Call::View(answer) => {
                 // Whoever asked may have gone.
@@ -168,14 +170,22 @@ impl Task {
     }
 }
 
-/// The assignments among `records`.
-fn assigned(records: Vec<Record>) -> BTreeMap<IpAddr, Epoch> {
-    let assigned = records.into_iter().filter_map(|record| match record {
-        Record::Address {
-            address,
-            holding: Some(Holding { state: Life::Assigned { epoch, .. }, .. }),
-            ..
-        } => Some((address, epoch)),
+/// The assignments among `records` that are of this boot: the containers of an earlier one are gone.
+fn assigned(records: &[Record], this: &BootId) -> BTreeMap<IpAddr, Epoch> {
+    let of_this_boot: BTreeSet<BlockId> = records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Block { id, boot, .. } if boot == this => Some(*id),
+            _ => None,
+        })
+        .collect();
+    let assigned = records.iter().filter_map(|record| match record {
+        Record::Address { block, address, holding: Some(holding) } if of_this_boot.contains(block) => {
+            match holding.state {
+                Life::Assigned { epoch, .. } => Some((*address, epoch)),
+                _ => None,
+            }
+        }
         _ => None,
     });
     assigned.collect()

@@ -3,6 +3,7 @@ mod following;
 mod founding;
 mod full_disk;
 mod killed;
+mod overruled;
 mod restarting;
 mod rig;
 mod spelling;

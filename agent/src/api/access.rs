@@ -43,7 +43,9 @@ impl Access {
         }
         let name = &self.group_name;
         let hint = match self.group {
-            Some(_) => format!("ask as root, or join the group: `usermod -aG {name} USER`, then log in again"),
+            Some(_) => {
+                format!("ask as root, or join the group: `usermod -aG {name} USER`, then log in again")
+            }
             None => format!("ask as root, or make the group: `groupadd {name}`, then restart berthd"),
         };
         Err(forbidden(format!("only root and the group {name} may ask; you are user {user}"), hint))
@@ -55,7 +57,10 @@ impl Access {
         if user.is_root() {
             return Ok(());
         }
-        Err(forbidden(format!("only root may change anything; you are user {user}"), "repeat it with sudo".into()))
+        Err(forbidden(
+            format!("only root may change anything; you are user {user}"),
+            "repeat it with sudo".into(),
+        ))
     }
 }
 

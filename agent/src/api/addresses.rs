@@ -147,11 +147,7 @@ pub(crate) async fn release(
 }
 
 fn reservation(reservation: ipam::Reservation) -> Reservation {
-    Reservation {
-        name: reservation.name.0,
-        address: reservation.address,
-        pool: reservation.pool.0,
-    }
+    Reservation { name: reservation.name.0, address: reservation.address, pool: reservation.pool.0 }
 }
 
 fn refused(error: AllocateError) -> Refusal {

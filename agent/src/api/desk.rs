@@ -13,8 +13,8 @@ use crate::troubles::{Troubles, with_causes};
 use ::api::{Problem, ProblemKind, Silence, Source};
 use hostnet::Netlink;
 use ipam::View;
-use provider::{CloudSubnet, Provider, ZoneId};
 use jiff::Timestamp;
+use provider::{CloudSubnet, Provider, ZoneId};
 use std::ops::Deref;
 use std::sync::Arc;
 use store::Store;
@@ -140,5 +140,10 @@ pub(crate) fn silence(source: Source, because: impl Into<String>) -> Silence {
 
 /// A refusal because somebody's word is missing.
 pub(crate) fn unavailable(error: impl Into<String>, hint: &str) -> Problem {
-    Problem { kind: ProblemKind::Unavailable, error: error.into(), causes: Vec::new(), hint: Some(hint.into()) }
+    Problem {
+        kind: ProblemKind::Unavailable,
+        error: error.into(),
+        causes: Vec::new(),
+        hint: Some(hint.into()),
+    }
 }

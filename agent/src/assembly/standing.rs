@@ -109,7 +109,10 @@ impl Standing {
                 );
                 return known;
             }
-            tracing::warn!(error = with_causes(&error), "it is not known yet who this machine is; trying again");
+            tracing::warn!(
+                error = with_causes(&error),
+                "it is not known yet who this machine is; trying again"
+            );
             let reason = format!("it is not known yet who this machine is: {}", with_causes(&error));
             self.progress.send_replace(Progress::Waiting(reason));
             pause = wait(pause).await;
@@ -126,7 +129,8 @@ impl Standing {
             pause = wait(pause).await;
             match self.ask().await {
                 Ok(now) => {
-                    if now.identity.instance != known.identity.instance || now.interfaces != known.interfaces {
+                    if now.identity.instance != known.identity.instance || now.interfaces != known.interfaces
+                    {
                         tracing::error!(
                             before = %known.identity.instance, now = %now.identity.instance,
                             "the provider says something else than last time about who this machine is; \
@@ -149,8 +153,7 @@ impl Standing {
             None => {
                 let Config { provider, cluster, rim, .. } = &self.config;
                 let (metrics, troubles) = (self.metrics.clone(), self.troubles.clone());
-                let cloud =
-                    Arc::new(Cloud::open(provider, cluster, &rim.host.state_dir, metrics, troubles)?);
+                let cloud = Arc::new(Cloud::open(provider, cluster, &rim.host.state_dir, metrics, troubles)?);
                 self.cloud.send_replace(Some(Arc::clone(&cloud)));
                 cloud
             }
@@ -160,7 +163,9 @@ impl Standing {
 
     fn note(&self, error: &AskError, pause: Duration) {
         let noted = match error {
-            AskError::Whoami(WhoamiError::Provider(error)) => Trouble { after: Some(pause), ..trouble(error) },
+            AskError::Whoami(WhoamiError::Provider(error)) => {
+                Trouble { after: Some(pause), ..trouble(error) }
+            }
             error => Trouble::passing(error, pause),
         };
         self.troubles.note(Source::Cloud, noted);
@@ -182,7 +187,9 @@ impl Standing {
                     break;
                 }
                 Ok(Founding::Lost) => {
-                    tracing::error!("the store has lost what it knew, and this host has not: nothing is taken from it");
+                    tracing::error!(
+                        "the store has lost what it knew, and this host has not: nothing is taken from it"
+                    );
                     break;
                 }
                 Err(error) => {

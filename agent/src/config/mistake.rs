@@ -35,6 +35,14 @@ pub struct Mistakes {
 }
 
 impl Mistakes {
+    /// How many there are, in words: `a mistake`, `3 mistakes`.
+    pub fn count(&self) -> String {
+        match self.all.len() {
+            1 => "a mistake".into(),
+            count => format!("{count} mistakes"),
+        }
+    }
+
     pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
         let mistake = Mistake {
             line: 0,
@@ -49,10 +57,7 @@ impl Mistakes {
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.as_deref().unwrap_or(Path::new("the configuration"));
-        match self.all.len() {
-            1 => write!(f, "{} has a mistake", path.display())?,
-            count => write!(f, "{} has {count} mistakes", path.display())?,
-        }
+        write!(f, "{} has {}", path.display(), self.count())?;
         self.all.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
     }
 }

@@ -14,6 +14,7 @@ use crate::reconciler::Reconciler;
 mod error;
 mod ipam_calls;
 mod network_calls;
+mod offers;
 mod ports;
 
 pub(super) use error::CallError;
@@ -27,12 +28,13 @@ pub struct Driver<A> {
     addresses: A,
     book: Book,
     reconciler: Reconciler,
+    offers: offers::Offers,
 }
 
 impl<A: Addresses> Driver<A> {
     /// A driver over these addresses, this book, and the reconciler that brings the host in line.
     pub fn new(addresses: A, book: Book, reconciler: Reconciler) -> Self {
-        Self { addresses, book, reconciler }
+        Self { addresses, book, reconciler, offers: offers::Offers::default() }
     }
 
     /// The subnet of that CIDR, or why there is none.

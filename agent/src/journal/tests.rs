@@ -106,16 +106,19 @@ fn a_journal_without_its_whole_header_is_refused() {
 #[test]
 fn a_flipped_bit_anywhere_is_refused_and_the_file_left_as_it_is() {
     let (directory, content) = three_notes();
+    let disk = OpenOptions::new().write(true).open(file(&directory)).unwrap();
     for at in 0..content.len() {
         for bit in 0..8 {
             let mut damaged = content.clone();
             damaged[at] ^= 1 << bit;
-            std::fs::write(file(&directory), &damaged).unwrap();
+            disk.write_all_at(&damaged[at..=at], at as u64).unwrap();
             let refused = open(&directory).map(|(_, found)| found).unwrap_err();
             assert!(matches!(refused, JournalError::Damaged { .. }), "bit {bit} of byte {at}: {refused}");
             assert_eq!(std::fs::read(file(&directory)).unwrap(), damaged);
         }
+        disk.write_all_at(&content[at..=at], at as u64).unwrap();
     }
+    assert_eq!(records(&directory), notes(0..3));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use expect_test::expect;
 
 use super::*;
-use crate::{InterfaceSeen, Mac};
+use crate::{InterfaceSeen, Mac, Maker, Published, Reach};
 
 #[test]
 fn the_rules_of_a_published_and_an_internal_network() {

@@ -84,6 +84,15 @@ impl Links {
         observed
     }
 
+    /// The links whose switches matter: those that packets are routed by. Ports of bridges are not, and
+    /// a busy Docker host has hundreds.
+    pub(super) fn switched(&self) -> impl Iterator<Item = &IfName> {
+        let routed = |(index, link): &(&u32, &Link)| {
+            link.master.is_none() && link.kind != Kind::Loopback && !self.is_container_end(**index, link)
+        };
+        self.0.iter().filter(routed).map(|(_, link)| &link.name)
+    }
+
     /// Is it the other end of a pair of ours, not yet in a container?
     fn is_container_end(&self, index: u32, link: &Link) -> bool {
         let host_end = link.peer.and_then(|peer| self.0.get(&peer));

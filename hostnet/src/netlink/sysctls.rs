@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::{fs, io};
 
 use super::fault::Fault;
-use crate::{IfName, Knob, Observed, Sysctl};
+use crate::{IfName, Knob, Sysctl};
 
 const KNOBS: [Knob; 6] = [
     Knob::Forwarding,
@@ -17,9 +17,9 @@ const KNOBS: [Knob; 6] = [
     Knob::RouteLocalnet,
 ];
 
-pub(super) fn read(observed: &Observed) -> io::Result<BTreeMap<Sysctl, u32>> {
-    let links = observed.bridges.keys().chain(observed.interfaces.keys());
-    let of_links = links.flat_map(|link: &IfName| KNOBS.map(|knob| Sysctl::of(link, knob)));
+/// Reads every switch of these links.
+pub(super) fn read<'a>(links: impl Iterator<Item = &'a IfName>) -> io::Result<BTreeMap<Sysctl, u32>> {
+    let of_links = links.flat_map(|link| KNOBS.map(|knob| Sysctl::of(link, knob)));
     let all = Sysctl { link: None, knob: Knob::SendRedirects };
     let mut values = BTreeMap::new();
     for sysctl in of_links.chain([all]) {

@@ -5,19 +5,24 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnetwork::{IpNetwork, Ipv4Network};
 
+use crate::obstacle::is_taken;
 use crate::{
-    Admission, Bridge, Direction, Firewall, HostNet, IfName, InterfaceSeen, Knob, Maker, Observed, Port,
-    Proxy, Reach, Route, Rule, Selector, Sysctl, Table, mark,
+    Admission, Bridge, Direction, Firewall, HostNet, IfName, Knob, Maker, Observed, Port, Proxy, Reach,
+    Route, Rule, Selector, Sysctl, Table, mark,
 };
 
 /// Longest label of a port that is kept, in bytes. The kernel would keep 255 (IFALIASZ, linux/if.h).
 const LABEL_MAX: usize = 128;
 
+/// Ethernet's, where no interface says otherwise (RFC 894).
+const MTU_DEFAULT: u32 = 1500;
+
 const ANYWHERE: Ipv4Network = Ipv4Network::new_checked(Ipv4Addr::UNSPECIFIED, 0).expect("a network");
 
 /// Everything that should carry our mark, and the switches it needs.
 pub(super) struct Target<'a> {
-    /// Those that can be made or used: their VLAN interface is there and their name is free.
+    /// Those that can be made, and those that are there: a bridge whose VLAN interface went missing stays
+    /// guarded.
     pub(super) bridges: BTreeMap<&'a IfName, &'a Bridge>,
     pub(super) routes: BTreeSet<Route>,
     pub(super) rules: BTreeSet<Rule>,
@@ -25,7 +30,7 @@ pub(super) struct Target<'a> {
     pub(super) sysctls: BTreeMap<Sysctl, u32>,
     pub(super) firewall: Option<Firewall>,
     pub(super) admissions: BTreeSet<Admission>,
-    interfaces: &'a BTreeMap<IfName, InterfaceSeen>,
+    observed: &'a Observed,
 }
 
 impl<'a> Target<'a> {
@@ -38,7 +43,7 @@ impl<'a> Target<'a> {
             sysctls: BTreeMap::new(),
             firewall: None,
             admissions: BTreeSet::new(),
-            interfaces: &observed.interfaces,
+            observed,
         };
         target.add_bridges(wanted);
         target.add_subnets(wanted);
@@ -47,9 +52,11 @@ impl<'a> Target<'a> {
         target
     }
 
-    /// The MTU of a bridge and its ports: its VLAN interface's.
-    pub(super) fn mtu(&self, bridge: &Bridge) -> u32 {
-        self.interfaces.get(&bridge.interface).map_or(1500, |seen| seen.mtu)
+    /// The MTU of a bridge and its ports: its VLAN interface's; while that is missing, what it has.
+    pub(super) fn mtu(&self, name: &IfName, bridge: &Bridge) -> u32 {
+        let of_interface = self.observed.interfaces.get(&bridge.interface).map(|seen| seen.mtu);
+        let of_bridge = || self.observed.bridges.get(name).map(|seen| seen.mtu);
+        of_interface.or_else(of_bridge).unwrap_or(MTU_DEFAULT)
     }
 
     /// The address that the host shows on a bridge: its own on the VLAN, once more, without a subnet.
@@ -57,8 +64,8 @@ impl<'a> Target<'a> {
     /// The host's ARP requests to containers come from it. And a link without any address treats a loose
     /// `rp_filter` as a strict one (`no_addr` in the kernel's net/ipv4/fib_frontend.c).
     pub(super) fn host_address(&self, bridge: &Bridge) -> Option<IpAddr> {
-        let seen = self.interfaces.get(&bridge.interface).filter(|_| bridge.reach == Reach::Vlan)?;
-        seen.address
+        let interface = Some(&bridge.interface).filter(|_| bridge.reach == Reach::Vlan)?;
+        self.observed.interfaces.get(interface)?.address
     }
 
     fn add_bridges(&mut self, wanted: &HostNet) {
@@ -90,7 +97,7 @@ impl<'a> Target<'a> {
     fn add_subnets(&mut self, wanted: &HostNet) {
         for (subnet, at) in &wanted.subnets {
             let Some(subnet) = canonical(*subnet).filter(IpNetwork::is_ipv4) else { continue };
-            let Some(seen) = self.interfaces.get(&at.interface) else { continue };
+            let Some(seen) = self.observed.interfaces.get(&at.interface) else { continue };
             let link = &at.interface;
             let table = Table::of(&subnet);
             // Other hosts' containers are on the link. It also makes our bridges' proxy ARP answer for
@@ -136,7 +143,7 @@ impl<'a> Target<'a> {
     fn add_addresses(&mut self, wanted: &HostNet) {
         for (&address, at) in &wanted.addresses {
             let Some(subnet) = wanted.subnets.get(&at.subnet) else { continue };
-            let Some(seen) = self.interfaces.get(&subnet.interface) else { continue };
+            let Some(seen) = self.observed.interfaces.get(&subnet.interface) else { continue };
             let routed = self.bridges.get(&at.bridge).is_some_and(|bridge| bridge.reach == Reach::Vlan);
             if !routed || !at.subnet.contains(address) || address.is_ipv6() {
                 continue;
@@ -149,12 +156,11 @@ impl<'a> Target<'a> {
 }
 
 fn usable(name: &IfName, bridge: &Bridge, observed: &Observed) -> bool {
-    let theirs = observed.interfaces.contains_key(name);
     let named = match bridge.maker {
-        Maker::Berth => !theirs && !observed.strangers.contains(name),
-        Maker::Docker => theirs,
+        Maker::Berth => !is_taken(name, observed),
+        Maker::Docker => observed.interfaces.contains_key(name),
     };
-    named && observed.interfaces.contains_key(&bridge.interface)
+    named && (observed.interfaces.contains_key(&bridge.interface) || observed.bridges.contains_key(name))
 }
 
 fn publishes(bridge: &IfName, wanted: &HostNet) -> bool {

@@ -1,9 +1,13 @@
 use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};
+use ipnetwork::IpNetwork;
 
 use super::*;
-use crate::{Address, FakeKernel, InterfaceSeen, Kernel, Mac, Port, Protocol, Published, Subnet, bring_to};
+use crate::{
+    Address, FakeKernel, InterfaceSeen, Kernel, Mac, Port, Protocol, Published, Reach, Subnet, bring_to,
+    obstacles,
+};
 
 const SUBNET: &str = "10.50.0.0/26";
 
@@ -197,6 +201,25 @@ async fn where_docker_has_a_firewall_our_bridges_are_admitted_behind_our_own_gua
         delete bridge berth-bblue
         remove firewall"#]]
     .assert_eq(&last.join("\n"));
+}
+
+#[tokio::test]
+async fn a_bridge_whose_vlan_interface_went_missing_keeps_its_guard_and_its_ports() {
+    let mut before = after(&one_container()).await;
+    before.interfaces.clear();
+    check(
+        &one_container(),
+        &before,
+        expect![[r#"
+        stop answering for 10.50.0.10 on eth0
+        remove rule 7171: from 10.50.0.0/26 lookup main but its default route
+        remove rule 7172: from 10.50.0.0/26 lookup 171048960
+        remove route 10.50.0.0/26 through eth0 from 10.40.0.11
+        remove route 10.50.0.10/32 through berth-bblue from 10.40.0.11
+        remove route 0.0.0.0/0 via 10.50.0.1 through eth0 in table 171048960
+        remove address 10.40.0.11 from berth-bblue
+    "#]],
+    );
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl Host {
 
     /// Whether what the journal shows in use in a block may still be: of an earlier boot nothing is,
     /// its containers are gone too.
-    fn this_boots(&self, id: BlockId) -> bool {
+    pub(super) fn this_boots(&self, id: BlockId) -> bool {
         self.blocks.get(&id).is_some_and(|facts| facts.boot.as_ref() == Some(&self.identity.boot))
     }
 

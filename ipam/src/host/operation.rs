@@ -218,7 +218,7 @@ impl Host {
     /// Sends a no-op on the revision that the unsettled operation compared: of the two only one can
     /// land, and then the block stands above that revision and shows which.
     fn settle(&mut self, id: BlockId) {
-        let host = self.identity.host.clone();
+        let Some(Holder { host, .. }) = self.me() else { return };
         let Some((_, cluster)) = &self.cluster.seen else { return };
         let cluster = Compare::At { key: Key::Cluster, revision: *cluster };
         let Some(facts) = self.blocks.get_mut(&id) else { return };
@@ -247,7 +247,15 @@ impl Host {
         if revision < newest {
             return;
         }
-        if block.operation_of(&host) < facts.committed || block.take_number() < facts.take {
+        let shown = block.operation_of(&host);
+        let here = block.held().values().any(|held| held.by.host == host);
+        let ours = here || self.held.values().any(|held| held.block == id);
+        if shown == 0 && !ours && block.take_number() > facts.take {
+            // The subnet was returned and ordered again: its numbers start anew, its take numbers
+            // above the old ones.
+            facts.committed = 0;
+        }
+        if shown < facts.committed || block.take_number() < facts.take {
             return self.freeze(format!("block {id} shows less than this host's journal knows committed"));
         }
         facts.seen = Some((block, revision));
@@ -273,6 +281,10 @@ impl Host {
     /// An unsettled operation is settled once the block shows its number, or stands above the
     /// revision that it compared: then it can never land any more.
     fn settle_by_sight(&mut self, id: BlockId) {
+        if self.me().is_none() {
+            // What it gained is this host's only under the incarnation and boot yet to be registered.
+            return;
+        }
         let Some(facts) = self.blocks.get(&id) else { return };
         let (Some(flight), Some((block, revision))) = (&facts.flight, &facts.seen) else { return };
         if flight.phase != Phase::Unsettled || *revision <= flight.operation.compared {
@@ -335,7 +347,7 @@ impl Host {
     }
 
     pub(super) fn acted_upon(&mut self, id: BlockId, block: &Block, revision: Revision) {
-        let none_held = self.me().is_none_or(|me| block.held_by(&me).next().is_none());
+        let none_held = self.me().is_some_and(|me| block.held_by(&me).next().is_none());
         let shown = block.operation_of(&self.identity.host);
         let Some(facts) = self.blocks.get_mut(&id) else { return };
         facts.acted = facts.acted.max(revision);

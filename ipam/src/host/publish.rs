@@ -50,7 +50,9 @@ impl PublishedFacts {
 impl Host {
     pub(super) fn publish(&mut self, request: RequestId, address: IpAddr, epoch: Epoch) {
         let fresh = match self.held.get(&address).map(|held| &held.holding.state) {
-            Some(Life::Assigned { epoch: now, usage: Usage::Bound(_), published, .. }) if *now == epoch => {
+            Some(Life::Assigned { epoch: now, usage: Usage::Bound(_), published, .. })
+                if *now == epoch && self.block_of(address).is_some_and(|id| self.this_boots(id)) =>
+            {
                 !*published
             }
             _ => return self.answer(request, Err(Refusal::Superseded { address, epoch })),

@@ -30,7 +30,8 @@ impl Host {
             Hope::Here(address) => Explanation::Here(address),
             Hope::Take(id, _) => Explanation::Take(id),
             Hope::Ask(hosts) => Explanation::Ask(hosts),
-            Hope::Wait(refusal) | Hope::None(refusal) => Explanation::Refuse(refusal),
+            Hope::Wait(None) => Explanation::Refuse(self.exhausted(pool, wish)),
+            Hope::Wait(Some(refusal)) | Hope::None(refusal) => Explanation::Refuse(refusal),
         };
         self.answer(request, Ok(Answer::Explained(explanation)));
     }
@@ -89,16 +90,15 @@ impl Host {
                 Wish::Within(cidr) => cidr.contains(*address),
                 Wish::Exact(exact) => exact == address,
             };
-            let bound = self.held.get(address).is_some_and(|held| {
-                matches!(&held.holding.state, Life::Assigned { usage: Usage::Bound(_), .. })
-            });
+            let state = self.address_state(*address);
+            let bound = matches!(state, AddressState::Assigned { usage: Usage::Bound(_), .. });
             fits && bound && self.subnet_of(*address).is_some_and(|subnet| subnet.pool == *pool)
         })
     }
 
     pub(super) fn bind(&mut self, request: RequestId, address: IpAddr, endpoint: EndpointId) {
-        let usage = match self.held.get(&address).map(|held| &held.holding.state) {
-            Some(Life::Assigned { usage, .. }) => usage.clone(),
+        let usage = match self.address_state(address) {
+            AddressState::Assigned { usage, .. } => usage,
             _ => return self.answer(request, Err(Refusal::NotAssigned { address })),
         };
         let fresh = usage == Usage::Unbound;
@@ -204,10 +204,11 @@ impl Host {
     pub(super) fn address_state_at(&self, address: IpAddr, now: Timestamp) -> AddressState {
         if let Some(held) = self.held.get(&address) {
             return match &held.holding.state {
+                Life::Leaving { to } => AddressState::Leaving { to: to.clone().map(|to| to.host) },
+                _ if !self.this_boots(held.block) => AddressState::NotRetaken,
                 Life::Assigned { epoch, usage, .. } => {
                     AddressState::Assigned { epoch: *epoch, usage: usage.clone() }
                 }
-                Life::Leaving { to } => AddressState::Leaving { to: to.clone().map(|to| to.host) },
                 _ if !self.usable(held) => AddressState::NotRetaken,
                 Life::Free { .. } => AddressState::FreeHere,
                 Life::Cooling { epoch, until, published, .. } => AddressState::Cooling {

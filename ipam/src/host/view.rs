@@ -81,8 +81,9 @@ impl Host {
         let mut counts = HoldingCounts::default();
         for held in self.held.values().filter(|held| held.block == id) {
             let count = match &held.holding.state {
-                Life::Assigned { .. } => &mut counts.assigned,
                 Life::Leaving { .. } => &mut counts.leaving,
+                Life::Assigned { .. } if self.this_boots(id) => &mut counts.assigned,
+                Life::Assigned { .. } => &mut counts.not_retaken,
                 _ if !self.usable(held) => &mut counts.not_retaken,
                 Life::Free { .. } => &mut counts.free,
                 Life::Cooling { .. } => &mut counts.cooling,

@@ -141,6 +141,7 @@ fn heal(world: &mut World) {
         while !world.machines[machine].in_use.is_empty() {
             world.stop(machine, 0);
         }
+        world.run();
         world.reconcile(machine);
     }
     world.end_quarantine();

@@ -31,6 +31,20 @@ fn every_pair_talks_and_sees_the_others_own_address() {
 }
 
 #[test]
+fn a_host_that_does_not_forward_forwards_for_our_bridges_alone() {
+    let vlan = Vlan::new();
+    vlan.host.sysctl("ip_forward", "0");
+    let one = Container::new("10.50.0.10");
+    let net = wanted(&[&one]);
+    vlan.must_bring_to(&net);
+    let first = vlan.start(&net, &one);
+    assert!(vlan.vm.pings(one.address));
+    assert!(first.pings(VM));
+    assert!(!vlan.foreign.pings(VM), "docker0 is forwarded no more than before");
+    assert_eq!(vlan.host.read_sysctl("ip_forward"), "0");
+}
+
+#[test]
 fn containers_leave_through_the_vlan_and_not_by_the_hosts_default_route() {
     let vlan = Vlan::new();
     let one = Container::new("10.50.0.10");

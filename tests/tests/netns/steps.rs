@@ -119,6 +119,36 @@ fn settled(mut observed: Observed) -> Observed {
 }
 
 #[test]
+fn what_others_broke_is_put_right_by_the_next_plan() {
+    let vlan = Vlan::new();
+    let (net, bridge, port) = (everything(), bridge(), Container::new("10.50.0.10").port());
+    vlan.must_bring_to(&net);
+    let right = settled(vlan.observe());
+    for damage in [
+        "nft flush table inet berth".to_owned(),
+        "nft delete table inet berth".into(),
+        format!("ip link set {bridge} down"),
+        format!("ip link set {bridge} address 02:00:00:00:00:99"),
+        format!("ip addr flush dev {bridge}"),
+        format!("ip link set {port} nomaster"),
+        format!("ip link delete {port}"),
+        format!("ip link delete {bridge}"),
+        "ip route delete 10.50.0.10".into(),
+        "ip route flush table 171048960".into(),
+        "ip rule delete priority 7171".into(),
+        "ip neigh delete proxy 10.50.0.11 dev eth0".into(),
+        format!("sysctl -q net.ipv4.conf.{bridge}.proxy_arp=0"),
+        "sysctl -q net.ipv4.ip_forward=0".into(),
+    ] {
+        let (good, said) = vlan.host.try_run(&damage);
+        assert!(good, "{damage}: {said}");
+        assert_ne!(plan(&net, &vlan.observe()), [], "{damage} went unseen");
+        vlan.must_bring_to(&net);
+        assert_eq!(settled(vlan.observe()), right, "{damage}");
+    }
+}
+
+#[test]
 fn what_dockerd_removed_already_is_no_error() {
     let vlan = Vlan::new();
     let one = Container::new("10.50.0.10");

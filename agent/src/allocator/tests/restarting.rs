@@ -89,6 +89,7 @@ async fn after_a_reboot_without_the_store_nothing_is_assigned_until_it_is_back()
     rig.reboot();
     rig.store.go_away();
     let agent = rig.start().await;
+    assert!(agent.allocator.assigned().await.unwrap().is_empty(), "its containers are gone");
     let said = agent.refused().await.to_string();
     assert!(said.contains("store"), "{said}");
     rig.store.come_back();

@@ -31,6 +31,10 @@ pub(in super::super) enum CallError {
     #[error("{cidr} is no subnet of {}: there is {known}; hint: `berth subnet list` shows which can be named, and `berth order list` what is on its way", pool_text(.pool))]
     NotASubnet { cidr: IpNetwork, pool: Option<PoolName>, known: String },
     #[error(
+        "routes of this host overlap with {0}, as they do once it has containers, and Docker then wants the subnet named; hint: add `--subnet {0}`"
+    )]
+    Overlaps(IpNetwork),
+    #[error(
         "pool {pool} has no {family} subnet on this host yet; hint: `berth pool list` shows the pools, `berth order list` what is on its way"
     )]
     NoSubnet { pool: PoolName, family: &'static str },

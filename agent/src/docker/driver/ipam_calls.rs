@@ -34,9 +34,12 @@ impl<A: Addresses> Driver<A> {
                 let pool = asked.pool.unwrap_or_else(|| POOL_DEFAULT.into());
                 let subnets = self.addresses.subnets().await?;
                 let fits = |subnet: &&ipam::Subnet| subnet.pool == pool && subnet.cidr.is_ipv6() == call.v6;
-                let first = subnets.iter().filter(fits).min_by_key(|subnet| subnet.cidr).cloned();
+                let mut cidrs: Vec<IpNetwork> =
+                    subnets.iter().filter(fits).map(|subnet| subnet.cidr).collect();
+                cidrs.sort();
                 let family = if call.v6 { "IPv6" } else { "IPv4" };
-                first.ok_or(CallError::NoSubnet { pool, family })?
+                let offer = self.offers.next(&pool, &cidrs).ok_or(CallError::NoSubnet { pool, family })?;
+                self.subnet(None, offer.map_err(CallError::Overlaps)?).await?
             }
         };
         let pool_id = PoolId { pool: subnet.pool, subnet: subnet.cidr, bridge: asked.bridge }.to_string();
@@ -52,6 +55,7 @@ impl<A: Addresses> Driver<A> {
     pub(in super::super) async fn request_address(&self, call: RequestAddress) -> Result<Value, CallError> {
         let from: PoolId = call.pool_id.parse()?;
         let address = if call.is_for_the_gateway() {
+            self.offers.taken();
             self.gateway(&from, call.address).await?
         } else if let Some(bridge) = &from.bridge {
             self.lend(&from, bridge, call.address).await?

@@ -171,3 +171,36 @@ async fn swarms_news_of_nodes_is_taken() {
     let node = json!({"DiscoveryType": 1, "DiscoveryData": {"Address": "10.40.0.13", "BindAddress": "10.40.0.13", "Self": true}});
     assert_eq!(agent.call("/NetworkDriver.DiscoverNew", node).await, json!({}));
 }
+
+#[tokio::test]
+async fn a_dockerd_that_turns_down_every_subnet_is_told_to_name_one_and_not_fed_for_ever() {
+    let agent = Agent::start().await;
+    agent.addresses.add("default", "10.60.7.0/26");
+    let pool = json!({"Pool": "", "SubPool": "", "Options": {}, "V6": false});
+    let mut answers = String::new();
+    for _ in 0..4 {
+        let answer = agent.call("/IpamDriver.RequestPool", pool.clone()).await;
+        answers += &format!("{} {}\n", answer["Pool"], answer["Error"]);
+    }
+    expect![[r#"
+        "10.50.0.0/26" null
+        "10.60.7.0/26" null
+        null "routes of this host overlap with 10.50.0.0/26, as they do once it has containers, and Docker then wants the subnet named; hint: add `--subnet 10.50.0.0/26`"
+        "10.50.0.0/26" null
+    "#]]
+    .assert_eq(&answers);
+}
+
+#[tokio::test]
+async fn two_networks_one_after_the_other_may_share_a_subnet() {
+    let agent = Agent::start().await;
+    let pool = json!({"Pool": "", "SubPool": "", "Options": {}, "V6": false});
+    let gateway = json!({"PoolID": POOL, "Address": "", "Options": {"RequestAddressType": "com.docker.network.gateway"}});
+    for _ in 0..2 {
+        assert_eq!(agent.call("/IpamDriver.RequestPool", pool.clone()).await["PoolID"], POOL);
+        assert_eq!(
+            agent.call("/IpamDriver.RequestAddress", gateway.clone()).await["Address"],
+            "10.50.0.1/26"
+        );
+    }
+}

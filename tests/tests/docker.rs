@@ -1,0 +1,14 @@
+//! Containers as Docker's users run them: real dockerd, real kernel, simulated cloud. Needs root.
+
+#[path = "docker/bridge_driver.rs"]
+mod bridge_driver;
+#[path = "docker/crashes.rs"]
+mod crashes;
+#[path = "docker/networks.rs"]
+mod networks;
+#[path = "docker/ports.rs"]
+mod ports;
+#[path = "docker/restarts.rs"]
+mod restarts;
+#[path = "docker/stage.rs"]
+mod stage;
