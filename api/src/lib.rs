@@ -30,8 +30,8 @@ mod pool;
 mod status;
 
 pub use address::{
-    Address, AddressReport, AddressState, AddressesQuery, ExplainQuery, Explanation, Family, Reservation, Reserve,
-    UnreserveQuery,
+    Address, AddressReport, AddressState, AddressesQuery, ExplainQuery, Explanation, Family, Reservation,
+    Reserve, UnreserveQuery,
 };
 pub use answer::{Answer, Problem, ProblemKind, Silence, Source, Word};
 pub use host::{Attachment, Host, HostPlan, MachineKind};

@@ -35,7 +35,14 @@ fn find<T>(
 
 /// The headings that go with [`counted`].
 const COUNTS: [&str; 9] = [
-    "#assigned", "#cooling", "#free", "#unheld", "#elsewhere", "#leaving", "#not re-taken", "#quarantined",
+    "#assigned",
+    "#cooling",
+    "#free",
+    "#unheld",
+    "#elsewhere",
+    "#leaving",
+    "#not re-taken",
+    "#quarantined",
     "#set aside",
 ];
 

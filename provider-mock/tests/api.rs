@@ -272,7 +272,7 @@ async fn a_user_who_may_not_see_machines_takes_them_for_deleted() {
 }
 
 #[tokio::test]
-async fn the_fifty_first_call_of_a_second_is_one_too_many_and_the_next_second_is_new() {
+async fn one_call_more_than_the_limit_of_a_second_is_refused_and_the_next_second_is_new() {
     let it = Fixture::start(|spec| spec.limits.requests_per_second = 5).await;
     for _ in 0..5 {
         it.get(PRIVATE).await;

@@ -66,7 +66,9 @@ fn detail(address: &Address) -> String {
         | AddressState::SetAside { why } => why.clone(),
         AddressState::Elsewhere { host } => format!("held by {host}"),
         AddressState::Assigned => address.epoch.as_ref().map_or("-".into(), |epoch| format!("epoch {epoch}")),
-        AddressState::Free | AddressState::Leaving | AddressState::NotRetaken | AddressState::Unheld => "-".into(),
+        AddressState::Free | AddressState::Leaving | AddressState::NotRetaken | AddressState::Unheld => {
+            "-".into()
+        }
     }
 }
 

@@ -134,11 +134,11 @@ fn status_shows_what_is_not_well_and_the_next_try() {
         cloud    failing    softlayer at https://api.service.softlayer.com/rest/v3.1/
         cloud: SoftLayer refused the API key of user demo, since 2026-11-22 14:02:00; next try 2026-11-22 14:05:00
 
-        POOL     ZONE       ASSIGNED  COOLING  FREE  UNHELD  ELSEWHERE  LEAVING  QUARANTINED  SET ASIDE
-        default  vlan-1234         2        1    29      28          0        0            0          4
+        POOL     ZONE       ASSIGNED  COOLING  FREE  UNHELD  ELSEWHERE  LEAVING  NOT RE-TAKEN  QUARANTINED  SET ASIDE
+        default  vlan-1234         2        1    29      28          0        0             0            0          4
 
-        ORDER         POOL     ZONE       SIZE  STATE    SUBNET  NEXT LOOK            TROUBLE
-        6f1c2a9e-0d5  default  vlan-1234  /26   failing  -       2026-11-22 14:05:00  SoftLayer is not answering
+        ORDER              POOL     ZONE       SIZE  STATE   SUBNET  NEXT TRY             TROUBLE
+        default-1404267-1  default  vlan-1234  /26   placed  -       2026-11-22 14:05:00  SoftLayer is not answering
         --- exit 1
         hint: put a valid key into /etc/berth/softlayer.toml
     "#]]);
@@ -171,10 +171,10 @@ fn pools_are_listed_with_their_addresses_by_state() {
     FakeAgent::new().answers("GET /v1/pools", pools()).check(
         "pool list",
         expect![[r#"
-        POOL     NETWORK  SUBNETS  ASSIGNED  COOLING  FREE  UNHELD  ELSEWHERE  LEAVING  QUARANTINED  SET ASIDE
-        default  private  1 of 2          2        1    29      28          0        0            0          4
-        --- exit 0
-    "#]],
+            POOL     NETWORK  SUBNETS  ASSIGNED  COOLING  FREE  UNHELD  ELSEWHERE  LEAVING  NOT RE-TAKEN  QUARANTINED  SET ASIDE
+            default  private  1 of 2          2        1    29      28          0        0             0            0          4
+            --- exit 0
+        "#]],
     );
 }
 
@@ -183,17 +183,17 @@ fn a_pool_shows_its_limits() {
     FakeAgent::new().answers("GET /v1/pools", pools()).check(
         "pool show default",
         expect![[r#"
-        pool      default
-        network   private
-        orders    a /26 when fewer than 8 are free
-        limit     2 subnets a zone
-        cooling   30 s
-        excluded  10.11.4.8/30
+            pool      default
+            network   private
+            orders    a /26 when fewer than 8 are free
+            limit     2 subnets a zone
+            cooling   30 s
+            excluded  10.11.4.8/30
 
-        ZONE       SUBNETS       ASSIGNED  COOLING  FREE  UNHELD  ELSEWHERE  LEAVING  QUARANTINED  SET ASIDE
-        vlan-1234  10.11.4.0/26         2        1    29      28          0        0            0          4
-        --- exit 0
-    "#]],
+            ZONE       SUBNETS       ASSIGNED  COOLING  FREE  UNHELD  ELSEWHERE  LEAVING  NOT RE-TAKEN  QUARANTINED  SET ASIDE
+            vlan-1234  10.11.4.0/26         2        1    29      28          0        0             0            0          4
+            --- exit 0
+        "#]],
     );
 }
 
@@ -212,8 +212,8 @@ fn a_pool_that_is_not_there_is_a_no() {
 #[test]
 fn subnets_are_listed_with_the_clouds_word() {
     FakeAgent::new().answers("GET /v1/subnets", subnets()).check("subnet list", expect![[r#"
-        SUBNET        POOL     ZONE       STATE  IN THE CLOUD  ASSIGNED  COOLING  FREE  UNHELD  ELSEWHERE  LEAVING  QUARANTINED  SET ASIDE
-        10.11.4.0/26  default  vlan-1234  open   yes                  2        1    29      28          0        0            0          4
+        SUBNET        POOL     ZONE       STATE  IN THE CLOUD  ASSIGNED  COOLING  FREE  UNHELD  ELSEWHERE  LEAVING  NOT RE-TAKEN  QUARANTINED  SET ASIDE
+        10.11.4.0/26  default  vlan-1234  open   yes                  2        1    29      28          0        0             0            0          4
         --- exit 0
     "#]]);
 }
@@ -223,18 +223,18 @@ fn a_subnet_shows_its_gateway_and_its_id_at_the_provider() {
     FakeAgent::new().answers("GET /v1/subnets", subnets()).check(
         "subnet show 10.11.4.0/26",
         expect![[r#"
-        subnet        10.11.4.0/26
-        pool          default
-        zone          vlan-1234
-        gateway       10.11.4.1
-        state         open
-        in the cloud  yes, id 77201
-        blocks        1
+            subnet        10.11.4.0/26
+            pool          default
+            zone          vlan-1234
+            gateway       10.11.4.1
+            state         open
+            in the cloud  yes, id 77201
+            blocks        1
 
-        ASSIGNED  COOLING  FREE  UNHELD  ELSEWHERE  LEAVING  QUARANTINED  SET ASIDE
-               2        1    29      28          0        0            0          4
-        --- exit 0
-    "#]],
+            ASSIGNED  COOLING  FREE  UNHELD  ELSEWHERE  LEAVING  NOT RE-TAKEN  QUARANTINED  SET ASIDE
+                   2        1    29      28          0        0             0            0          4
+            --- exit 0
+        "#]],
     );
 }
 
@@ -406,8 +406,8 @@ fn a_network_is_found_by_the_beginning_of_its_id_and_shows_its_containers() {
 fn orders_are_listed_with_their_trouble() {
     let answer = Answer::new([Source::Store], vec![failing_order()]);
     FakeAgent::new().answers("GET /v1/orders", answer).check("order list", expect![[r#"
-        ORDER         POOL     ZONE       SIZE  STATE    SUBNET  NEXT LOOK            TROUBLE
-        6f1c2a9e-0d5  default  vlan-1234  /26   failing  -       2026-11-22 14:05:00  SoftLayer is not answering
+        ORDER              POOL     ZONE       SIZE  STATE   SUBNET  NEXT TRY             TROUBLE
+        default-1404267-1  default  vlan-1234  /26   placed  -       2026-11-22 14:05:00  SoftLayer is not answering
         --- exit 0
     "#]]);
 }
@@ -415,24 +415,25 @@ fn orders_are_listed_with_their_trouble() {
 #[test]
 fn an_order_in_doubt_says_what_the_operator_has_to_look_at() {
     let reason = "the order call timed out, and no order of this user fits".into();
-    let order = Order { state: OrderState::InDoubt { reason }, trouble: None, next_try: None, ..failing_order() };
+    let order =
+        Order { state: OrderState::InDoubt { reason }, trouble: None, next_try: None, ..failing_order() };
     let answer = Answer::new([Source::Store], vec![order]);
     FakeAgent::new().answers("GET /v1/orders", answer).check(
         "order show default",
         expect![[r#"
-        order            6f1c2a9e-0d55-4b1c-8a44-2f1a5c0a7f10
-        at the provider  83211
-        pool             default
-        zone             vlan-1234
-        size             /26
-        state            in doubt
-        subnet           -
-        since            2026-11-22 14:02:00
-        next look        -
-        trouble          the order call timed out, and no order of this user fits
-        --- exit 0
-        hint: look in the provider's portal whether the subnet was ordered
-    "#]],
+            order            default-1404267-1
+            at the provider  83211
+            pool             default
+            zone             vlan-1234
+            size             /26
+            state            in doubt
+            subnet           -
+            since            2026-11-22 14:02:00
+            next try         -
+            trouble          the order call timed out, and no order of this user fits
+            --- exit 0
+            hint: look in the provider's portal whether the subnet was ordered
+        "#]],
     );
 }
 

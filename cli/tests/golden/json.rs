@@ -71,88 +71,89 @@ fn json_has_the_same_exit_code_as_the_table() {
     FakeAgent::new().answers("GET /v1/status", status()).check(
         "status -o json",
         expect![[r#"
-        {
-          "version": 1,
-          "words_of": [
-            "agent"
-          ],
-          "silent": [],
-          "answer": {
-            "agent": "0.1.0",
-            "cluster": "demo",
-            "host": "vm-1001",
-            "started": "2026-11-22T14:00:00Z",
-            "mode": {
-              "mode": "serving"
-            },
-            "parts": [
-              {
-                "part": "journal",
-                "what": "/var/lib/berth/allocator.journal",
-                "condition": {
-                  "condition": "good"
-                }
-              },
-              {
-                "part": "store",
-                "what": "embedded, /var/lib/berth/store.redb",
-                "condition": {
-                  "condition": "good"
-                }
-              },
-              {
-                "part": "docker",
-                "what": "20.10.24 at /var/run/docker.sock",
-                "condition": {
-                  "condition": "good"
-                }
-              },
-              {
-                "part": "cloud",
-                "what": "softlayer at https://api.service.softlayer.com/rest/v3.1/",
-                "condition": {
-                  "condition": "failing",
-                  "problem": "SoftLayer refused the API key of user demo",
-                  "hint": "put a valid key into /etc/berth/softlayer.toml",
-                  "since": "2026-11-22T14:02:00Z",
-                  "next_try": "2026-11-22T14:05:00Z"
-                }
+            {
+              "version": 1,
+              "words_of": [
+                "agent"
+              ],
+              "silent": [],
+              "answer": {
+                "agent": "0.1.0",
+                "cluster": "demo",
+                "host": "vm-1001",
+                "started": "2026-11-22T14:00:00Z",
+                "mode": {
+                  "mode": "serving"
+                },
+                "parts": [
+                  {
+                    "part": "journal",
+                    "what": "/var/lib/berth/allocator.journal",
+                    "condition": {
+                      "condition": "good"
+                    }
+                  },
+                  {
+                    "part": "store",
+                    "what": "embedded, /var/lib/berth/store.redb",
+                    "condition": {
+                      "condition": "good"
+                    }
+                  },
+                  {
+                    "part": "docker",
+                    "what": "20.10.24 at /var/run/docker.sock",
+                    "condition": {
+                      "condition": "good"
+                    }
+                  },
+                  {
+                    "part": "cloud",
+                    "what": "softlayer at https://api.service.softlayer.com/rest/v3.1/",
+                    "condition": {
+                      "condition": "failing",
+                      "problem": "SoftLayer refused the API key of user demo",
+                      "hint": "put a valid key into /etc/berth/softlayer.toml",
+                      "since": "2026-11-22T14:02:00Z",
+                      "next_try": "2026-11-22T14:05:00Z"
+                    }
+                  }
+                ],
+                "pools": [
+                  {
+                    "pool": "default",
+                    "zone": "vlan-1234",
+                    "counts": {
+                      "assigned": 2,
+                      "cooling": 1,
+                      "free": 29,
+                      "leaving": 0,
+                      "not_retaken": 0,
+                      "unheld": 28,
+                      "elsewhere": 0,
+                      "quarantined": 0,
+                      "set_aside": 4
+                    }
+                  }
+                ],
+                "orders": [
+                  {
+                    "id": "default-1404267-1",
+                    "provider_order": "83211",
+                    "pool": "default",
+                    "zone": "vlan-1234",
+                    "prefix": 26,
+                    "state": "placed",
+                    "subnet": null,
+                    "since": "2026-11-22T14:02:00Z",
+                    "trouble": "SoftLayer is not answering",
+                    "next_try": "2026-11-22T14:05:00Z"
+                  }
+                ]
               }
-            ],
-            "pools": [
-              {
-                "pool": "default",
-                "zone": "vlan-1234",
-                "counts": {
-                  "assigned": 2,
-                  "cooling": 1,
-                  "free": 29,
-                  "leaving": 0,
-                  "unheld": 28,
-                  "elsewhere": 0,
-                  "quarantined": 0,
-                  "set_aside": 4
-                }
-              }
-            ],
-            "orders": [
-              {
-                "id": "6f1c2a9e-0d55-4b1c-8a44-2f1a5c0a7f10",
-                "provider_order": "83211",
-                "pool": "default",
-                "zone": "vlan-1234",
-                "prefix": 26,
-                "state": "failing",
-                "problem": "SoftLayer is not answering",
-                "subnet": null,
-                "since": "2026-11-22T14:02:00Z",
-                "next_try": "2026-11-22T14:05:00Z"
-              }
-            ]
-          }
-        }
-        --- exit 1
-        hint: put a valid key into /etc/berth/softlayer.toml
-    "#]],
+            }
+            --- exit 1
+            hint: put a valid key into /etc/berth/softlayer.toml
+        "#]],
     );
 }

@@ -32,6 +32,13 @@ pub(super) struct Demand {
     pub(super) idle_due: Option<Timestamp>,
 }
 
+impl Demand {
+    /// Below how many free addresses to refill: well before the last.
+    fn low(&self) -> usize {
+        (self.warm as usize / 2).max(1)
+    }
+}
+
 impl Default for Demand {
     fn default() -> Self {
         Self { warm: WARM_MIN, idle_due: None }
@@ -39,15 +46,16 @@ impl Default for Demand {
 }
 
 impl Host {
-    /// An address was assigned: the host is busy, the busier the emptier its queue.
+    /// An address was assigned. A host that has to refill again and again means to hold twice as much
+    /// each time: so a burst costs few round trips, however long it is.
     pub(super) fn demanded(&mut self, address: IpAddr) {
         let Some(pool) = self.subnet_of(address).map(|subnet| subnet.pool.clone()) else { return };
         let family = Family::of(address);
-        let empty = self.free_here(&pool, family) == 0;
+        let free = self.free_here(&pool, family);
         let idle_due = Some(self.now.after(IDLE_MILLIS));
         let demand = self.demand.entry((pool, family)).or_default();
         demand.idle_due = idle_due;
-        if empty {
+        if free < demand.low() {
             demand.warm = (demand.warm * 2).min(WARM_MAX);
         }
     }
@@ -73,10 +81,13 @@ impl Host {
             _ => false,
         });
         let warm = self.demand.get(&(pool.clone(), family)).map_or(WARM_MIN, |demand| demand.warm);
-        let wanted = warm as usize + waiting.count();
+        let waiting = waiting.count();
+        let wanted = warm as usize + waiting;
         let mut blocks: Vec<BlockId> = self.blocks_of(pool, family).collect();
         let coming: usize = blocks.iter().map(|id| self.coming(*id)).sum();
-        let mut missing = wanted.saturating_sub(self.free_here(pool, family) + coming);
+        let here = self.free_here(pool, family) + coming;
+        let low = Demand { warm, idle_due: None }.low();
+        let mut missing = if here < low + waiting { wanted - here } else { 0 };
         while missing > 0 {
             let Some((id, addresses)) = self.takeable(&blocks, missing) else { return };
             let count = addresses.len();

@@ -247,7 +247,15 @@ impl Host {
         if revision < newest {
             return;
         }
-        if block.operation_of(&host) < facts.committed || block.take_number() < facts.take {
+        let shown = block.operation_of(&host);
+        let here = block.held().values().any(|held| held.by.host == host);
+        let ours = here || self.held.values().any(|held| held.block == id);
+        if shown == 0 && !ours && block.take_number() > facts.take {
+            // The subnet was returned and ordered again: its numbers start anew, its take numbers
+            // above the old ones.
+            facts.committed = 0;
+        }
+        if shown < facts.committed || block.take_number() < facts.take {
             return self.freeze(format!("block {id} shows less than this host's journal knows committed"));
         }
         facts.seen = Some((block, revision));

@@ -30,7 +30,8 @@ impl Host {
             Hope::Here(address) => Explanation::Here(address),
             Hope::Take(id, _) => Explanation::Take(id),
             Hope::Ask(hosts) => Explanation::Ask(hosts),
-            Hope::Wait(refusal) | Hope::None(refusal) => Explanation::Refuse(refusal),
+            Hope::Wait(None) => Explanation::Refuse(self.exhausted(pool, wish)),
+            Hope::Wait(Some(refusal)) | Hope::None(refusal) => Explanation::Refuse(refusal),
         };
         self.answer(request, Ok(Answer::Explained(explanation)));
     }

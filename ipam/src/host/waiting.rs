@@ -31,8 +31,9 @@ pub(super) enum Hope {
     Take(BlockId, BTreeSet<IpAddr>),
     /// These hosts may give one, most promising first.
     Ask(Vec<HostId>),
-    /// Something is under way that may help; if it does not in time, this is why not.
-    Wait(Refusal),
+    /// Something is under way that may help; if it does not in time, this is why not, or the
+    /// pool's shortage is.
+    Wait(Option<Refusal>),
     /// Nothing helps.
     None(Refusal),
 }
@@ -96,17 +97,18 @@ impl Host {
             }
             Hope::None(refusal) => Served::Refused(refusal),
             _ if late => Served::Refused(self.late_refusal(pool, wish, since)),
-            Hope::Take(id, addresses) => {
+            // What any address would do for is taken together with others: `look_at_demand`.
+            Hope::Take(id, addresses) if !matches!(wish, Wish::Any(_)) => {
                 self.begin(id, Deed::Take(addresses), Transaction::default()).ok();
                 Served::NotYet
             }
-            Hope::Ask(_) | Hope::Wait(_) => Served::NotYet,
+            Hope::Take(..) | Hope::Ask(_) | Hope::Wait(_) => Served::NotYet,
         }
     }
 
     fn late_refusal(&self, pool: &PoolName, wish: &Wish, since: Timestamp) -> Refusal {
         match (self.hope(pool, wish, None, since), wish) {
-            (Hope::Wait(refusal), _) => refusal,
+            (Hope::Wait(refusal), _) => refusal.unwrap_or_else(|| self.exhausted(pool, wish)),
             (Hope::Ask(hosts), Wish::Exact(address)) => {
                 let host = hosts.into_iter().next().unwrap_or_else(|| self.identity.host.clone());
                 Refusal::in_the_way(*address, AddressState::Held(host))
@@ -130,7 +132,7 @@ impl Host {
     ) -> Hope {
         if !self.pools.contains_key(pool) {
             if !self.listed.contains(&Prefix::Pools) {
-                return Hope::Wait(Refusal::NotReady(NotReady::StoreNotRead));
+                return Hope::Wait(Some(Refusal::NotReady(NotReady::StoreNotRead)));
             }
             let known = self.pools.keys().cloned().collect();
             return Hope::None(Refusal::UnknownPool { pool: pool.clone(), known });
@@ -150,12 +152,11 @@ impl Host {
         if let Some(address) = self.longest_free(pool, family, within) {
             return Hope::Here(address);
         }
-        let refusal = self.exhausted(pool, wish);
         if let Some(not_ready) = self.not_ready() {
-            return hopeless_or_wait(&not_ready, refusal);
+            return hopeless_or_wait(&not_ready, self.exhausted(pool, wish));
         }
         if !self.listed.contains(&Prefix::Blocks) || !self.listed.contains(&Prefix::Subnets) {
-            return Hope::Wait(Refusal::NotReady(NotReady::StoreNotRead));
+            return Hope::Wait(Some(Refusal::NotReady(NotReady::StoreNotRead)));
         }
         let fits = |id: &BlockId| within.is_none_or(|within| id.subnet == within);
         let blocks: Vec<BlockId> = self.blocks_of(pool, family).filter(fits).collect();
@@ -164,13 +165,13 @@ impl Host {
         }
         let busy = |id: &BlockId| self.may_gain(*id);
         if blocks.iter().any(busy) {
-            return Hope::Wait(refusal);
+            return Hope::Wait(None);
         }
         let holders = self.holders_to_ask(pool, &blocks, since);
         if !holders.is_empty() {
             return Hope::Ask(holders);
         }
-        Hope::None(refusal)
+        Hope::None(self.exhausted(pool, wish))
     }
 
     /// Whether something under way in the block may end in a free address for this host.
@@ -195,7 +196,7 @@ impl Host {
         if !ours {
             return match self.listed.contains(&Prefix::Subnets) {
                 true => Hope::None(in_the_way(AddressState::Outside)),
-                false => Hope::Wait(Refusal::NotReady(NotReady::StoreNotRead)),
+                false => Hope::Wait(Some(Refusal::NotReady(NotReady::StoreNotRead))),
             };
         }
         let state = self.address_state(address);
@@ -230,15 +231,15 @@ impl Host {
                     Hope::None(Refusal::Emptying { block: id, state: block.state() })
                 }
                 _ if self.idle(id) => Hope::Take(id, BTreeSet::from([address])),
-                _ => Hope::Wait(self.too_late(format!("taking {address} from the store"))),
+                _ => Hope::Wait(Some(self.too_late(format!("taking {address} from the store")))),
             },
             (AddressState::Held(host), _) if self.may_ask(address, &host, since) => Hope::Ask(vec![host]),
             (state @ AddressState::Held(_), _) => Hope::None(in_the_way(state)),
             (AddressState::Outside, None) if self.listed.contains(&Prefix::Blocks) => {
                 Hope::None(in_the_way(AddressState::Outside))
             }
-            (AddressState::Outside, _) => Hope::Wait(Refusal::NotReady(NotReady::StoreNotRead)),
-            (state, _) => Hope::Wait(in_the_way(state)),
+            (AddressState::Outside, _) => Hope::Wait(Some(Refusal::NotReady(NotReady::StoreNotRead))),
+            (state, _) => Hope::Wait(Some(in_the_way(state))),
         }
     }
 
@@ -314,7 +315,7 @@ pub(super) enum Served {
 
 /// Some reasons pass by themselves within a request's patience, others need a person.
 fn hopeless_or_wait(not_ready: &NotReady, refusal: Refusal) -> Hope {
-    if not_ready.passes() { Hope::Wait(refusal) } else { Hope::None(refusal) }
+    if not_ready.passes() { Hope::Wait(Some(refusal)) } else { Hope::None(refusal) }
 }
 
 /// The free addresses of a block that bear no name.

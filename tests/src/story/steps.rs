@@ -10,6 +10,8 @@ use super::scene::{METAL, Scene, VIRTUAL};
 
 /// An order takes seconds in the simulated cloud; berthd looks every few.
 const DELIVERY: Duration = Duration::from_secs(90);
+/// For Docker's events.
+const NEWS: Duration = Duration::from_secs(30);
 /// Well past the cooling time.
 const COOLING: Duration = Duration::from_secs(60);
 
@@ -26,12 +28,12 @@ pub(super) const STORY: &[Step] = &[
     },
     Step {
         title: "A Docker network on it",
-        why: "An ordinary `docker network create`; the bridge is berthd's, made through netlink.",
+        why: "An ordinary `docker network create`; it names no subnet and outlives any one of them.",
         act: a_network_is_created,
     },
     Step {
         title: "A container with an address of the cloud's own",
-        why: "Docker asks Berth for an address and a place on the bridge.",
+        why: "Docker asks Berth for an address; the bridge and the way there are berthd's, made through netlink.",
         act: a_container_runs,
     },
     Step {
@@ -93,8 +95,13 @@ fn a_subnet_arrives(scene: &mut Scene) -> Result<()> {
 
 fn a_network_is_created(scene: &mut Scene) -> Result<()> {
     scene.on_host("docker network create -d berth --ipam-driver berth cloud")?;
-    let bridges = scene.on_host("ip -br link show type bridge")?;
-    scene.check(!bridges.trim().is_empty(), "there is a bridge", &bridges)
+    // Docker tells the name only afterwards, through its events.
+    scene.wait(NEWS, "berthd hears the network's name", || {
+        let networks: Vec<api::Network> = scene.host()?.ask("network list")?;
+        Ok(networks.iter().any(|network| network.name.as_deref() == Some("cloud")).then_some(()))
+    })?;
+    let networks = scene.ask_host("berth network list")?;
+    scene.check(networks.contains("cloud"), "berthd knows the network", &networks)
 }
 
 fn a_container_runs(scene: &mut Scene) -> Result<()> {
@@ -106,6 +113,8 @@ fn a_container_runs(scene: &mut Scene) -> Result<()> {
         "the container has the address Docker shows",
         &inside,
     )?;
+    let bridges = scene.on_host("ip -br link show type bridge")?;
+    scene.check(!bridges.trim().is_empty(), "there is a bridge", &bridges)?;
     let subnet = scene.subnet()?;
     scene.check(
         subnet.contains(address),
