@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
+mod between_hosts;
 mod museum;
 mod one_host;
 mod properties;
