@@ -21,7 +21,6 @@ use crate::troubles::{Troubles, with_causes};
 use ::api::Source;
 use hostnet::Netlink;
 use ipam::{BootId, Record};
-use jiff::Timestamp;
 use standing::Standing;
 use std::fs::DirBuilder;
 use std::future::Future;
@@ -115,13 +114,14 @@ impl Running {
 /// Where dockerd's calls wait in a socket that systemd holds, an agent that cannot work refuses them with
 /// the reason, and takes releases into the journal if it can be read.
 pub async fn start(
-    config: Result<Config, Rejected>,
+    config: Result<Config, Box<Rejected>>,
     sockets: Sockets,
     stop: CancellationToken,
 ) -> Result<Running, StartError> {
     let config = match config {
         Ok(config) => config,
-        Err(Rejected { mistakes, rim }) => {
+        Err(rejected) => {
+            let Rejected { mistakes, rim } = *rejected;
             let count = mistakes.count();
             let reason = format!("its configuration has {count}; hint: `berthd --check` lists what is wrong");
             return Ok(refuse(Err(mistakes), rim, reason, sockets, stop));
@@ -168,11 +168,12 @@ async fn serve(
     stop: CancellationToken,
 ) -> Result<Running, StartError> {
     let Grounds { boot, book, journal, records, store, kernel } = grounds;
-    let (tasks, troubles, metrics) = (Tasks::new(stop), Troubles::default(), Metrics::default());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (tasks, metrics) = (Tasks::new(stop), Metrics::default());
+    let troubles = Troubles::new(Arc::clone(&clock));
     for sound in [Source::Journal, Source::Store, Source::Kernel] {
         troubles.over(sound);
     }
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let docker = tasks.follow_docker(&config.rim, &clock);
     let (interfaces_known, interfaces) = watch::channel(Default::default());
     let waiting = Progress::Waiting("the provider has not said who this machine is".into());
@@ -196,7 +197,8 @@ async fn serve(
     let (cloud_told, cloud) = watch::channel(None);
     let (capacity_told, capacity) = watch::channel(Vec::new());
     let desk = Desk::new(api::Parts {
-        started: Timestamp::now(),
+        started: clock.wall(),
+        clock: Arc::clone(&clock),
         rim: config.rim.clone(),
         config: Ok(config.clone()),
         troubles: troubles.clone(),
@@ -253,17 +255,20 @@ fn refuse(
             Some(book)
         }
         Err(error) => {
-            let why_not = with_causes(&error);
-            let reason = if why_not == reason { reason } else { format!("{reason}; and {why_not}") };
+            // What kept the agent from starting may be this very journal.
+            let error = with_causes(&error);
+            let reason =
+                if error == reason { reason } else { format!("{reason}; and no release is taken: {error}") };
             tasks.run("the plugin socket", refusal::serve(listener, reason, stop));
             None
         }
     };
     let desk = Desk::new(api::Parts {
-        started: Timestamp::now(),
+        started: clock.wall(),
+        clock: Arc::clone(&clock),
         config,
         rim,
-        troubles: Troubles::default(),
+        troubles: Troubles::new(Arc::clone(&clock)),
         addresses,
         book,
         docker,

@@ -21,7 +21,6 @@ use std::sync::Arc;
 
 use hostnet::{Kernel, Netlink, Observed};
 use ipam::{Epoch, Subnet};
-use jiff::Timestamp;
 use store::layout::{self, Under};
 use store::{EmbeddedStore, Store};
 
@@ -60,7 +59,7 @@ pub async fn rebuild(config: &Config) -> Result<Report, RebuildError> {
     let living = Living::find(&sight, &observed, &subnets, &before);
     let mut report = Report::new(&book, &memory, &living);
     let assigned = allocator::assigned_in(&memory.records, &boot);
-    let stamp = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let stamp = SystemClock.wall().strftime("%Y%m%dT%H%M%SZ").to_string();
     let (claims, memory) =
         if memory.is_whole() && living.uses.iter().all(|it| assigned.contains_key(&it.address)) {
             (Claims::of(&living, &assigned), None)
@@ -107,8 +106,9 @@ async fn subnets(store: &dyn Store) -> Result<Vec<Subnet>, RebuildError> {
 async fn known(config: &Config) -> Result<Known, RebuildError> {
     let Config { provider, cluster, rim, .. } = config;
     let state_dir = &rim.host.state_dir;
+    let troubles = Troubles::new(Arc::new(SystemClock));
     let asked = async {
-        let cloud = Cloud::open(provider, cluster, state_dir, Metrics::default(), Troubles::default());
+        let cloud = Cloud::open(provider, cluster, state_dir, Metrics::default(), troubles);
         let cloud = cloud.map_err(|error| with_causes(&error))?;
         identity::ask(&cloud, state_dir).await.map_err(|error| with_causes(&error))
     };
