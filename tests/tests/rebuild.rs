@@ -68,10 +68,11 @@ fn rebuild(host: &Host) -> Result<String> {
     Ok(said)
 }
 
-fn state_of(host: &Host, address: IpAddr) -> Result<AddressState> {
+/// Whether nothing keeps the address from being assigned: it is free here, or held by nobody and so not listed.
+fn is_free(host: &Host, address: IpAddr) -> Result<bool> {
     let addresses: Vec<api::Address> = host.ask("address list")?;
     let shown = addresses.into_iter().find(|it| it.address == address);
-    Ok(shown.with_context(|| format!("{address} is not listed"))?.state)
+    Ok(shown.is_none_or(|it| matches!(it.state, AddressState::Free | AddressState::Unheld)))
 }
 
 /// What one goes through who loses these journals.
@@ -80,7 +81,7 @@ fn a_container_outlives(lost: &[&str]) -> Result<()> {
     let host = stage.host();
     let address = stage.run("web", "-p 8080:80")?;
     // Used once and released: nobody accounts for it afterwards.
-    stage.run("gone", "")?;
+    let gone = stage.run("gone", "")?;
     host.sh("docker rm -f gone")?;
     let visitor = Visitor::of(&stage, address)?;
 
@@ -102,12 +103,11 @@ fn a_container_outlives(lost: &[&str]) -> Result<()> {
 
     let other = stage.run("other", "")?;
     ensure!(other != address, "one address for two containers");
+    ensure!(other != gone && !is_free(host, gone)?, "{gone} was given away although nobody accounts for it");
     stage.vm_reaches(other)?;
     host.sh("docker rm -f other web")?;
     stage.settles_on(&[], SOON)?;
-    until(SOON, &format!("{address} has cooled and is free"), || {
-        Ok(matches!(state_of(host, address)?, AddressState::Free | AddressState::Unheld).then_some(()))
-    })?;
+    until(SOON, &format!("{address} has cooled and is free"), || Ok(is_free(host, address)?.then_some(())))?;
     host.sh("docker network rm cloud").map(drop)
 }
 
