@@ -215,6 +215,7 @@ fn networks_and_addresses_that_the_store_does_not_know_are_left_out() {
     world.sight.networks.truncate(1);
     world.check(expect![[r#"
         ! Docker's network cloud has 10.50.0.0/26, which the store does not know: left out
+        ! Docker shows web with 10.50.0.2, and the kernel has no port for it
         ! Docker shows web with 10.50.0.2, which is in no subnet that the store knows: left out
     "#]]);
 }
