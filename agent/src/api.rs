@@ -16,6 +16,7 @@ mod words;
 pub use access::{Access, Peer};
 pub(crate) use desk::silence;
 pub use desk::{Desk, Parts};
+pub(crate) use orders::read as all_orders;
 pub(crate) use pools::by_pool_and_zone;
 
 use ::api::{Problem, ProblemKind, paths};

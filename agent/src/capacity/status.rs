@@ -170,7 +170,9 @@ fn phrase(key: &OrderKey, state: &OrderState) -> String {
         OrderState::Placed(_) => "placed, its subnet not yet delivered".into(),
         OrderState::Delivered(_) => "delivered, its addresses being checked".into(),
         OrderState::Ambiguous { .. } => {
-            format!("ambiguous: nothing is ordered until an operator settles it, see `berth order show {key}`")
+            format!(
+                "ambiguous: nothing is ordered until an operator settles it, see `berth order show {key}`"
+            )
         }
         other => other.name().into(),
     }
