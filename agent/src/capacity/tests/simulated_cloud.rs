@@ -252,19 +252,30 @@ async fn a_process_that_was_killed_after_its_order_is_followed_by_one_that_does_
 }
 
 #[tokio::test]
-async fn throttled_and_refused_phases_are_told_and_over_when_they_are_over() {
-    for (effect, said) in [(Effect::Unauthorized, "SL307608"), (Effect::RateLimited, "")] {
-        let rig = Rig::start(spec(&[])).await;
-        rig.cloud.live().inject(Fault::everywhere(effect.clone()));
-        let (mut role, status) = rig.role();
-        rig.drive(&mut role, 2).await;
-        let trouble = status.borrow().trouble.clone().unwrap();
-        assert!(trouble.problem.contains(said), "{}", trouble.problem);
-        assert_eq!(trouble.hint.is_some(), effect == Effect::Unauthorized, "{trouble:?}");
-        rig.cloud.live().heal();
-        rig.until(&mut role, &["open"]).await;
-        assert_eq!((status.borrow().trouble.clone(), rig.dump("orders").len()), (None, 1));
-    }
+async fn a_refused_key_is_told_with_what_to_do_and_is_over_when_it_is_accepted() {
+    let rig = Rig::start(spec(&[])).await;
+    rig.cloud.live().inject(Fault::everywhere(Effect::Unauthorized));
+    let (mut role, status) = rig.role();
+    rig.drive(&mut role, 2).await;
+    let trouble = status.borrow().trouble.clone().unwrap();
+    assert!(trouble.problem.contains("SL307608") && trouble.hint.is_some(), "{trouble:?}");
+    assert_eq!(rig.cloud.live().requests().len(), 2, "a refused key is not tried again at once");
+    rig.cloud.live().heal();
+    rig.until(&mut role, &["open"]).await;
+    assert_eq!((status.borrow().trouble.clone(), rig.dump("orders").len()), (None, 1));
+}
+
+#[tokio::test]
+async fn a_throttled_phase_is_told_and_over_when_it_is_over() {
+    let rig = Rig::start(spec(&[("10.50.0.0/29", &["berth:demo"])])).await;
+    rig.cloud.live().inject(Fault::everywhere(Effect::RateLimited));
+    let (mut role, status) = rig.role();
+    rig.drive(&mut role, 1).await;
+    let trouble = status.borrow().trouble.clone().unwrap();
+    assert_eq!(trouble.hint, None, "it is over by itself: {trouble:?}");
+    rig.cloud.live().heal();
+    rig.until(&mut role, &["open"]).await;
+    assert_eq!((status.borrow().trouble.clone(), rig.dump("orders").len()), (None, 0));
 }
 
 #[tokio::test]
