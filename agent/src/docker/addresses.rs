@@ -76,7 +76,8 @@ pub enum AddressError {
     },
     /// There is no allocator.
     #[error(
-        "berthd assigns nothing: {reason}; hint: `berthd --check` lists what is wrong with its configuration"
+        "berthd assigns nothing: {reason}; hint: `berth status` lists all of it, `berthd --check` says whether the \
+         configuration is right"
     )]
     OutOfOrder {
         /// What keeps the agent from starting.
