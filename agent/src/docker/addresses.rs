@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::IpAddr;
 
-use ipam::{AddressState, Assignment, EndpointId, Epoch, PoolName, Released, Subnet, View, Wish};
+use ipam::{Assignment, EndpointId, Epoch, PoolName, Released, Subnet, Wish};
 
 use crate::allocator::{AllocateError, Allocator};
 
@@ -113,22 +113,16 @@ impl Addresses for Allocator {
     }
 
     async fn in_use(&self) -> Result<InUse, AddressError> {
-        let view = self.view().await?;
-        Ok(InUse { assigned: assigned(&view), revoked: view.revoked })
+        // Not out of the view, which shows no address before the store was read: an agent that was just
+        // started would take the network from under every running container.
+        let assigned = self.assigned().await?.into_iter();
+        let assigned = assigned.map(|(address, epoch)| Assigned { address, epoch }).collect();
+        Ok(InUse { assigned, revoked: self.view().await?.revoked })
     }
 
     async fn silenced(&self, address: IpAddr) -> Result<(), AddressError> {
         Ok(Allocator::silenced(self, address).await?)
     }
-}
-
-fn assigned(view: &View) -> Vec<Assigned> {
-    let addresses = view.subnets.iter().flat_map(|subnet| &subnet.blocks).flat_map(|block| &block.addresses);
-    let assigned = addresses.filter_map(|seen| match seen.state {
-        AddressState::Assigned { epoch, .. } => Some(Assigned { address: seen.address, epoch }),
-        _ => None,
-    });
-    assigned.collect()
 }
 
 /// Stands where the allocator would, while the agent cannot start: refuses everything with the reason.
