@@ -8,7 +8,7 @@ use tests::lab::{BerthConfig, Daemon, DockerHost};
 
 use super::scene::{DOCKERS_PATIENCE, SOON, Scene, without_cooling};
 
-/// Four mistakes, in three lines and in none.
+/// Six mistakes: three that stand in a line, three things that are missing.
 const BAD: &str = r#"clutser = "lab"
 [host]
 state_dir = "var/lib"
@@ -58,7 +58,7 @@ fn with_a_bad_configuration(scene: &Scene, good: &BerthConfig) -> Result<()> {
     host.start(Daemon::Berthd)?;
 
     let said = scene.refused("")?;
-    ensure!(said.contains("its configuration has 4 mistakes"), "{said}");
+    ensure!(said.contains("its configuration has 5 mistakes"), "{said}");
     let status: Status = host.ask("status")?;
     let mode = format!("{:?}", status.mode);
     ensure!(mode.contains("ReleasesOnly") && mode.contains("write `cluster`"), "{mode}");

@@ -1,16 +1,11 @@
 //! A cloud that is away, denies, throttles or refuses: what is there goes on, and the rest comes by itself.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 use api::{Condition, Order, OrderState};
 use provider_mock::{Effect, Fault};
 use tests::lab::{DockerHost, Pool, until};
 
 use super::scene::{SOON, Scene, with_pool};
-
-/// Where only a person can help, the cloud is asked once a minute.
-const ASKED_AGAIN: Duration = Duration::from_secs(120);
 
 /// A /30 has one address for a container: each container makes the next subnet needed.
 fn one_a_subnet() -> DockerHost {
@@ -20,8 +15,8 @@ fn one_a_subnet() -> DockerHost {
 #[test]
 fn without_the_cloud_containers_go_on_and_what_is_missing_comes_by_itself_afterwards() -> Result<()> {
     let scene = Scene::set(one_a_subnet())?;
-    unreachable_throttled_or_denied(&scene, 1, Effect::CutBefore, "cannot be reached")?;
-    unreachable_throttled_or_denied(&scene, 2, Effect::RateLimited, "throttles")?;
+    unreachable_throttled_or_denied(&scene, 1, Effect::CutBefore, "is not answering")?;
+    unreachable_throttled_or_denied(&scene, 2, Effect::RateLimited, "asks us to slow down")?;
     unreachable_throttled_or_denied(&scene, 3, Effect::Unauthorized, "lab")
 }
 
@@ -47,10 +42,7 @@ fn unreachable_throttled_or_denied(scene: &Scene, number: usize, effect: Effect,
     ensure!(said.contains("no free address in pool default"), "{said}");
 
     scene.cloud().heal()?;
-    until(ASKED_AGAIN, &format!("a subnet comes after {effect:?}"), || {
-        let subnets: Vec<api::Subnet> = host.ask("subnet list")?;
-        Ok((subnets.len() > number).then_some(()))
-    })?;
+    scene.await_subnets(number + 1).with_context(|| format!("after {effect:?}"))?;
     until(SOON, "the cloud is well", || Ok((scene.cloud_condition()? == Condition::Good).then_some(())))
 }
 
@@ -77,10 +69,7 @@ fn a_refused_order_is_shown_with_the_next_try_and_repeated_when_nobody_objects_a
     scene.vm_reaches(address)?;
 
     scene.cloud().heal()?;
-    until(ASKED_AGAIN, "a subnet comes", || {
-        let subnets: Vec<api::Subnet> = scene.host().ask("subnet list")?;
-        Ok((subnets.len() > 1).then_some(()))
-    })?;
+    scene.await_subnets(2)?;
     let next = scene.run("c2", "")?;
     scene.vm_reaches(next)?;
     let orders = scene.cloud().state()?["orders"].as_array().map(Vec::len);
