@@ -19,7 +19,6 @@ use crate::troubles::{Troubles, with_causes};
 use ::api::Source;
 use hostnet::Netlink;
 use ipam::{BootId, Record};
-use jiff::Timestamp;
 use standing::Standing;
 use std::fs::DirBuilder;
 use std::future::Future;
@@ -91,13 +90,14 @@ impl Running {
 /// Where dockerd's calls wait in a socket that systemd holds, an agent that cannot work refuses them with
 /// the reason, and takes releases into the journal if it can be read.
 pub async fn start(
-    config: Result<Config, Rejected>,
+    config: Result<Config, Box<Rejected>>,
     sockets: Sockets,
     stop: CancellationToken,
 ) -> Result<Running, StartError> {
     let config = match config {
         Ok(config) => config,
-        Err(Rejected { mistakes, rim }) => {
+        Err(rejected) => {
+            let Rejected { mistakes, rim } = *rejected;
             let reason = format!("its configuration has {}", mistakes.count());
             return Ok(refuse(Err(mistakes), rim, reason, sockets, stop));
         }
@@ -143,11 +143,12 @@ async fn serve(
     stop: CancellationToken,
 ) -> Result<Running, StartError> {
     let Grounds { boot, book, journal, records, store, kernel } = grounds;
-    let (tasks, troubles, metrics) = (Tasks::new(stop), Troubles::default(), Metrics::default());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (tasks, metrics) = (Tasks::new(stop), Metrics::default());
+    let troubles = Troubles::new(Arc::clone(&clock));
     for sound in [Source::Journal, Source::Store, Source::Kernel] {
         troubles.over(sound);
     }
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let docker = tasks.follow_docker(&config.rim, &clock);
     let (interfaces_known, interfaces) = watch::channel(Default::default());
     let waiting = Progress::Waiting("the provider has not said who this machine is".into());
@@ -171,7 +172,8 @@ async fn serve(
     let (cloud_told, cloud) = watch::channel(None);
     let (capacity_told, capacity) = watch::channel(Vec::new());
     let desk = Desk::new(api::Parts {
-        started: Timestamp::now(),
+        started: clock.wall(),
+        clock: Arc::clone(&clock),
         rim: config.rim.clone(),
         config: Ok(config.clone()),
         troubles: troubles.clone(),
@@ -228,16 +230,20 @@ fn refuse(
             Some(book)
         }
         Err(error) => {
-            let reason = format!("{reason}; releases cannot be taken either: {}", with_causes(&error));
+            // What kept the agent from starting may be this very journal.
+            let error = with_causes(&error);
+            let reason =
+                if error == reason { reason } else { format!("{reason}; and no release is taken: {error}") };
             tasks.run("the plugin socket", refusal::serve(listener, reason, stop));
             None
         }
     };
     let desk = Desk::new(api::Parts {
-        started: Timestamp::now(),
+        started: clock.wall(),
+        clock: Arc::clone(&clock),
         config,
         rim,
-        troubles: Troubles::default(),
+        troubles: Troubles::new(Arc::clone(&clock)),
         addresses,
         book,
         docker,

@@ -5,11 +5,13 @@
 //!
 //! - `look` reads store and cloud into a [`View`](view::View),
 //! - `decide` is the pure decision: which [`Action`](decide::Action)s a view calls for,
-//! - `act` carries them out, each written down before it reaches the cloud.
+//! - `act` carries them out, each written down before it reaches the cloud,
+//! - `settle` takes an operator's word where nobody else can know,
+//! - `term` says who has the role.
 //!
 //! At most one subnet is ever ordered for one shortage. The intent is in the store before the order goes out; an
 //! intent that is found without an answer is looked for at the provider, never sent again; what cannot be settled is
-//! for the operator (`berth order`).
+//! for the operator (`berth order settle`).
 
 mod act;
 mod decide;
@@ -17,9 +19,12 @@ mod look;
 mod open;
 mod record;
 mod role;
+mod settle;
 mod status;
+mod term;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod view;
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
@@ -27,7 +32,7 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use ipam::{HostId, PoolName};
 use ipnetwork::IpNetwork;
-use provider::{ClusterTags, Network, OrderId, Provider, ZoneId};
+use provider::{ClusterTags, Network, Provider, ZoneId};
 use store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +41,7 @@ use crate::clock::Clock;
 
 pub use record::{OrderKey, OrderRecord, OwnerRecord, Writer};
 pub use role::Role;
+pub use settle::{SettleError, Settlement};
 pub use status::{CapacityStatus, OrderLine, ProviderTrouble};
 
 /// What the role is made of.
@@ -139,48 +145,6 @@ pub struct ProbeError {
     /// Why not.
     #[source]
     pub source: Box<dyn std::error::Error + Send + Sync>,
-}
-
-/// The operator's word on an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Settlement {
-    /// An ambiguous order is this one at the provider.
-    Is(OrderId),
-    /// Nothing was ordered for an ambiguous intent.
-    NothingOrdered,
-    /// Its subnet is to be emptied and returned.
-    Drain,
-    /// Its subnet is not to be returned after all.
-    Undrain,
-}
-
-/// Why the operator's word was not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum SettleError {
-    /// No such order here.
-    #[error("there is no order {0} in this zone; `berth order list` shows those there are")]
-    Unknown(OrderKey),
-    /// Its state does not allow it.
-    #[error("order {key} cannot be settled so")]
-    Refused {
-        /// Which.
-        key: OrderKey,
-        /// Why not.
-        #[source]
-        source: provider::order::OrderRefusal,
-    },
-    /// Another host has the role, or the store does not answer.
-    #[error("the word on order {key} could not be written down; try again on the host that has the role")]
-    NotWritten {
-        /// Which.
-        key: OrderKey,
-        /// Why not.
-        #[source]
-        source: Option<store::StoreError>,
-    },
-    /// The agent is stopping.
-    #[error("the agent is stopping")]
-    Stopped,
 }
 
 /// The handle of a running role. Clones are of the same one.

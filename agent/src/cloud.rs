@@ -23,14 +23,12 @@ const STATIC_TAGS: &str = "static-tags.json";
 const MACHINE_ID: &str = "/etc/machine-id";
 
 /// The configured provider. Every call is counted, and how the last one went is on the status page.
-#[derive(Debug)]
 pub struct Cloud {
     kind: Kind,
     metrics: Metrics,
     troubles: Troubles,
 }
 
-#[derive(Debug)]
 enum Kind {
     SoftLayer(SoftLayerUser),
     Static(Box<StaticSubnets>),

@@ -176,22 +176,22 @@ pub struct Rejected {
 
 impl Config {
     /// Reads and checks the file at `path`.
-    pub fn load(path: &Path) -> Result<Self, Rejected> {
+    pub fn load(path: &Path) -> Result<Self, Box<Rejected>> {
         match std::fs::read_to_string(path) {
             Ok(text) => Self::parse(&text).map_err(|rejected| rejected.of(path)),
             Err(error) => {
                 let mistakes = Mistakes::unreadable(path, &error);
-                Err(Rejected { mistakes, rim: Rim::default() })
+                Err(Box::new(Rejected { mistakes, rim: Rim::default() }))
             }
         }
     }
 
     /// Checks a configuration's text.
-    pub fn parse(text: &str) -> Result<Self, Rejected> {
+    pub fn parse(text: &str) -> Result<Self, Box<Rejected>> {
         Self::read(&Document::parse(text))
     }
 
-    fn read(document: &Document<'_>) -> Result<Self, Rejected> {
+    fn read(document: &Document<'_>) -> Result<Self, Box<Rejected>> {
         let mut root = document.root();
         let cluster = root.required("cluster", "`cluster = \"NAME\"`", values::cluster_name);
         let rim = Rim {
@@ -209,13 +209,13 @@ impl Config {
             (None, Some(cluster), Some(provider)) => {
                 Ok(Self { cluster, rim, metrics, store, provider, pools })
             }
-            (mistakes, ..) => Err(Rejected { mistakes: mistakes.unwrap_or_default(), rim }),
+            (mistakes, ..) => Err(Box::new(Rejected { mistakes: mistakes.unwrap_or_default(), rim })),
         }
     }
 }
 
 impl Rejected {
-    fn of(mut self, path: &Path) -> Self {
+    fn of(mut self: Box<Self>, path: &Path) -> Box<Self> {
         self.mistakes.path = Some(path.to_owned());
         self
     }

@@ -11,16 +11,16 @@ use ::api::{Answer, DoctorReport, Examination, Source, Verdict};
 use axum::Json;
 use axum::extract::State;
 use bollard::Docker;
+use jiff::Timestamp;
 use provider::{OrderRequest, Provider, ProviderError, Recourse};
 use std::fs;
 use std::path::Path;
-use std::time::SystemTime;
 use tokio::net::UnixStream;
 
 /// `GET /v1/doctor`
 pub async fn doctor(State(desk): State<Desk>) -> Json<Answer<DoctorReport>> {
     let mut examinations = vec![configuration(&desk), state_dir(&desk.rim.host.state_dir)];
-    examinations.push(clock(&desk.rim.host.state_dir));
+    examinations.push(clock(&desk.rim.host.state_dir, desk.clock.wall()));
     examinations.push(docker(&desk.rim.docker.api_socket).await);
     examinations.push(plugin_socket(&desk.rim.docker.plugin_socket).await);
     examinations.extend(forwarding(&desk));
@@ -69,18 +69,18 @@ fn state_dir(path: &Path) -> Examination {
     }
 }
 
-/// A clock that stands before what was written already misleads certificates, logs and leases.
-#[expect(clippy::disallowed_methods, reason = "the wall clock is what is examined")]
-fn clock(state_dir: &Path) -> Examination {
+/// A clock that stands before what was written already misleads certificates, logs and people.
+fn clock(state_dir: &Path, now: Timestamp) -> Examination {
     let written = fs::read_dir(state_dir).into_iter().flatten().flatten();
-    let newest = written.filter_map(|entry| entry.metadata().ok()?.modified().ok()).max();
-    match newest.map(|newest| newest.duration_since(SystemTime::now())) {
-        None | Some(Err(_)) => good("clock", "not before anything that was written"),
-        Some(Ok(behind)) => bad(
+    let newest =
+        written.filter_map(|entry| Timestamp::try_from(entry.metadata().ok()?.modified().ok()?).ok()).max();
+    match newest.map(|newest| newest.duration_since(now).as_secs()) {
+        Some(behind) if behind > 0 => bad(
             "clock",
-            format!("{} s before what berthd wrote last", behind.as_secs()),
+            format!("{behind} s before what berthd wrote last"),
             "let a time service set it: `timedatectl set-ntp true`",
         ),
+        _ => good("clock", "not before anything that was written"),
     }
 }
 

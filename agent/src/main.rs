@@ -56,7 +56,7 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(config: Result<Config, Rejected>, passed: Passed) -> anyhow::Result<()> {
+async fn run(config: Result<Config, Box<Rejected>>, passed: Passed) -> anyhow::Result<()> {
     let stop = service::stop_signal().context("cannot listen for signals")?;
     let rim = config.as_ref().map_or_else(|rejected| &rejected.rim, |config| &config.rim);
     let sockets = Sockets::take(passed, rim)?;

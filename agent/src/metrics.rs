@@ -127,6 +127,18 @@ mod tests {
         let text = metrics.text();
         let mut lines: Vec<_> = text.lines().filter(|line| !line.ends_with(" 0")).collect();
         lines.sort_unstable();
-        expect![[""]].assert_eq(&lines.join("\n"));
+        expect![[r##"
+            # EOF
+            # HELP berth_addresses Addresses by pool, zone and state.
+            # HELP berth_build The agent's version.
+            # HELP berth_provider_calls Calls to the provider by outcome.
+            # TYPE berth_addresses gauge
+            # TYPE berth_build info
+            # TYPE berth_provider_calls counter
+            berth_addresses{pool="default",zone="1404267",state="assigned"} 2
+            berth_build_info{version="0.1.0"} 1
+            berth_provider_calls_total{provider="SoftLayer",call="place_order",outcome="error"} 1
+            berth_provider_calls_total{provider="SoftLayer",call="subnets",outcome="ok"} 2"##]]
+        .assert_eq(&lines.join("\n"));
     }
 }

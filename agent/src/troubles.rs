@@ -1,16 +1,17 @@
 //! How the parts that the agent stands on are doing, as those who use them last noticed. For the status
 //! page; nothing is decided by it.
 
+use crate::clock::Clock;
 use ::api::{Condition, Source};
-use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The conditions of all parts. Clones show and change the same ones.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone)]
 pub struct Troubles {
+    clock: Arc<dyn Clock>,
     conditions: Arc<Mutex<BTreeMap<Source, Condition>>>,
 }
 
@@ -30,17 +31,17 @@ impl Trouble {
     pub fn passing(error: &(dyn Error + 'static), after: Duration) -> Self {
         Self { problem: with_causes(error), hint: None, after: Some(after) }
     }
-
-    /// An error that only an operator can end.
-    pub fn lasting(error: &(dyn Error + 'static), hint: impl Into<String>) -> Self {
-        Self { problem: with_causes(error), hint: Some(hint.into()), after: None }
-    }
 }
 
 impl Troubles {
+    /// Nothing noticed yet.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, conditions: Arc::default() }
+    }
+
     /// A part failed. The time since when is that of its first failure.
     pub fn note(&self, part: Source, trouble: Trouble) {
-        let now = Timestamp::now();
+        let now = self.clock.wall();
         let mut conditions = self.lock();
         let since = match conditions.get(&part) {
             Some(Condition::Failing { since, .. }) => *since,
@@ -76,6 +77,7 @@ pub fn with_causes(error: &(dyn Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::ManualClock;
 
     fn trouble(problem: &str) -> Trouble {
         Trouble { problem: problem.into(), hint: None, after: Some(Duration::from_secs(5)) }
@@ -83,16 +85,18 @@ mod tests {
 
     #[test]
     fn a_part_fails_since_its_first_failure_and_is_good_once_it_answers() {
-        let troubles = Troubles::default();
+        let clock = ManualClock::new();
+        let troubles = Troubles::new(Arc::new(clock.clone()));
         assert_eq!(troubles.of(Source::Cloud), Condition::Unasked);
         troubles.note(Source::Cloud, trouble("first"));
         let Condition::Failing { since: first, .. } = troubles.of(Source::Cloud) else { panic!("it failed") };
+        clock.advance(Duration::from_secs(7));
         troubles.note(Source::Cloud, trouble("second"));
         let Condition::Failing { since, problem, next_try, .. } = troubles.of(Source::Cloud) else {
             panic!("it failed again")
         };
         assert_eq!((since, problem.as_str()), (first, "second"));
-        assert!(next_try > Some(first));
+        assert_eq!(next_try, Some(first + Duration::from_secs(12)));
         troubles.over(Source::Cloud);
         assert_eq!(troubles.of(Source::Cloud), Condition::Good);
     }

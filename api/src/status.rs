@@ -44,10 +44,11 @@ pub enum Mode {
     Serving,
     /// Building its parts; plugin calls wait or are refused with the reason.
     Starting,
-    /// The configuration is bad: releases are taken from the journal, the rest is refused.
+    /// The configuration is bad, or the host lacks what the agent needs: releases are taken into the
+    /// journal, the rest is refused.
     ReleasesOnly {
-        /// Every mistake of the configuration, one a line.
-        mistakes: Vec<String>,
+        /// Every mistake of the configuration, or what is missing.
+        reasons: Vec<String>,
     },
 }
 

@@ -166,7 +166,7 @@ impl Host {
             Input::Sent { token, outcome } => self.sent(token, outcome),
             Input::Read { token, found } => {
                 if self.after_read.remove(&token) {
-                    self.seen(found.unwrap_or_default());
+                    self.read_found(found.unwrap_or_default());
                 }
             }
         }

@@ -52,7 +52,8 @@ pub struct PoolView {
 pub struct SubnetView {
     /// Its record.
     pub subnet: Subnet,
-    /// Its blocks, in order.
+    /// Its blocks, in order. Before the store was read: those in which the journal shows holdings,
+    /// and of those only what this host holds.
     pub blocks: Vec<BlockView>,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use provider::{
-    ClusterTags, HostState, InstanceKind, Network, Nic, OrderIntent, OrderRequest, OrderStatus, Provider,
+    ClusterTags, HostState, InstanceId, InstanceKind, Network, Nic, OrderIntent, OrderRequest, OrderStatus, Provider,
     ProviderError, Secret, SetAside, SubnetId, Tag, TagEdit, ZoneId,
     testing::{World, conforms},
 };
@@ -23,6 +23,16 @@ fn spec() -> CloudSpec {
     let cidr = "10.50.0.0/29".parse().unwrap();
     spec.subnets =
         vec![SubnetSpec { vlan: PRIVATE_VLAN, cidr, tags: vec!["berth:demo".into()], note: "lab".into() }];
+    spec
+}
+
+/// The same with VLAN 1300 behind the same router.
+fn with_a_second_vlan(mut spec: CloudSpec) -> CloudSpec {
+    let mut other = spec.vlans[0].clone();
+    (other.id, other.number) = (1300, 800);
+    other.primary = "10.41.0.0/24".parse().unwrap();
+    other.portable = vec!["10.60.0.0/22".parse().unwrap()];
+    spec.vlans.push(other);
     spec
 }
 
@@ -166,13 +176,7 @@ async fn orders_of_another_size_or_an_earlier_time_are_not_taken_for_ours() {
 
 #[tokio::test]
 async fn a_delivered_order_for_another_vlan_is_not_taken_for_ours() {
-    let mut spec = spec();
-    let mut other = spec.vlans[0].clone();
-    (other.id, other.number) = (1300, 800);
-    other.primary = "10.41.0.0/24".parse().unwrap();
-    other.portable = vec!["10.60.0.0/22".parse().unwrap()];
-    spec.vlans.push(other);
-    let (_cloud, softlayer) = start(spec).await;
+    let (_cloud, softlayer) = start(with_a_second_vlan(spec())).await;
     let ours = intend(&softlayer).await;
     let elsewhere = OrderRequest { zone: ZoneId::new("1300"), ..request() };
     let placed = softlayer.place_order(&OrderIntent { request: elsewhere, ..ours.clone() }).await.unwrap();
@@ -243,6 +247,30 @@ async fn two_agents_of_one_user_stay_under_its_limit() {
     assert_eq!(cloud.live().requests().iter().filter(|request| request.status == Some(200)).count(), 24);
 }
 
+/// SoftLayer counts 50 requests a second for all agents of a user together, and they do not know of each other.
+#[tokio::test]
+async fn ten_agents_of_one_user_that_start_at_once_are_all_served_with_few_rejections() {
+    const AGENTS: usize = 10;
+    const LOOKS: usize = 12;
+    let (cloud, _) = start(spec()).await;
+    cloud.live().set_requests_per_second(50);
+    let zone = zone();
+    let agents: Vec<SoftLayer> = (0..AGENTS).map(|_| client(&cloud, "simulated-key")).collect();
+    let look = async |softlayer: &SoftLayer| {
+        for _ in 0..LOOKS {
+            softlayer.subnets(&zone).await.unwrap();
+        }
+    };
+    futures::future::join_all(agents.iter().map(look)).await;
+
+    let requests = cloud.live().requests();
+    let served = requests.iter().filter(|request| request.status == Some(200)).count();
+    assert_eq!(served, AGENTS * LOOKS);
+    let rejected = requests.len() - served;
+    assert!(rejected > 0, "more than 50 were asked in the first second: the test shows something");
+    assert!(rejected <= 2 * AGENTS, "each agent slows down at its first rejections: {rejected} of them");
+}
+
 #[tokio::test]
 async fn power_states_of_a_virtual_machine_are_told_apart() {
     let (cloud, softlayer) = start(spec()).await;
@@ -260,6 +288,38 @@ async fn power_states_of_a_virtual_machine_are_told_apart() {
     cloud.live().set_power("host1", PowerState::Halted);
     cloud.live().begin_transaction("host1", "REBOOT");
     assert_eq!(softlayer.host_state(&instance).await.unwrap(), HostState::InTransaction);
+}
+
+#[tokio::test]
+async fn a_deleted_machine_is_gone_and_one_that_we_may_not_see_is_unknown() {
+    let (cloud, softlayer) = start(spec()).await;
+    for hostname in ["host1", "metal1"] {
+        let machine = cloud.live().present().machine(hostname).unwrap().clone();
+        let kind = if machine.kind == MachineKind::Hardware { "hardware" } else { "virtual" };
+        let instance = InstanceId::new(format!("{kind}-{}", machine.id));
+        assert_eq!(softlayer.host_state(&instance).await.unwrap(), HostState::Running, "{hostname}");
+        cloud.live().let_see_machines("SL307608", false);
+        assert_eq!(softlayer.host_state(&instance).await.unwrap(), HostState::Unknown, "{hostname}");
+        cloud.live().delete_machine(hostname);
+        assert_eq!(softlayer.host_state(&instance).await.unwrap(), HostState::Unknown, "{hostname}");
+        cloud.live().let_see_machines("SL307608", true);
+        assert_eq!(softlayer.host_state(&instance).await.unwrap(), HostState::Gone, "{hostname}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_for_another_vlan_is_told_by_its_receipt_before_it_is_delivered() {
+    let mut spec = with_a_second_vlan(spec());
+    spec.delays.order_visible_ms = 3_600_000;
+    let (cloud, softlayer) = start(spec).await;
+    let ours = intend(&softlayer).await;
+    let elsewhere = OrderRequest { zone: ZoneId::new("1300"), ..request() };
+    let theirs = OrderIntent { request: elsewhere, ..ours.clone() };
+    let placed = softlayer.place_order(&theirs).await.unwrap().order;
+    assert_eq!(softlayer.find_orders(&ours).await.unwrap(), []);
+    assert_eq!(softlayer.find_orders(&theirs).await.unwrap()[0].order, placed);
+    let receipts = cloud.live().requests().into_iter().filter(|request| request.method == "getReceipt");
+    assert!(receipts.clone().count() >= 2 && receipts.clone().all(|request| request.status == Some(200)));
 }
 
 #[tokio::test]

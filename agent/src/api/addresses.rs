@@ -14,7 +14,6 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use ipam::{EndpointId, PoolName, ReservationName, Wish};
-use jiff::Timestamp;
 use std::net::IpAddr;
 
 /// The pool that is meant where none is named.
@@ -31,7 +30,7 @@ pub(crate) async fn list(
         Ok(sight) => (Some(sight), Vec::new()),
         Err(silence) => (None, vec![silence]),
     };
-    let now = Timestamp::now();
+    let now = desk.clock.wall();
     let mut addresses = Vec::new();
     for subnet in &view.subnets {
         if query.pool.as_ref().is_some_and(|pool| *pool != subnet.subnet.pool.0) {
@@ -73,7 +72,7 @@ pub(crate) async fn show(
     let address: IpAddr = address.parse().map_err(|_| invalid(&format!("{address} is not an address")))?;
     let view = desk.view().await.map_err(Refusal)?;
     let Some((subnet, found)) = words::find(&view, address) else { return Err(Refusal(outside(address))) };
-    let shown = named(words::address(subnet, found, Timestamp::now()), desk.sight().ok().as_deref());
+    let shown = named(words::address(subnet, found, desk.clock.wall()), desk.sight().ok().as_deref());
     let testimony = Testimony::gather(&desk, &view).await;
     let (words, silent) = (testimony.about(subnet, found), testimony.silent());
     let differs = words.iter().any(|word| word.differs);

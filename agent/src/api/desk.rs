@@ -2,6 +2,7 @@
 
 use crate::allocator::Allocator;
 use crate::capacity::Capacity;
+use crate::clock::Clock;
 use crate::cloud::Cloud;
 use crate::config::{Config, Mistakes, Rim};
 use crate::docker::events::{Sight, Watched};
@@ -26,6 +27,8 @@ pub struct Desk(Arc<Parts>);
 
 /// What a desk is made of. With a bad configuration much of it is missing, and the API says so.
 pub struct Parts {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
     /// When this process started.
     pub started: Timestamp,
     /// The configuration, or its mistakes.
@@ -68,9 +71,10 @@ impl Desk {
                 format!("berthd is starting: {reason}"),
                 "`berth status` shows what it waits for",
             )),
-            Progress::Never(reason) => {
-                Err(unavailable(reason, "put it right and restart berthd; `berth status` lists all of it"))
-            }
+            Progress::Never(reason) => Err(unavailable(
+                format!("berthd assigns nothing: {reason}"),
+                "put it right and restart berthd; `berth status` lists all of it",
+            )),
         }
     }
 

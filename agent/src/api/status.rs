@@ -8,7 +8,6 @@ use crate::late::Progress;
 use ::api::{Answer, Condition, Mode, Order, OrderState, Part, PoolLine, Source, Status};
 use axum::Json;
 use axum::extract::State;
-use jiff::Timestamp;
 
 pub(crate) async fn status(State(desk): State<Desk>) -> Json<Answer<Status>> {
     let pools = match desk.view().await {
@@ -38,9 +37,9 @@ fn unfinished(orders: Vec<Order>) -> Vec<Order> {
 fn mode(desk: &Desk) -> Mode {
     match (&desk.config, desk.addresses.progress()) {
         (Err(mistakes), _) => {
-            Mode::ReleasesOnly { mistakes: mistakes.all.iter().map(ToString::to_string).collect() }
+            Mode::ReleasesOnly { reasons: mistakes.all.iter().map(ToString::to_string).collect() }
         }
-        (Ok(_), Progress::Never(reason)) => Mode::ReleasesOnly { mistakes: vec![reason] },
+        (Ok(_), Progress::Never(reason)) => Mode::ReleasesOnly { reasons: vec![reason] },
         (Ok(_), Progress::Waiting(_)) => Mode::Starting,
         (Ok(_), Progress::Ready(_)) => Mode::Serving,
     }
@@ -72,7 +71,7 @@ fn docker(desk: &Desk, config: &Config) -> Part {
             problem: problem.clone(),
             hint: Some("see `systemctl status docker`, and api_socket in [docker]".into()),
             since: desk.started,
-            next_try: Timestamp::now().checked_add(std::time::Duration::from_secs(1)).ok(),
+            next_try: desk.clock.wall().checked_add(std::time::Duration::from_secs(1)).ok(),
         },
     };
     Part { part: Source::Docker, what: config.rim.docker.api_socket.display().to_string(), condition }

@@ -166,6 +166,12 @@ impl Standing {
             AskError::Whoami(WhoamiError::Provider(error)) => {
                 Trouble { after: Some(pause), ..trouble(error) }
             }
+            AskError::Cloud(CloudError::Credentials(_)) => Trouble {
+                hint: Some(
+                    "write `username` and `api_key` there; berthd reads it again at its next try".into(),
+                ),
+                ..Trouble::passing(error, pause)
+            },
             error => Trouble::passing(error, pause),
         };
         self.troubles.note(Source::Cloud, noted);

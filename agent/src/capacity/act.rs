@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ipam::{Block, BlockCommand, PoolName};
 use provider::{
     CloudSubnet, OrderIntent, OrderRequest, OrderStatus, Provider, ProviderError,
-    order::{Order, OrderEvent, OrderRefusal, OrderState},
+    order::{Order, OrderEvent, OrderState},
 };
 use store::{
     Transaction,
@@ -17,7 +17,9 @@ use super::{
     OrderKey, OrderRecord, Settlement, Writer,
     decide::{Action, has_passed},
     record::TakesRecord,
-    role::{Role, Term, Trouble, compared},
+    role::Role,
+    term::{Term, compared},
+    trouble::Trouble,
     view::{At, View},
 };
 
@@ -179,33 +181,6 @@ impl<P: Provider> Role<P> {
         self.commit(term, rewritten(at, &record, transaction)?).await.map(drop)
     }
 
-    /// Writes the operator's word. The inner error says that the order's state does not allow it.
-    pub(super) async fn take_word(
-        &self,
-        term: &Term,
-        view: &View,
-        at: &At<OrderRecord>,
-        settlement: Settlement,
-    ) -> Result<Result<(), OrderRefusal>, Trouble> {
-        let (event, command) = match settlement {
-            Settlement::Is(order) => (OrderEvent::OperatorFound(order), None),
-            Settlement::NothingOrdered => (OrderEvent::OperatorForgot, None),
-            Settlement::Drain => (OrderEvent::Drain, Some(BlockCommand::Drain)),
-            Settlement::Undrain => (OrderEvent::Undrain, Some(BlockCommand::Undrain)),
-        };
-        let order = match at.value.order.apply(event, self.wall()) {
-            Ok(order) => order,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let record = OrderRecord { order, ..at.value.clone() };
-        let transaction = match command {
-            Some(command) => apply_to_blocks(view, at, &command)?,
-            None => Transaction::new(),
-        };
-        self.commit(term, rewritten(at, &record, transaction)?).await?;
-        Ok(Ok(()))
-    }
-
     /// Writes what happened to an order.
     pub(super) async fn write_event(
         &self,
@@ -276,7 +251,7 @@ fn without_failed(view: &View, pool: &PoolName) -> Transaction {
         .fold(Transaction::new(), |transaction, record| transaction.delete(record.key().key()))
 }
 
-fn apply_to_blocks(
+pub(super) fn apply_to_blocks(
     view: &View,
     at: &At<OrderRecord>,
     command: &BlockCommand,

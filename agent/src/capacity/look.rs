@@ -12,7 +12,7 @@ use store::{
 use super::{
     Parts,
     record::OrderRecord,
-    role::Trouble,
+    trouble::Trouble,
     view::{At, View},
 };
 

@@ -26,7 +26,9 @@ use super::{
     decide::reason,
     look,
     record::TakesRecord,
-    role::{Role, Term, Trouble, compared},
+    role::Role,
+    term::{Term, compared},
+    trouble::Trouble,
     view::{At, View},
 };
 

@@ -1,23 +1,21 @@
-//! Who has the role, and one pass of it: look, decide, act.
+//! One pass of the role: look, decide, act.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use ipam::{ClusterState, Timestamp};
-use provider::{Provider, ProviderError, Recourse, ZoneId};
-use store::{
-    Commit, Key, Revision, StoreError, Transaction,
-    layout::{self, Item, ValueError},
-};
+use ipam::{PoolName, Timestamp};
+use provider::{Provider, ZoneId};
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::warn;
 use uuid::Uuid;
 
 use super::{
-    CapacityStatus, Parts, ProbeError, SettleError, Settlement,
+    CapacityStatus, Parts,
     decide::{Action, Need, decide, has_passed, millis, need},
     look,
-    record::{OrderKey, OwnerRecord, Writer, owner_key},
+    record::{OrderKey, OwnerRecord, Writer},
     status::{self, Told},
+    term::Term,
+    trouble::Trouble,
     view::{At, Before, View},
 };
 
@@ -32,65 +30,15 @@ pub struct Role<P> {
     pub(super) sent: BTreeMap<OrderKey, Timestamp>,
     before: Before,
     failures: BTreeMap<OrderKey, u32>,
-    order_failures: BTreeMap<ipam::PoolName, u32>,
+    order_failures: BTreeMap<PoolName, u32>,
     pass_failures: u32,
     /// After a failure: no look before this time, whoever nudges.
     rest_until: Option<Timestamp>,
     cloud_seen: Option<(Timestamp, Vec<provider::CloudSubnet>)>,
     /// Another owner whose session is absent, and since when we have seen it so.
-    silent_owner: Option<(OwnerRecord, Timestamp)>,
+    pub(super) silent_owner: Option<(OwnerRecord, Timestamp)>,
     told: Told,
     status: watch::Sender<CapacityStatus>,
-}
-
-/// The store's confirmation that this process has the role; every write compares it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Term {
-    owner: Revision,
-    cluster: Revision,
-    confirmed: Timestamp,
-}
-
-/// What keeps a step from succeeding.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
-    #[error(transparent)]
-    Provider(#[from] ProviderError),
-    #[error("the capacity of the zone cannot be looked after without the store")]
-    Store(#[from] StoreError),
-    #[error("the capacity of the zone cannot be looked after")]
-    Value(#[from] ValueError),
-    #[error("a subnet cannot be opened before its addresses were probed")]
-    Probe(#[from] ProbeError),
-    #[error("somebody else wrote in between")]
-    Overtaken,
-    #[error("{0}")]
-    Waiting(String),
-    #[error("{reason}")]
-    Operator { reason: String, hint: String },
-}
-
-impl Trouble {
-    /// How long to wait at least, and what a person can do.
-    pub(super) fn advice(&self) -> (Duration, Option<String>) {
-        match self {
-            Self::Provider(error) => match error.recourse() {
-                Recourse::RetryAfter(time) => (time, None),
-                Recourse::LookAgain => (Duration::ZERO, None),
-                Recourse::AskOperator(hint) => (Duration::from_secs(60), Some(hint)),
-            },
-            Self::Operator { hint, .. } => (Duration::from_secs(60), Some(hint.clone())),
-            Self::Store(_) | Self::Value(_) | Self::Probe(_) | Self::Overtaken | Self::Waiting(_) => {
-                (Duration::ZERO, None)
-            }
-        }
-    }
-}
-
-/// Whether this process has the role.
-enum Claim {
-    Ours(Term),
-    Anothers(String),
 }
 
 impl<P: Provider> Role<P> {
@@ -136,31 +84,6 @@ impl<P: Provider> Role<P> {
                 self.rest_until = Some(self.parts.clock.now().after(millis(pause)));
                 pause
             }
-        }
-    }
-
-    /// Takes the operator's word on an order.
-    ///
-    /// # Errors
-    /// When there is no such order, its state does not allow it, or the word could not be written down.
-    pub async fn settle(&mut self, key: OrderKey, settlement: Settlement) -> Result<(), SettleError> {
-        let not_written = |source| SettleError::NotWritten { key: key.clone(), source };
-        let (term, view) = match self.store_look().await {
-            Ok(Ok(found)) => found,
-            Ok(Err(_)) => return Err(not_written(None)),
-            Err(Trouble::Store(source)) => return Err(not_written(Some(source))),
-            Err(_) => return Err(not_written(None)),
-        };
-        let Some(at) = view.orders.get(&key) else { return Err(SettleError::Unknown(key)) };
-        let word = self.take_word(&term, &view, at, settlement).await;
-        self.rest_until = None;
-        self.before.step_not_before.remove(&key);
-        self.before.order_not_before.remove(&at.value.pool);
-        match word {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(source)) => Err(SettleError::Refused { key, source }),
-            Err(Trouble::Store(source)) => Err(not_written(Some(source))),
-            Err(_) => Err(not_written(None)),
         }
     }
 
@@ -293,104 +216,11 @@ impl<P: Provider> Role<P> {
         backoff.max(asked).min(timing.retry_max.max(asked))
     }
 
-    /// The term and a look at the store; or why there is nothing to do here.
-    pub(super) async fn store_look(&mut self) -> Result<Result<(Term, View), String>, Trouble> {
-        let store = self.parts.store.clone();
-        let hosts = look::hosts(&*store).await?;
-        let Some(incarnation) = hosts.get(&self.parts.host) else {
-            return Ok(Err("waiting for this host to register its boot".to_owned()));
-        };
-        self.me.incarnation = *incarnation;
-        let Some(cluster) = look::cluster(&*store).await? else {
-            return Ok(Err("waiting for the cluster to be founded".to_owned()));
-        };
-        if cluster.value.state == ClusterState::Frozen {
-            return Ok(Err("the cluster is frozen: `berth store rebuild` is needed".to_owned()));
-        }
-        match self.claim(cluster.revision).await? {
-            Claim::Anothers(host) => Ok(Err(format!("on host {host}"))),
-            Claim::Ours(term) => {
-                let view = look::store(&self.parts, hosts).await?;
-                Ok(Ok((term, view)))
-            }
-        }
-    }
-
-    async fn claim(&mut self, cluster: Revision) -> Result<Claim, Trouble> {
-        let key = owner_key(&self.parts.zone);
-        let asked = self.parts.clock.now();
-        let entry = self.parts.store.get(&key).await?.entry;
-        let standing = entry.as_ref().map(look::read::<OwnerRecord>).transpose()?;
-        let term = match &standing {
-            Some(At { value, revision }) if value.owner == self.me => {
-                self.silent_owner = None;
-                return Ok(Claim::Ours(Term { owner: *revision, cluster, confirmed: asked }));
-            }
-            // A former process of this host: it is dead, or this one could not have opened the journals.
-            Some(At { value, .. }) if value.owner.host == self.me.host => value.term + 1,
-            Some(At { value, .. }) if !self.may_follow(value).await? => {
-                return Ok(Claim::Anothers(value.owner.host.to_string()));
-            }
-            Some(At { value, .. }) => value.term + 1,
-            None => 1,
-        };
-        let record = OwnerRecord { owner: self.me.clone(), term };
-        let transaction = compared(Transaction::new(), key.clone(), look::revision_of(entry.as_ref()));
-        let value = layout::encode(&key, &record)?;
-        match self.parts.store.commit(transaction.put(key, value)).await? {
-            Commit::Done { revision } => {
-                info!(zone = %self.parts.zone, term, "this agent looks after the zone's capacity");
-                self.since = Some(self.parts.clock.now());
-                Ok(Claim::Ours(Term { owner: revision, cluster, confirmed: asked }))
-            }
-            Commit::Conflict { .. } => Err(Trouble::Overtaken),
-        }
-    }
-
-    /// Whether another host's role may be taken: its session was seen absent for so long that no call of its can still
-    /// be under way.
-    async fn may_follow(&mut self, owner: &OwnerRecord) -> Result<bool, Trouble> {
-        let session = Item::Session(owner.owner.host.to_string()).key();
-        if self.parts.store.get(&session).await?.entry.is_some() {
-            self.silent_owner = None;
-            return Ok(false);
-        }
-        let now = self.parts.clock.now();
-        let since = match &self.silent_owner {
-            Some((known, since)) if known == owner => *since,
-            _ => {
-                self.silent_owner = Some((owner.clone(), now));
-                now
-            }
-        };
-        let timing = &self.parts.timing;
-        Ok(has_passed(now, since, timing.term_confirmed_for + timing.call_max))
-    }
-
-    /// Commits, if this process still has the role.
-    pub(super) async fn commit(&self, term: &Term, transaction: Transaction) -> Result<Revision, Trouble> {
-        let transaction = transaction
-            .unchanged(owner_key(&self.parts.zone), term.owner)
-            .unchanged(Item::Cluster.key(), term.cluster);
-        match self.parts.store.commit(transaction).await? {
-            Commit::Done { revision } => Ok(revision),
-            Commit::Conflict { .. } => Err(Trouble::Overtaken),
-        }
-    }
-
-    /// The term as a commit that begins now will have confirmed it.
-    pub(super) fn confirming(&self, term: &Term) -> Term {
-        Term { confirmed: self.parts.clock.now(), ..*term }
-    }
-
-    /// Refuses to go to the provider on a confirmation of the role that is too old.
-    pub(super) fn check_term(&self, term: &Term) -> Result<(), Trouble> {
-        if has_passed(self.parts.clock.now(), term.confirmed, self.parts.timing.term_confirmed_for) {
-            return Err(Trouble::Waiting(
-                "the role must be confirmed again before the provider is called".to_owned(),
-            ));
-        }
-        Ok(())
+    /// Forgets the pauses after failures: something was mended.
+    pub(super) fn look_at_once(&mut self, order: &OrderKey, pool: &PoolName) {
+        self.rest_until = None;
+        self.before.step_not_before.remove(order);
+        self.before.order_not_before.remove(pool);
     }
 
     pub(super) fn wall(&self) -> jiff::Timestamp {
@@ -408,13 +238,5 @@ impl<P: Provider> Role<P> {
             *told = status;
             changed
         });
-    }
-}
-
-/// Adds the compare that an entry is as it was read: there, or not there.
-pub(super) fn compared(transaction: Transaction, key: Key, revision: Option<Revision>) -> Transaction {
-    match revision {
-        Some(revision) => transaction.unchanged(key, revision),
-        None => transaction.absent(key),
     }
 }

@@ -12,7 +12,7 @@ use provider::{
 use super::{
     OrderKey,
     decide::{Need, need},
-    role::Trouble,
+    trouble::Trouble,
     view::View,
 };
 

@@ -11,7 +11,7 @@ use store::{
     layout::{Item, Under},
 };
 
-use super::{OrderKey, SettleError, Settlement, Timing, decide::Action, role::Trouble};
+use super::{OrderKey, SettleError, Settlement, Timing, decide::Action, trouble::Trouble};
 use crate::clock::Clock;
 use world::{Kill, PlaceFault, World, default_pool, zone};
 
@@ -167,7 +167,7 @@ async fn two_orders_that_may_be_it_are_for_the_operator_and_nothing_is_ordered_m
 #[tokio::test]
 async fn the_operator_may_say_that_nothing_was_ordered_and_the_strangers_stay_strangers() {
     let world = World::new().await;
-    world.cloud.lock().place_faults.push_back(PlaceFault::NeverArrives);
+    world.cloud.lock().place_faults.extend([PlaceFault::NeverArrives, PlaceFault::AnswerLost]);
     let mut role = world.role();
     while world.states().await != ["intended"] {
         world.drive(&mut role, 1).await;

@@ -52,7 +52,7 @@ impl<'a> Document<'a> {
     }
 
     fn note(&self, place: Range<usize>, wrong: Wrong) {
-        let before = &self.text[..self.text.floor_char_boundary(place.start)];
+        let before = self.text.get(..place.start).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         self.mistakes.borrow_mut().push(Mistake {
             line: before.matches('\n').count() + 1,

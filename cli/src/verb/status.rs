@@ -49,9 +49,9 @@ fn mode(mode: &Mode) -> String {
     match mode {
         Mode::Serving => "serving".into(),
         Mode::Starting => "starting".into(),
-        Mode::ReleasesOnly { mistakes } => {
-            let mistakes: String = mistakes.iter().map(|mistake| format!("\n  {mistake}")).collect();
-            format!("releases only, because the configuration has mistakes:{mistakes}")
+        Mode::ReleasesOnly { reasons } => {
+            let reasons: String = reasons.iter().map(|reason| format!("\n  {reason}")).collect();
+            format!("releases only, because of{reasons}")
         }
     }
 }

@@ -146,9 +146,9 @@ fn status_shows_what_is_not_well_and_the_next_try() {
 
 #[test]
 fn status_of_an_agent_with_a_bad_configuration_lists_the_mistakes() {
-    let mistakes = vec!["line 3, column 1: `clutser` is not an option; write `cluster`".into()];
+    let reasons = vec!["line 3, column 1: `clutser` is not an option; write `cluster`".into()];
     let mut answer = status();
-    answer.answer.mode = Mode::ReleasesOnly { mistakes };
+    answer.answer.mode = Mode::ReleasesOnly { reasons };
     answer.answer.host = None;
     answer.answer.parts.clear();
     answer.answer.pools.clear();
@@ -159,7 +159,7 @@ fn status_of_an_agent_with_a_bad_configuration_lists_the_mistakes() {
             cluster  demo
             host     -
             agent    0.1.0, since 2026-11-22 14:00:00
-            mode     releases only, because the configuration has mistakes:
+            mode     releases only, because of
               line 3, column 1: `clutser` is not an option; write `cluster`
             --- exit 1
         "#]],

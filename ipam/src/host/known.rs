@@ -7,8 +7,8 @@ use ipnetwork::IpNetwork;
 
 use super::journal::AfterPersist;
 use super::{Durability, Family, Host};
-use crate::names::{BlockId, PoolName, Revision};
-use crate::pool::Subnet;
+use crate::names::{BlockId, HostId, PoolName, Revision};
+use crate::pool::{Pool, Subnet};
 use crate::record::Record;
 use crate::transaction::{Key, Prefix, Seen, Value};
 
@@ -68,32 +68,18 @@ impl Host {
                     self.cluster_seen(Some(record), revision);
                 }
                 (Key::Cluster, None) if self.newer_cluster(revision) => self.cluster_seen(None, revision),
-                (Key::Host(host), Some(Value::Host(record))) => {
-                    if self.hosts.get(&host).is_none_or(|(_, newest)| revision >= *newest) {
-                        self.hosts.insert(host, (record, revision));
-                    }
+                (Key::Host(host), Some(Value::Host(record))) if self.newer_host(&host, revision) => {
+                    self.hosts.insert(host, (record, revision));
                 }
-                (Key::Host(host), None) => {
-                    if self.hosts.get(&host).is_some_and(|(_, newest)| revision > *newest) {
-                        self.hosts.remove(&host);
-                    }
+                (Key::Host(host), None) if self.newer_host(&host, revision) => {
+                    self.hosts.remove(&host);
                 }
-                (Key::Pool(_), Some(Value::Pool(pool))) => {
-                    if self.pools.get(&pool.name) != Some(&pool) {
-                        self.pools.insert(pool.name.clone(), pool.clone());
-                        self.note_record(Record::Pool(pool));
-                    }
-                }
+                (Key::Pool(_), Some(Value::Pool(pool))) => self.pool_seen(pool),
                 (Key::Pool(name), None) => {
                     self.pools.remove(&name);
                 }
                 (Key::Subnet(_), Some(Value::Subnet(subnet))) => self.subnet_seen(subnet),
-                (Key::Subnet(cidr), None) => {
-                    // As long as something of it is held, its pool and gateway must be known.
-                    if self.held.values().all(|held| held.block.subnet != cidr) {
-                        self.subnets.remove(&cidr);
-                    }
-                }
+                (Key::Subnet(cidr), None) => self.subnet_gone(cidr),
                 (Key::Block(id), Some(Value::Block(block))) => self.block_seen(id, Some(block), revision),
                 (Key::Block(id), None) => self.block_seen(id, None, revision),
                 (Key::Reservation(name), Some(Value::Reservation(reservation))) => {
@@ -120,6 +106,24 @@ impl Host {
 
     fn newer_cluster(&self, revision: Revision) -> bool {
         self.cluster.seen.as_ref().is_none_or(|(_, newest)| revision > *newest)
+    }
+
+    fn newer_host(&self, host: &HostId, revision: Revision) -> bool {
+        self.hosts.get(host).is_none_or(|(_, newest)| revision > *newest)
+    }
+
+    fn pool_seen(&mut self, pool: Pool) {
+        if self.pools.get(&pool.name) != Some(&pool) {
+            self.pools.insert(pool.name.clone(), pool.clone());
+            self.note_record(Record::Pool(pool));
+        }
+    }
+
+    /// As long as something of a subnet is held, its pool and gateway must be known.
+    fn subnet_gone(&mut self, cidr: IpNetwork) {
+        if self.held.values().all(|held| held.block.subnet != cidr) {
+            self.subnets.remove(&cidr);
+        }
     }
 
     fn subnet_seen(&mut self, subnet: Subnet) {

@@ -1,5 +1,7 @@
 //! Whether this host may act: the cluster's life, this boot's registration, eviction, freezing.
 
+use std::net::IpAddr;
+
 use super::journal::AfterPersist;
 use super::{AfterSend, Durability, Host, RETRY_MILLIS};
 use crate::cluster::{ClusterRecord, ClusterState, HostRecord};
@@ -48,6 +50,9 @@ pub(super) struct ClusterFacts {
 impl Host {
     pub(super) fn look_at_standing(&mut self) {
         self.look_at_freezing();
+        if self.standing.due().is_some_and(|due| due <= self.now) && !self.listed.contains(&Prefix::Hosts) {
+            self.read_again();
+        }
         if self.cluster.frozen_why.is_some()
             || !self.listed.contains(&Prefix::Hosts)
             || !matches!(&self.cluster.seen, Some((cluster, _)) if cluster.state == ClusterState::Open)
@@ -215,6 +220,10 @@ impl Host {
     /// old ones. Running assignments stay, and are claimed from quarantine.
     fn meet_generation(&mut self, record: &ClusterRecord, revision: Revision) {
         let renewed = self.cluster.journalled.is_some();
+        let held: Vec<IpAddr> = self.held.keys().copied().collect();
+        for address in &held {
+            self.unindex(*address);
+        }
         self.cluster.journalled = Some((record.id.clone(), record.generation, revision));
         self.cluster.frozen_why = None;
         self.cluster.freezing = false;
@@ -222,13 +231,31 @@ impl Host {
         let mut records = vec![noted];
         if renewed {
             records.extend(self.forget_history());
-            self.standing = Standing::Unregistered { not_before: None };
-            let host = Key::Host(self.identity.host.clone());
-            self.hosts.remove(&self.identity.host);
-            let blocks = self.blocks.keys().map(|id| Key::Block(*id));
-            let keys = blocks.chain([host]).collect();
-            self.read(keys);
+            self.hosts.clear();
+            self.listed.remove(&Prefix::Hosts);
+            self.read_again();
+        }
+        // What was free is usable again only once it was re-taken.
+        for address in held {
+            self.index(address);
         }
         self.persist(records, Durability::Synced, AfterPersist::Nothing);
+    }
+
+    /// What was known is of an earlier life: no watch need show what did not change since.
+    fn read_again(&mut self) {
+        self.standing = Standing::Unregistered { not_before: Some(self.now.after(RETRY_MILLIS)) };
+        let blocks = self.blocks.keys().map(|id| Key::Block(*id));
+        let host = Key::Host(self.identity.host.clone());
+        self.read(blocks.chain([host]).collect());
+    }
+
+    pub(super) fn read_found(&mut self, found: Vec<Seen>) {
+        let own = Key::Host(self.identity.host.clone());
+        let whole = found.iter().any(|seen| seen.key == own);
+        self.seen(found);
+        if whole && self.listed.insert(Prefix::Hosts) {
+            self.standing = Standing::Unregistered { not_before: None };
+        }
     }
 }

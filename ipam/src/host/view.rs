@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Family, Host, Wish};
-use crate::block::{Block, BlockState};
+use crate::block::{Block, BlockCounts, BlockState};
 use crate::names::{BlockId, PoolName, Revision, Timestamp};
 use crate::record::Life;
 use crate::refusal::{AddressState, Refusal, Shortage};
@@ -43,9 +43,9 @@ impl Host {
                     .blocks
                     .iter()
                     .filter(|(id, _)| id.subnet == subnet.cidr)
-                    .filter_map(|(id, facts)| {
-                        let (block, revision) = facts.seen.as_ref()?;
-                        Some(self.block_view(*id, block, *revision, now))
+                    .filter_map(|(id, facts)| match &facts.seen {
+                        Some((block, revision)) => Some(self.block_view(*id, block, *revision, now)),
+                        None => self.holding_view(*id, now),
                     })
                     .collect(),
             })
@@ -74,6 +74,33 @@ impl Host {
             operation: flight.map(|flight| flight.operation.clone()),
             addresses: id.addresses().map(address_view).collect(),
         }
+    }
+
+    /// What the journal alone tells of a block, while the store was not read yet.
+    fn holding_view(&self, id: BlockId, now: Timestamp) -> Option<BlockView> {
+        let facts = self.blocks.get(&id)?;
+        let addresses: Vec<AddressView> = self
+            .held
+            .iter()
+            .filter(|(_, held)| held.block == id)
+            .map(|(address, held)| AddressView {
+                address: *address,
+                state: self.address_state_at(*address, now),
+                reservation: held.holding.reserved.clone(),
+            })
+            .collect();
+        let held = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+        (held > 0).then(|| BlockView {
+            id,
+            state: BlockState::Open,
+            revision: facts.acted,
+            take: facts.take,
+            counts: BlockCounts { total: held, held, ..BlockCounts::default() },
+            holders: [(self.identity.host.clone(), held)].into(),
+            here: self.holding_counts(id),
+            operation: facts.flight.as_ref().map(|flight| flight.operation.clone()),
+            addresses,
+        })
     }
 
     /// What this host does with what it holds of a block.

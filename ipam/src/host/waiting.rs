@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use ipnetwork::IpNetwork;
-
 use super::journal::AfterPersist;
-use super::{Answer, Durability, Family, Host, REQUEST_PATIENCE_MILLIS, Wish};
+use super::{Answer, Durability, Host, REQUEST_PATIENCE_MILLIS, Wish};
 use crate::block::{Block, BlockState};
 use crate::names::{BlockId, EndpointId, HostId, PoolName, RequestId, ReservationName, Timestamp};
 use crate::pool::Reservation;

@@ -253,6 +253,8 @@ fn an_agent_restarted_without_the_store_goes_on_from_its_holdings() {
         panic!("refused")
     };
     assert!(second.address != first.address && second.gateway.is_some());
+    // And says what it knows of them.
+    assert!(matches!(world.state(0, first.address), AddressState::Assigned { .. }));
     world.release(0, first.address).unwrap();
 }
 

@@ -32,6 +32,9 @@ enum Act {
     EndQuarantine,
     Drain(bool),
     DiskFull(usize, bool),
+    Publish(usize, usize),
+    Name(u8),
+    Unname,
 }
 
 fn acts(machines: usize) -> impl Strategy<Value = Act> {
@@ -63,7 +66,10 @@ fn acts(machines: usize) -> impl Strategy<Value = Act> {
         2 => machine.clone().prop_map(Act::Sweep),
         1 => Just(Act::EndQuarantine),
         1 => any::<bool>().prop_map(Act::Drain),
-        1 => (machine, any::<bool>()).prop_map(|(m, full)| Act::DiskFull(m, full)),
+        1 => (machine.clone(), any::<bool>()).prop_map(|(m, full)| Act::DiskFull(m, full)),
+        3 => (machine, 0usize..4).prop_map(|(m, n)| Act::Publish(m, n)),
+        3 => (2u8..6).prop_map(Act::Name),
+        1 => Just(Act::Unname),
     ]
 }
 
@@ -113,6 +119,9 @@ fn act(world: &mut World, act: Act) {
             world.apply(if draining { BlockCommand::Drain } else { BlockCommand::Undrain });
         }
         Act::DiskFull(machine, full) => world.machines[machine].disk_full = full,
+        Act::Publish(machine, nth) => world.publish(machine, nth),
+        Act::Name(last) => world.name(address(last)),
+        Act::Unname => world.unname(),
     }
 }
 
@@ -123,6 +132,7 @@ fn address(last: u8) -> IpAddr {
 /// Faults end. Every host must come back, nothing may be lost, and one host can have every address.
 fn heal(world: &mut World) {
     world.apply(BlockCommand::Undrain);
+    world.unname();
     for machine in 0..world.machines.len() {
         world.machines[machine].disk_full = false;
         while !world.machines[machine].late.is_empty() {
@@ -157,7 +167,7 @@ fn heal(world: &mut World) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, max_shrink_iters: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn two_hosts_keep_every_promise_under_any_sequence(sequence in prop::collection::vec(acts(2), 1..120)) {

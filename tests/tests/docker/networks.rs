@@ -7,18 +7,17 @@ use super::stage::{SOON, Stage};
 
 #[test]
 fn a_container_on_two_networks_is_reached_on_both() -> Result<()> {
-    let stage = Stage::set(DockerHost::default())?;
+    // Of two pools: Docker refuses a container two addresses of one subnet.
+    let pools = vec![Pool::default(), Pool { name: "other".to_owned(), ..Pool::default() }];
+    let berth = BerthConfig { pools, ..BerthConfig::default() };
+    let stage = Stage::set(DockerHost { berth, ..DockerHost::default() })?;
+    stage.await_subnets(2)?;
     let host = stage.host();
     let first = stage.run("web", "")?;
-    // Once a subnet has containers, Docker wants it named.
-    let create = "docker network create -d berth --ipam-driver berth";
-    let refused = host.try_sh(&format!("{create} second"))?;
-    ensure!(!refused.is_success() && refused.stderr.contains("hint: add `--subnet"), "{}", refused.stderr);
-    let subnet = stage.subnet()?;
-    host.sh(&format!("{create} --subnet {subnet} second && docker network connect second web"))?;
+    host.sh("docker network create -d berth --ipam-driver berth --ipam-opt pool=other second")?;
+    host.sh("docker network connect second web")?;
     let second = host.sh("docker inspect -f '{{.NetworkSettings.Networks.second.IPAddress}}' web")?;
     let second = second.trim().parse()?;
-    ensure!(first != second, "one address on two networks: {first}");
     stage.vm_reaches(first)?;
     stage.vm_reaches(second)?;
 
@@ -33,6 +32,18 @@ fn a_container_on_two_networks_is_reached_on_both() -> Result<()> {
     let bridges = host.sh("ip -br link show type bridge")?;
     ensure!(!bridges.contains("berth-"), "bridges left behind: {bridges}");
     Ok(())
+}
+
+#[test]
+fn a_second_network_on_a_subnet_with_containers_wants_the_subnet_named() -> Result<()> {
+    let stage = Stage::set(DockerHost::default())?;
+    stage.run("web", "")?;
+    let create = "docker network create -d berth --ipam-driver berth";
+    let refused = stage.host().try_sh(&format!("{create} second"))?;
+    ensure!(!refused.is_success() && refused.stderr.contains("hint: add `--subnet"), "{}", refused.stderr);
+    stage.host().sh(&format!("{create} --subnet {} second", stage.subnet()?))?;
+    stage.host().sh("docker run -d --name other --network second busybox httpd -f -p 0.0.0.0:80 -h /www")?;
+    stage.vm_reaches(stage.host().address_of("other")?)
 }
 
 #[test]

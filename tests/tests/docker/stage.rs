@@ -92,7 +92,9 @@ impl Stage {
         expected.sort();
         let mut last = String::new();
         let settled = until(limit, &format!("{expected:?} are in use, and nothing else"), || {
-            let (assigned, proxied) = (self.assigned()?, self.proxied()?);
+            // An agent that has just started has no answer yet.
+            let Ok(assigned) = self.assigned() else { return Ok(None) };
+            let proxied = self.proxied()?;
             last = format!("assigned {assigned:?}, answered for {proxied:?}");
             Ok((assigned == expected && proxied == expected).then_some(()))
         });

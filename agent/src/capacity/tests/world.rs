@@ -223,7 +223,10 @@ impl Provider for FakeCloud {
 
     async fn order_status(&self, order: &OrderId) -> Result<OrderStatus, ProviderError> {
         let mut state = self.ask()?;
-        let at = state.orders.iter().position(|placed| placed.id == *order).unwrap();
+        let Some(at) = state.orders.iter().position(|placed| placed.id == *order) else {
+            let (doing, what) = ("asking for an order".into(), order.to_string());
+            return Err(ProviderError::Gone { provider: NAME, doing, what });
+        };
         state.orders[at].asked += 1;
         if state.orders[at].asked < 2 {
             return Ok(OrderStatus::Pending("PENDING_AUTO_APPROVAL".into()));
@@ -243,8 +246,11 @@ impl Provider for FakeCloud {
 
     async fn find_orders(&self, intent: &OrderIntent) -> Result<Vec<FoundOrder>, ProviderError> {
         let state = self.ask()?;
+        // As a real one: clocks differ, so it looks somewhat before the intent.
+        let since =
+            intent.intended_at.saturating_sub(Duration::from_secs(600)).unwrap_or(jiff::Timestamp::MIN);
         let may_be = |order: &&FakeOrder| {
-            !state.hides_orders && order.request == intent.request && order.placed_at >= intent.intended_at
+            !state.hides_orders && order.request == intent.request && order.placed_at >= since
         };
         let found = |order: &FakeOrder| FoundOrder { order: order.id.clone(), placed_at: order.placed_at };
         Ok(state.orders.iter().filter(may_be).map(found).collect())

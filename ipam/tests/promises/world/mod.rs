@@ -51,8 +51,6 @@ pub(crate) struct Machine {
     pub(crate) users: BTreeSet<RequestId>,
     /// What containers use: the kernel's word.
     pub(crate) in_use: BTreeMap<IpAddr, Epoch>,
-    /// Whether an eviction was committed since its last registration.
-    pub(crate) evicted: bool,
     pub(crate) boots: u64,
 }
 
@@ -388,7 +386,10 @@ impl World {
         let at = &mut self.machines[machine];
         let Some(address) = at.in_use.keys().nth(nth % at.in_use.len().max(1)).copied() else { return };
         if at.agent.is_some() {
-            at.in_use.remove(&address);
+            let epoch = at.in_use.remove(&address);
+            let request = self.request();
+            let endpoint = EndpointId(epoch.map(|epoch| epoch.to_string()).unwrap_or_default());
+            self.feed(machine, Input::EndpointGone { request, endpoint });
             let request = self.request();
             self.feed(machine, Input::Release { request, address });
         }
@@ -410,6 +411,34 @@ impl World {
         }
     }
 
+    /// A container's endpoint is bound and published.
+    pub(crate) fn publish(&mut self, machine: usize, nth: usize) {
+        let at = &self.machines[machine];
+        let Some((address, epoch)) = at.in_use.iter().nth(nth % at.in_use.len().max(1)) else { return };
+        let (address, epoch) = (*address, *epoch);
+        let request = self.request();
+        let endpoint = EndpointId(format!("{epoch}"));
+        self.feed(machine, Input::Bind { request, address, endpoint });
+        let request = self.request();
+        self.feed(machine, Input::Publish { request, address, epoch });
+    }
+
+    /// An owner writes a dependent, comparing that the endpoint is open.
+    pub(crate) fn name(&mut self, address: IpAddr) {
+        let endpoint = self.store.get(&Key::Endpoint(address));
+        let Some(Value::Endpoint(record)) = endpoint.value else { return };
+        let key = Key::Dependent { address, epoch: record.epoch, object: "member".into() };
+        self.store.put(key, Value::Dependent(Dependent { writers: [record.host].into() }));
+    }
+
+    /// Every owner removes its dependents.
+    pub(crate) fn unname(&mut self) {
+        let named = self.store.entries.keys().filter(|key| matches!(key, Key::Dependent { .. }));
+        for key in named.cloned().collect::<Vec<_>>() {
+            self.store.delete(key);
+        }
+    }
+
     /// Eviction of a machine that is witnessed to be off: raises the incarnation.
     pub(crate) fn evict(&mut self, machine: usize) {
         let at = &mut self.machines[machine];
@@ -427,22 +456,46 @@ impl World {
     pub(crate) fn sweep(&mut self, machine: usize) {
         let host = self.machines[machine].identity.host.clone();
         let Some(Value::Host(record)) = self.store.get(&Key::Host(host.clone())).value else { return };
-        self.apply(BlockCommand::Sweep { host, below: record.incarnation, why: "it is off".into() });
+        // An eviction's sweep closes the endpoints of what it quarantines.
+        let sweep =
+            BlockCommand::Sweep { host: host.clone(), below: record.incarnation, why: "it is off".into() };
+        let swept = self.block().apply(sweep.clone()).unwrap();
+        let mut open = BTreeMap::new();
+        if let Some(Value::Published(published)) =
+            self.store.get(&Key::Published { host: host.clone(), block: self.block_id() }).value
+        {
+            open = published.open;
+        }
+        for address in swept.block.quarantined().keys() {
+            if open.remove(address).is_some() {
+                self.store.delete(Key::Endpoint(*address));
+                let key = Key::Published { host: host.clone(), block: self.block_id() };
+                self.store.put(key, Value::Published(Published { open: open.clone() }));
+            }
+        }
+        self.apply(sweep);
         self.check();
     }
 
     /// The capacity role ends every quarantine.
     pub(crate) fn end_quarantine(&mut self) {
         for address in self.block().quarantined().keys().copied().collect::<Vec<_>>() {
+            let named = !self.store.list(&Prefix::Dependents(address)).is_empty();
+            if named || self.store.get(&Key::Endpoint(address)).value.is_some() {
+                continue;
+            }
             self.apply(BlockCommand::EndQuarantine { address, to: None });
         }
         self.check();
     }
 
     fn answered(&mut self, machine: usize, request: RequestId, result: Result<Answer, Refusal>) {
+        // A release may have overtaken an answer given again: CreateEndpoint is refused then.
+        let assigned = ipam::check::assigned_in(&self.view(machine));
         let at = &mut self.machines[machine];
         if let Ok(Answer::Assigned(assignment)) = &result
             && at.users.contains(&request)
+            && assigned.get(&assignment.address) == Some(&assignment.epoch)
         {
             let before = self.epochs.insert(assignment.address, assignment.epoch);
             assert!(
@@ -491,12 +544,10 @@ impl World {
         let Some(agent) = &at.agent else { return };
         let view = agent.view(self.now);
         assert_eq!(ipam::check::view_broken(&view), Vec::<String>::new());
-        if view.subnets.iter().all(|subnet| subnet.blocks.is_empty()) {
-            // Nothing is shown before the store was read.
-            return;
-        }
         let assigned = ipam::check::assigned_in(&view);
-        for (address, epoch) in &at.in_use {
+        // A revoked address is about to fall silent.
+        let kept = at.in_use.iter().filter(|(address, _)| !view.revoked.contains(address));
+        for (address, epoch) in kept {
             let shown = assigned.get(address);
             assert_eq!(shown, Some(epoch), "S7, S8: {address} is used under {epoch}, and not shown so");
         }
@@ -537,7 +588,6 @@ impl Machine {
             answers: BTreeMap::new(),
             users: BTreeSet::new(),
             in_use: BTreeMap::new(),
-            evicted: false,
             boots: 0,
         }
     }

@@ -1,0 +1,142 @@
+//! Who has the role of a zone: an owner record with a term in the store, compared by every write.
+
+use ipam::{ClusterState, Timestamp};
+use provider::Provider;
+use store::{
+    Commit, Key, Revision, Transaction,
+    layout::{self, Item},
+};
+use tracing::info;
+
+use super::{
+    decide::has_passed,
+    look,
+    record::{OwnerRecord, owner_key},
+    role::Role,
+    trouble::Trouble,
+    view::{At, View},
+};
+
+/// The store's confirmation that this process has the role; every write compares it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Term {
+    owner: Revision,
+    cluster: Revision,
+    confirmed: Timestamp,
+}
+
+/// Whether this process has the role.
+enum Claim {
+    Ours(Term),
+    Anothers(String),
+}
+
+impl<P: Provider> Role<P> {
+    /// The term and a look at the store; or why there is nothing to do here.
+    pub(super) async fn store_look(&mut self) -> Result<Result<(Term, View), String>, Trouble> {
+        let store = self.parts.store.clone();
+        let hosts = look::hosts(&*store).await?;
+        let Some(incarnation) = hosts.get(&self.parts.host) else {
+            return Ok(Err("waiting for this host to register its boot".to_owned()));
+        };
+        self.me.incarnation = *incarnation;
+        let Some(cluster) = look::cluster(&*store).await? else {
+            return Ok(Err("waiting for the cluster to be founded".to_owned()));
+        };
+        if cluster.value.state == ClusterState::Frozen {
+            return Ok(Err("the cluster is frozen: `berth store rebuild` is needed".to_owned()));
+        }
+        match self.claim(cluster.revision).await? {
+            Claim::Anothers(host) => Ok(Err(format!("on host {host}"))),
+            Claim::Ours(term) => {
+                let view = look::store(&self.parts, hosts).await?;
+                Ok(Ok((term, view)))
+            }
+        }
+    }
+
+    async fn claim(&mut self, cluster: Revision) -> Result<Claim, Trouble> {
+        let key = owner_key(&self.parts.zone);
+        let asked = self.parts.clock.now();
+        let entry = self.parts.store.get(&key).await?.entry;
+        let standing = entry.as_ref().map(look::read::<OwnerRecord>).transpose()?;
+        let term = match &standing {
+            Some(At { value, revision }) if value.owner == self.me => {
+                self.silent_owner = None;
+                return Ok(Claim::Ours(Term { owner: *revision, cluster, confirmed: asked }));
+            }
+            // A former process of this host: it is dead, or this one could not have opened the journals.
+            Some(At { value, .. }) if value.owner.host == self.me.host => value.term + 1,
+            Some(At { value, .. }) if !self.may_follow(value).await? => {
+                return Ok(Claim::Anothers(value.owner.host.to_string()));
+            }
+            Some(At { value, .. }) => value.term + 1,
+            None => 1,
+        };
+        let record = OwnerRecord { owner: self.me.clone(), term };
+        let transaction = compared(Transaction::new(), key.clone(), look::revision_of(entry.as_ref()));
+        let value = layout::encode(&key, &record)?;
+        match self.parts.store.commit(transaction.put(key, value)).await? {
+            Commit::Done { revision } => {
+                info!(zone = %self.parts.zone, term, "this agent looks after the zone's capacity");
+                self.since = Some(self.parts.clock.now());
+                Ok(Claim::Ours(Term { owner: revision, cluster, confirmed: asked }))
+            }
+            Commit::Conflict { .. } => Err(Trouble::Overtaken),
+        }
+    }
+
+    /// Whether another host's role may be taken: its session was seen absent for so long that no call of its can still
+    /// be under way.
+    async fn may_follow(&mut self, owner: &OwnerRecord) -> Result<bool, Trouble> {
+        let session = Item::Session(owner.owner.host.to_string()).key();
+        if self.parts.store.get(&session).await?.entry.is_some() {
+            self.silent_owner = None;
+            return Ok(false);
+        }
+        let now = self.parts.clock.now();
+        let since = match &self.silent_owner {
+            Some((known, since)) if known == owner => *since,
+            _ => {
+                self.silent_owner = Some((owner.clone(), now));
+                now
+            }
+        };
+        let timing = &self.parts.timing;
+        Ok(has_passed(now, since, timing.term_confirmed_for + timing.call_max))
+    }
+
+    /// Commits, if this process still has the role.
+    pub(super) async fn commit(&self, term: &Term, transaction: Transaction) -> Result<Revision, Trouble> {
+        let transaction = transaction
+            .unchanged(owner_key(&self.parts.zone), term.owner)
+            .unchanged(Item::Cluster.key(), term.cluster);
+        match self.parts.store.commit(transaction).await? {
+            Commit::Done { revision } => Ok(revision),
+            Commit::Conflict { .. } => Err(Trouble::Overtaken),
+        }
+    }
+
+    /// The term as a commit that begins now will have confirmed it.
+    pub(super) fn confirming(&self, term: &Term) -> Term {
+        Term { confirmed: self.parts.clock.now(), ..*term }
+    }
+
+    /// Refuses to go to the provider on a confirmation of the role that is too old.
+    pub(super) fn check_term(&self, term: &Term) -> Result<(), Trouble> {
+        if has_passed(self.parts.clock.now(), term.confirmed, self.parts.timing.term_confirmed_for) {
+            return Err(Trouble::Waiting(
+                "the role must be confirmed again before the provider is called".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Adds the compare that an entry is as it was read: there, or not there.
+pub(super) fn compared(transaction: Transaction, key: Key, revision: Option<Revision>) -> Transaction {
+    match revision {
+        Some(revision) => transaction.unchanged(key, revision),
+        None => transaction.absent(key),
+    }
+}

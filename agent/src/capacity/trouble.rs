@@ -1,0 +1,44 @@
+//! What keeps a step of the role from succeeding, and what can be done about it.
+
+use std::time::Duration;
+
+use provider::{ProviderError, Recourse};
+use store::{StoreError, layout::ValueError};
+
+use super::ProbeError;
+
+/// What keeps a step from succeeding.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    #[error("the capacity of the zone cannot be looked after without the store")]
+    Store(#[from] StoreError),
+    #[error("the capacity of the zone cannot be looked after")]
+    Value(#[from] ValueError),
+    #[error("a subnet cannot be opened before its addresses were probed")]
+    Probe(#[from] ProbeError),
+    #[error("somebody else wrote in between")]
+    Overtaken,
+    #[error("{0}")]
+    Waiting(String),
+    #[error("{reason}")]
+    Operator { reason: String, hint: String },
+}
+
+impl Trouble {
+    /// How long to wait at least, and what a person can do.
+    pub(super) fn advice(&self) -> (Duration, Option<String>) {
+        match self {
+            Self::Provider(error) => match error.recourse() {
+                Recourse::RetryAfter(time) => (time, None),
+                Recourse::LookAgain => (Duration::ZERO, None),
+                Recourse::AskOperator(hint) => (Duration::from_secs(60), Some(hint)),
+            },
+            Self::Operator { hint, .. } => (Duration::from_secs(60), Some(hint.clone())),
+            Self::Store(_) | Self::Value(_) | Self::Probe(_) | Self::Overtaken | Self::Waiting(_) => {
+                (Duration::ZERO, None)
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What hosts promise each other: takes, grants, evictions.
+
+use ipam::*;
+
+use crate::world::*;
+
+#[test]
+fn a_free_address_of_a_live_holder_is_had_within_a_second_the_last_one_included() {
+    let mut world = World::running(2, SUBNET);
+    for _ in 0..4 {
+        world.assign_any(0).unwrap();
+    }
+    let (before, last) = (world.now, world.assign_any(0).unwrap());
+    assert!(world.now.0 - before.0 <= 1_000, "{} ms", world.now.0 - before.0);
+    assert_eq!(world.block().held().get(&last.address).map(|held| held.by.host.clone()), Some("h1".into()));
+    assert!(matches!(world.assign_any(1), Err(Refusal::Exhausted(_))));
+}
+
+#[test]
+fn an_address_in_use_elsewhere_is_refused_with_its_holder() {
+    let mut world = World::running(2, SUBNET);
+    let address = world.assign_any(0).unwrap().address;
+    let refusal = world.assign(1, Wish::Exact(address)).unwrap_err();
+    let state = AddressState::Held("h1".into());
+    assert_eq!(refusal, Refusal::InTheWay { address, state });
+}
+
+#[test]
+fn a_host_refused_by_a_holder_may_ask_it_again_later() {
+    let mut world = World::running(2, SUBNET);
+    let held = world.assign_any(0).unwrap();
+    assert!(world.assign(1, Wish::Exact(held.address)).is_err());
+    world.release(0, held.address).unwrap();
+    world.pass(COOLING);
+    let moved = world.assign(1, Wish::Exact(held.address)).unwrap();
+    assert!(moved.epoch > held.epoch);
+}
+
+#[test]
+fn a_host_evicted_while_it_runs_falls_silent_and_says_so() {
+    let mut world = World::running(2, SUBNET);
+    let address = world.assign_any(0).unwrap().address;
+    world.run();
+    // An operator's untrue word: the host is not off at all.
+    let key = Key::Host("h1".into());
+    let Some(Value::Host(record)) = world.store.get(&key).value else { panic!("no record") };
+    let incarnation = Incarnation(record.incarnation.0 + 1);
+    world.store.put(key, Value::Host(HostRecord { incarnation, ..record }));
+    while world.watch(0) {}
+    assert!(world.machines[0].effects.iter().any(|effect| matches!(effect, Effect::Silence { .. })));
+    assert_eq!(world.view(0).revoked, [address]);
+    world.settle();
+    assert!(world.machines[0].in_use.is_empty() && world.view(0).revoked.is_empty());
+    assert!(world.block().quarantined().contains_key(&address), "its own sweep finished the eviction");
+    assert_eq!(world.view(0).incarnation, Some(incarnation));
+}
+
+#[test]
+fn a_frozen_cluster_moves_nothing_and_running_containers_stay() {
+    let mut world = World::running(1, SUBNET);
+    let kept = world.assign_any(0).unwrap();
+    let generation = Generation { number: 1, id: 7 };
+    let frozen = ClusterRecord { id: "c".into(), generation, state: ClusterState::Frozen };
+    world.store.put(Key::Cluster, Value::Cluster(frozen));
+    world.run();
+    let held = world.block().counts().held;
+    for _ in 1..held {
+        world.assign_any(0).unwrap();
+    }
+    let refusal = world.assign_any(0).unwrap_err();
+    assert!(refusal.to_string().contains("frozen"), "{refusal}");
+    assert_eq!(world.block().counts().held, held);
+    assert!(world.machines[0].in_use.contains_key(&kept.address));
+}
+
+#[test]
+fn a_new_generation_keeps_running_assignments_and_renews_every_epoch_after() {
+    let mut world = World::running(1, SUBNET);
+    let kept = world.assign_any(0).unwrap();
+    world.run();
+    let generation = Generation { number: 2, id: 9 };
+    let rebuilt = ClusterRecord { id: "c".into(), generation, state: ClusterState::Open };
+    world.store.put(Key::Cluster, Value::Cluster(rebuilt));
+    world.settle();
+    assert!(
+        matches!(world.state(0, kept.address), AddressState::Assigned { epoch, .. } if epoch == kept.epoch)
+    );
+    assert_eq!(world.assign_any(0).unwrap().epoch.generation, generation);
+}
