@@ -57,6 +57,9 @@ fn add_trouble(order: &mut Order, desk: &Desk) {
         let Some(trouble) = line.and_then(|line| line.trouble.as_ref()) else { continue };
         order.next_try = Some(trouble.next_try);
         order.trouble = Some(trouble.problem.clone());
+        if let OrderState::Refused { hint, .. } = &mut order.state {
+            hint.clone_from(&trouble.hint);
+        }
     }
 }
 

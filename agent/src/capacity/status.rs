@@ -132,7 +132,12 @@ impl Told {
 
     fn line(&self, record: &super::OrderRecord) -> OrderLine {
         let key = record.key();
-        let trouble = self.orders.get(&key).cloned();
+        // What was refused is tried again when its pool is.
+        let of_pool = || match record.order.state {
+            OrderState::Failed { .. } => self.pools.get(&record.pool),
+            _ => None,
+        };
+        let trouble = self.orders.get(&key).or_else(of_pool).cloned();
         OrderLine { pool: record.pool.clone(), order: record.order.clone(), trouble, key }
     }
 

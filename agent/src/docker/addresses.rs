@@ -1,5 +1,6 @@
 //! What Docker's calls ask of the allocator: a seam, because a `berthd` with a bad configuration has none.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::IpAddr;
 
@@ -49,6 +50,9 @@ pub trait Addresses: Clone + Send + Sync + 'static {
 pub struct InUse {
     /// Assigned.
     pub assigned: Vec<Assigned>,
+    /// Known not to be assigned here. An address in neither set is one of which nothing is known yet:
+    /// an agent that has just started has not read the store.
+    pub unassigned: BTreeSet<IpAddr>,
     /// Taken from this host while in use (it was evicted): they must fall silent.
     pub revoked: Vec<IpAddr>,
 }
@@ -112,8 +116,7 @@ impl Addresses for Allocator {
     }
 
     async fn in_use(&self) -> Result<InUse, AddressError> {
-        let view = self.view().await?;
-        Ok(InUse { assigned: assigned(&view), revoked: view.revoked })
+        Ok(in_use(self.view().await?))
     }
 
     async fn silenced(&self, address: IpAddr) -> Result<(), AddressError> {
@@ -121,13 +124,22 @@ impl Addresses for Allocator {
     }
 }
 
-fn assigned(view: &View) -> Vec<Assigned> {
-    let addresses = view.subnets.iter().flat_map(|subnet| &subnet.blocks).flat_map(|block| &block.addresses);
-    let assigned = addresses.filter_map(|seen| match seen.state {
-        AddressState::Assigned { epoch, .. } => Some(Assigned { address: seen.address, epoch }),
-        _ => None,
-    });
-    assigned.collect()
+fn in_use(view: View) -> InUse {
+    let mut in_use = InUse::default();
+    let blocks = view.subnets.iter().flat_map(|subnet| &subnet.blocks);
+    for seen in blocks.flat_map(|block| &block.addresses) {
+        match seen.state {
+            AddressState::Assigned { epoch, .. } => {
+                in_use.assigned.push(Assigned { address: seen.address, epoch });
+            }
+            _ => {
+                in_use.unassigned.insert(seen.address);
+            }
+        }
+    }
+    in_use.unassigned.extend(&view.revoked);
+    in_use.revoked = view.revoked;
+    in_use
 }
 
 /// Stands where the allocator would, while the agent cannot start: refuses everything with the reason.
