@@ -168,6 +168,13 @@ impl Provider for Cloud {
         }
     }
 
+    fn user(&self) -> Option<String> {
+        match &self.kind {
+            Kind::SoftLayer(user) => user.client().user(),
+            Kind::Static(subnets) => subnets.user(),
+        }
+    }
+
     async fn whoami(&self, nics: &[Nic]) -> Result<Identity, ProviderError> {
         ask!(self.whoami(nics))
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use provider::{
-    ClusterTags, HostState, InstanceId, InstanceKind, Network, Nic, OrderIntent, OrderRequest, OrderStatus, Provider,
-    ProviderError, Secret, SetAside, SubnetId, Tag, TagEdit, ZoneId,
+    ClusterTags, HostState, InstanceId, InstanceKind, Network, Nic, OrderIntent, OrderRequest, OrderStatus,
+    Provider, ProviderError, Secret, SetAside, SubnetId, Tag, TagEdit, ZoneId,
     testing::{World, conforms},
 };
 use provider_mock::{CloudSpec, Delays, Effect, Fault, MachineKind, PowerState, SimulatedCloud, SubnetSpec};

@@ -99,7 +99,8 @@ impl<P: Provider> Role<P> {
     /// When there is no such order, its state or the provider speaks against it, or the word could not be written
     /// down.
     pub async fn settle(&mut self, key: OrderKey, settlement: Settlement) -> Result<(), SettleError> {
-        let not_written = |trouble: Trouble| SettleError::NotWritten { key: key.clone(), source: trouble.into() };
+        let not_written =
+            |trouble: Trouble| SettleError::NotWritten { key: key.clone(), source: trouble.into() };
         let (term, view) = match self.store_look().await.map_err(not_written)? {
             Ok(found) => found,
             Err(role) => return Err(SettleError::NotHere { role }),
@@ -118,9 +119,8 @@ impl<P: Provider> Role<P> {
 
     /// A mistyped number must not become an order that is waited for in vain, nor one subnet two.
     async fn check(&self, view: &View, key: &OrderKey, order: &OrderId) -> Result<(), SettleError> {
-        let is_it = |(other, at): &(&OrderKey, &At<OrderRecord>)| {
-            *other != key && at.value.order.id() == Some(order)
-        };
+        let is_it =
+            |(other, at): &(&OrderKey, &At<OrderRecord>)| *other != key && at.value.order.id() == Some(order);
         if let Some((other, _)) = view.orders.iter().find(is_it) {
             return Err(SettleError::Known { order: order.clone(), other: other.clone() });
         }

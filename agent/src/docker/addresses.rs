@@ -1,9 +1,10 @@
 //! What Docker's calls ask of the allocator: a seam, because a `berthd` with a bad configuration has none.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::IpAddr;
 
-use ipam::{Assignment, EndpointId, Epoch, PoolName, Released, Subnet, Wish};
+use ipam::{AddressState, Assignment, EndpointId, Epoch, PoolName, Released, Subnet, View, Wish};
 
 use crate::allocator::{AllocateError, Allocator};
 
@@ -49,6 +50,9 @@ pub trait Addresses: Clone + Send + Sync + 'static {
 pub struct InUse {
     /// Assigned.
     pub assigned: Vec<Assigned>,
+    /// Known not to be assigned here. An address in neither set is one of which nothing is known yet:
+    /// an agent that has just started has not read the store.
+    pub unassigned: BTreeSet<IpAddr>,
     /// Taken from this host while in use (it was evicted): they must fall silent.
     pub revoked: Vec<IpAddr>,
 }
@@ -76,8 +80,7 @@ pub enum AddressError {
     },
     /// There is no allocator.
     #[error(
-        "berthd assigns nothing: {reason}; hint: `berth status` lists all of it, `berthd --check` says whether the \
-         configuration is right"
+        "berthd assigns nothing: {reason}; hint: `berthd --check` lists what is wrong with its configuration"
     )]
     OutOfOrder {
         /// What keeps the agent from starting.
@@ -113,16 +116,30 @@ impl Addresses for Allocator {
     }
 
     async fn in_use(&self) -> Result<InUse, AddressError> {
-        // Not out of the view, which shows no address before the store was read: an agent that was just
-        // started would take the network from under every running container.
-        let assigned = self.assigned().await?.into_iter();
-        let assigned = assigned.map(|(address, epoch)| Assigned { address, epoch }).collect();
-        Ok(InUse { assigned, revoked: self.view().await?.revoked })
+        Ok(in_use(self.view().await?))
     }
 
     async fn silenced(&self, address: IpAddr) -> Result<(), AddressError> {
         Ok(Allocator::silenced(self, address).await?)
     }
+}
+
+fn in_use(view: View) -> InUse {
+    let mut in_use = InUse::default();
+    let blocks = view.subnets.iter().flat_map(|subnet| &subnet.blocks);
+    for seen in blocks.flat_map(|block| &block.addresses) {
+        match seen.state {
+            AddressState::Assigned { epoch, .. } => {
+                in_use.assigned.push(Assigned { address: seen.address, epoch });
+            }
+            _ => {
+                in_use.unassigned.insert(seen.address);
+            }
+        }
+    }
+    in_use.unassigned.extend(&view.revoked);
+    in_use.revoked = view.revoked;
+    in_use
 }
 
 /// Stands where the allocator would, while the agent cannot start: refuses everything with the reason.
