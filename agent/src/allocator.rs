@@ -32,6 +32,7 @@ use crate::journal::Journal;
 
 pub use error::AllocateError;
 pub use founding::{Founding, FoundingError, found_cluster, write_pool};
+pub(crate) use task::assigned as assigned_in;
 
 /// Room for a burst of container starts; a full queue slows Docker down rather than growing.
 const CALLS_MAX: usize = 64;

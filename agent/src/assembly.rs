@@ -2,6 +2,8 @@
 //! provider joins when the provider has answered.
 
 mod growth;
+mod journals;
+mod silence;
 mod standing;
 
 use crate::api::{self, Access, Desk};
@@ -32,11 +34,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Files below the state directory.
-const DOCKER_JOURNAL: &str = "docker.journal";
-const ALLOCATOR_JOURNAL: &str = "allocator.journal";
-const STORE: &str = "store.redb";
-
 /// Why the agent cannot start at all.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -52,6 +49,18 @@ pub enum StartError {
     /// A journal is damaged or in use.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// A journal lacks what the other one shows that it had.
+    #[error(
+        "the journal {} {what}; stop berthd, run `berthd --rebuild` (with the same --config), which makes it \
+         anew from the store, Docker and the kernel, and start berthd again",
+        path.display()
+    )]
+    JournalLost {
+        /// Which.
+        path: PathBuf,
+        /// All of it, or its end.
+        what: &'static str,
+    },
     /// The embedded store is damaged or in use.
     #[error("cannot open the store")]
     Store(#[from] StoreError),
@@ -70,6 +79,21 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+}
+
+impl StartError {
+    /// Whether the host's own memory is gone, which only an operator can order to be made anew.
+    fn is_amnesia(&self) -> bool {
+        match self {
+            Self::Journal(error) => error.is_damage(),
+            Self::JournalLost { .. } => true,
+            Self::StateDir { .. }
+            | Self::Store(_)
+            | Self::Kernel(_)
+            | Self::Boot(_)
+            | Self::Metrics { .. } => false,
+        }
+    }
 }
 
 /// A running agent.
@@ -98,13 +122,15 @@ pub async fn start(
         Ok(config) => config,
         Err(rejected) => {
             let Rejected { mistakes, rim } = *rejected;
-            let reason = format!("its configuration has {}", mistakes.count());
+            let count = mistakes.count();
+            let reason = format!("its configuration has {count}; hint: `berthd --check` lists what is wrong");
             return Ok(refuse(Err(mistakes), rim, reason, sockets, stop));
         }
     };
     match Grounds::find(&config).await {
         Ok(grounds) => serve(config, grounds, sockets, stop).await,
-        Err(error) if sockets.plugin.origin == Origin::Systemd => {
+        // Without its memory the agent must not work, and dockerd must not wait for it either.
+        Err(error) if sockets.plugin.origin == Origin::Systemd || error.is_amnesia() => {
             let (rim, reason) = (config.rim.clone(), with_causes(&error));
             tracing::error!("taking releases only: {reason}");
             Ok(refuse(Ok(config), rim, reason, sockets, stop))
@@ -125,12 +151,11 @@ struct Grounds {
 
 impl Grounds {
     async fn find(config: &Config) -> Result<Self, StartError> {
-        let state_dir = &config.rim.host.state_dir;
-        make_state_dir(state_dir)?;
-        let boot = identity::boot(&config.rim.host.boot_id_file)?;
-        let book = Book::open(&state_dir.join(DOCKER_JOURNAL))?;
-        let (journal, records) = Journal::open(state_dir.join(ALLOCATOR_JOURNAL))?;
-        let store = Arc::new(EmbeddedStore::open(&state_dir.join(STORE)).await?);
+        let host = &config.rim.host;
+        make_state_dir(&host.state_dir)?;
+        let boot = identity::boot(&host.boot_id_file)?;
+        let (book, journal, records) = journals::open(host)?;
+        let store = Arc::new(EmbeddedStore::open(&host.store_file()).await?);
         let kernel = Netlink::open().map_err(StartError::Kernel)?;
         Ok(Self { boot, book, journal, records, store, kernel })
     }
@@ -201,6 +226,7 @@ async fn serve(
         cloud: cloud_told,
         interfaces: interfaces_known,
         capacity: capacity_told,
+        tasks: tasks.tracker.clone(),
         stop: tasks.stop.clone(),
     };
     tasks.tracker.spawn(standing.establish(journal, records));
@@ -220,8 +246,7 @@ fn refuse(
     let docker = tasks.follow_docker(&rim, &clock);
     let (_, addresses) = LateAllocator::new(Progress::Never(reason.clone()));
     let reconciler = Reconciler::absent();
-    let state_dir = &rim.host.state_dir;
-    let opened = make_state_dir(state_dir).and_then(|()| Ok(Book::open(&state_dir.join(DOCKER_JOURNAL))?));
+    let opened = make_state_dir(&rim.host.state_dir).and_then(|()| journals::open_book(&rim.host));
     let (listener, stop) = (sockets.plugin.listener, tasks.stop.clone());
     let book = match opened {
         Ok(book) => {

@@ -63,6 +63,23 @@ pub struct HostConfig {
     pub boot_id_file: PathBuf,
 }
 
+impl HostConfig {
+    /// What Docker told us and will not tell again.
+    pub fn docker_journal(&self) -> PathBuf {
+        self.state_dir.join("docker.journal")
+    }
+
+    /// What this host knows of its addresses.
+    pub fn allocator_journal(&self) -> PathBuf {
+        self.state_dir.join("allocator.journal")
+    }
+
+    /// The embedded store.
+    pub fn store_file(&self) -> PathBuf {
+        self.state_dir.join("store.redb")
+    }
+}
+
 /// `[docker]`: how dockerd and the agent find each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DockerConfig {

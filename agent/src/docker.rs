@@ -21,6 +21,7 @@ mod wire;
 pub use addresses::{AddressError, Addresses, Assigned, InUse, OutOfOrder};
 pub use book::{Book, Pages};
 pub use driver::Driver;
+pub(crate) use record::mac_of;
 pub use record::{Endpoint, Lent, Network, NetworkId, PublishedPort, Record, Stage, aside_id};
 
 /// The name of both drivers, as in `docker network create -d berth --ipam-driver berth`. dockerd finds the

@@ -7,6 +7,7 @@ mod orders;
 use crate::api::Desk;
 use crate::cloud::Cloud;
 use crate::config::{Config, Network, PoolConfig};
+use crate::late::Progress;
 use crate::troubles::with_causes;
 use ::api::{Answer, DoctorReport, Examination, Source, Verdict};
 use axum::Json;
@@ -20,7 +21,7 @@ use tokio::net::UnixStream;
 
 /// `GET /v1/doctor`
 pub async fn doctor(State(desk): State<Desk>) -> Json<Answer<DoctorReport>> {
-    let mut examinations = vec![configuration(&desk), state_dir(&desk.rim.host.state_dir)];
+    let mut examinations = vec![configuration(&desk), duty(&desk), state_dir(&desk.rim.host.state_dir)];
     examinations.push(clock(&desk.rim.host.state_dir, desk.clock.wall()));
     examinations.push(docker(&desk.rim.docker.api_socket).await);
     examinations.push(plugin_socket(&desk.rim.docker.plugin_socket).await);
@@ -53,6 +54,17 @@ fn configuration(desk: &Desk) -> Examination {
             format!("it has {}", mistakes.count()),
             "`berthd --check` lists them; restart berthd when they are put right",
         ),
+    }
+}
+
+/// An agent that cannot do what it is for says why, and what to do about it.
+fn duty(desk: &Desk) -> Examination {
+    match desk.addresses.progress() {
+        Progress::Ready(_) => good("agent", "assigns addresses"),
+        Progress::Waiting(reason) => unknown("agent", format!("is starting: {reason}")),
+        Progress::Never(reason) => {
+            bad("agent", format!("takes releases only: {reason}"), "put that right, then restart berthd")
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! berthd: one per Docker host. It knows all the rooms and holds no decision of theirs.
 
 pub mod allocator;
+pub mod amnesia;
 pub mod api;
 pub mod assembly;
 pub mod capacity;
@@ -15,8 +16,10 @@ pub mod journal;
 pub mod late;
 pub mod metrics;
 pub mod probe;
+pub mod rebuild;
 pub mod reconciler;
 pub mod service;
+pub mod session;
 pub mod sockets;
 pub mod testimony;
 pub mod troubles;

@@ -26,6 +26,10 @@ struct Args {
     /// Check the configuration, list every mistake, and exit: 0 if there is none, 64 otherwise.
     #[arg(long)]
     check: bool,
+    /// Make lost or damaged journals anew from the store, Docker and the kernel, say what was found, and
+    /// exit. berthd must be stopped, Docker must run; running containers feel nothing.
+    #[arg(long, conflicts_with = "check")]
+    rebuild: bool,
 }
 
 fn main() -> ExitCode {
@@ -38,7 +42,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         // Where dockerd's calls wait in a socket that systemd holds, somebody must refuse them.
-        Err(rejected) if args.check || !passed.has_plugin() => {
+        Err(rejected) if args.check || args.rebuild || !passed.has_plugin() => {
             eprintln!("error: {}", rejected.mistakes);
             eprintln!("hint: `berthd --check --config {}` tells when it is right", args.config.display());
             return ExitCode::from(BAD_CONFIGURATION);
@@ -46,13 +50,23 @@ fn main() -> ExitCode {
         _ => {}
     }
     service::log();
-    match run(config, passed) {
+    let ended = match config {
+        Ok(config) if args.rebuild => rebuild(&config),
+        config => run(config, passed),
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+#[tokio::main]
+async fn rebuild(config: &Config) -> anyhow::Result<()> {
+    println!("{}", agent::rebuild::rebuild(config).await?);
+    Ok(())
 }
 
 #[tokio::main]

@@ -21,7 +21,11 @@ struct Rim {
 impl Rim {
     /// Starts an agent with the rim's own places and `rest` of a configuration.
     async fn start(rest: &str) -> Self {
-        let directory = tempfile::tempdir().expect("a directory for the agent");
+        Self::start_over(tempfile::tempdir().expect("a directory for the agent"), rest).await
+    }
+
+    /// Starts it over what is in a directory already.
+    async fn start_over(directory: TempDir, rest: &str) -> Self {
         let text = configuration(directory.path(), rest);
         let config = Config::parse(&text);
         let rim = config.as_ref().map_or_else(|rejected| &rejected.rim, |config| &config.rim);
@@ -172,4 +176,54 @@ async fn a_path_of_another_version_is_not_found_and_says_which_version_this_is()
     let (status, problem) = rim.ask("/v2/status").await;
     assert_eq!((status, &problem["error"]), (404, &json!("there is no /v2/status in version 1 of this API")));
     rim.end().await;
+}
+
+/// A directory with a state directory that has these files in it.
+fn state(files: &[(&str, &[u8])]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    files.iter().for_each(|(name, content)| std::fs::write(state.join(name), content).unwrap());
+    directory
+}
+
+async fn is_told_to_rebuild(directory: TempDir, journal: &str) {
+    let rim = Rim::start_over(directory, PROVIDER_AWAY).await;
+    let call = json!({ "PoolID": "default/10.11.4.0/26", "Address": "", "Options": {} });
+    let refused = rim.docker("/IpamDriver.RequestAddress", &call).await;
+    let (_, status) = rim.ask("/v1/status").await;
+    assert_eq!(status["answer"]["mode"]["mode"], "releases_only");
+    let (_, doctor) = rim.ask("/v1/doctor").await;
+    let (_, pools) = rim.ask("/v1/pools").await;
+    for said in [refused, status, doctor, pools] {
+        let said = said.to_string();
+        assert!(said.contains(journal) && said.contains("run `berthd --rebuild`"), "{said}");
+    }
+    rim.end().await;
+}
+
+#[tokio::test]
+async fn with_a_damaged_journal_everybody_is_told_at_once_how_to_rebuild_it() {
+    for journal in ["allocator.journal", "docker.journal"] {
+        is_told_to_rebuild(state(&[(journal, b"once this was a journal")]), journal).await;
+    }
+}
+
+#[tokio::test]
+async fn with_a_damaged_allocators_journal_releases_are_still_taken() {
+    let damaged = state(&[("allocator.journal", b"once this was a journal")]);
+    let rim = Rim::start_over(damaged, PROVIDER_AWAY).await;
+    let call = json!({ "PoolID": "default/10.11.4.0/26", "Address": "10.11.4.18" });
+    assert_eq!(rim.docker("/IpamDriver.ReleaseAddress", &call).await, json!({}));
+    rim.end().await;
+}
+
+#[tokio::test]
+async fn where_one_journal_is_in_use_the_other_cannot_be_new() {
+    let directory = state(&[]);
+    let path = directory.path().join("state/allocator.journal");
+    let (mut journal, _) = agent::journal::Journal::open(path).unwrap();
+    journal.append(&[ipam::Record::Counter(3)], ipam::Durability::Synced).unwrap();
+    drop(journal);
+    is_told_to_rebuild(directory, "docker.journal").await;
 }

@@ -44,10 +44,10 @@ pub enum Mode {
     Serving,
     /// Building its parts; plugin calls wait or are refused with the reason.
     Starting,
-    /// The configuration is bad, or the host lacks what the agent needs: releases are taken into the
-    /// journal, the rest is refused.
+    /// The configuration or the journal is bad, or the host lacks what the agent needs: releases are taken
+    /// into the journal if they can be, the rest is refused.
     ReleasesOnly {
-        /// Every mistake of the configuration, or what is missing.
+        /// Every mistake of the configuration, or what is the matter, and what to do about it.
         reasons: Vec<String>,
     },
 }

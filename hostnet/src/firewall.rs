@@ -2,6 +2,7 @@
 //!
 //! The kernel's copy is read back by the comment that each rule carries, which is the rule in words.
 
+mod published;
 mod rules;
 
 use std::collections::BTreeMap;

@@ -277,7 +277,7 @@ pub struct Capacity {
 
 impl NotReady {
     /// Whether it may pass by itself within a request's patience; if not, it needs a person.
-    pub(crate) fn passes(&self) -> bool {
+    pub fn passes(&self) -> bool {
         match self {
             Self::StoreNotRead | Self::BootNotRegistered => true,
             Self::OtherInstance { .. } | Self::Superseded { .. } | Self::NoCluster | Self::Frozen { .. } => {

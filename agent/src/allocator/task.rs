@@ -171,7 +171,7 @@ impl Task {
 }
 
 /// The assignments among `records` that are of this boot: the containers of an earlier one are gone.
-fn assigned(records: &[Record], this: &BootId) -> BTreeMap<IpAddr, Epoch> {
+pub(crate) fn assigned(records: &[Record], this: &BootId) -> BTreeMap<IpAddr, Epoch> {
     let of_this_boot: BTreeSet<BlockId> = records
         .iter()
         .filter_map(|record| match record {

@@ -6,5 +6,6 @@ mod killed;
 mod overruled;
 mod restarting;
 mod rig;
+mod running;
 mod spelling;
 mod store_faults;

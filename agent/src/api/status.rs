@@ -5,6 +5,7 @@ use super::orders;
 use super::pools::by_pool_and_zone;
 use crate::config::{Config, ProviderConfig};
 use crate::late::Progress;
+use crate::reconciler::Finding;
 use ::api::{Answer, Condition, Mode, Order, OrderState, Part, PoolLine, Source, Status};
 use axum::Json;
 use axum::extract::State;
@@ -55,10 +56,28 @@ fn parts(desk: &Desk, config: &Config) -> Vec<Part> {
     vec![
         part(Source::Journal, format!("in {state_dir}")),
         part(Source::Store, format!("embedded, {state_dir}/store.redb")),
-        part(Source::Kernel, "this host's network".into()),
+        kernel(desk),
         docker(desk, config),
         part(Source::Cloud, cloud),
     ]
+}
+
+/// The kernel does what it is told. What must not be missed is a container that was cut off.
+fn kernel(desk: &Desk) -> Part {
+    let report = desk.reconciler.report();
+    let report = report.borrow();
+    let cut_off = report.findings.iter().filter(|finding| matches!(finding, Finding::NotAssigned { .. }));
+    let problems: Vec<String> = cut_off.map(ToString::to_string).collect();
+    let condition = match problems.as_slice() {
+        [] => desk.troubles.of(Source::Kernel),
+        problems => Condition::Failing {
+            problem: problems.join("; "),
+            hint: Some("`berth check` says all there is to say".into()),
+            since: desk.started,
+            next_try: None,
+        },
+    };
+    Part { part: Source::Kernel, what: "this host's network".into(), condition }
 }
 
 /// Docker is watched by an own task, which says by itself whether it answers.

@@ -1,7 +1,7 @@
 //! Gives the agent its standing: who this machine is, then the cluster, then the allocator, then the
 //! capacity roles. Each step is tried until it succeeds; what succeeded before goes on meanwhile.
 
-use super::growth;
+use super::{growth, silence};
 use crate::allocator::{self, Allocator, Founding, FoundingError};
 use crate::capacity::Capacity;
 use crate::clock::Clock;
@@ -12,6 +12,7 @@ use crate::journal::Journal;
 use crate::late::Progress;
 use crate::metrics::Metrics;
 use crate::reconciler::Reconciler;
+use crate::session;
 use crate::troubles::{Trouble, Troubles, with_causes};
 use crate::wanted::Interfaces;
 use crate::whoami::WhoamiError;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use store::Store;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// Between tries after a first failure; doubled for each further one, up to [`RETRY_MAX`].
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -43,6 +45,7 @@ pub(super) struct Standing {
     pub(super) cloud: watch::Sender<Option<Arc<Cloud>>>,
     pub(super) interfaces: watch::Sender<Interfaces>,
     pub(super) capacity: watch::Sender<Vec<Capacity>>,
+    pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
 }
 
@@ -73,6 +76,7 @@ impl Standing {
         self.found_cluster(&records).await;
         let identity = known.host(self.boot.clone());
         tracing::info!(host = %identity.host, zones = ?identity.zones, from = %known.from, "this machine is known");
+        let host = identity.host.clone();
         let allocator = allocator::start(
             allocator::Parts {
                 identity,
@@ -89,7 +93,11 @@ impl Standing {
             let known = self.confirmed(known).await;
             self.grow(&known, &allocator).await;
         };
-        tokio::join!(growth::count(&allocator, &self.metrics), growing);
+        let (store, boot, stop) = (Arc::clone(&self.store), self.boot.clone(), self.stop.clone());
+        // To its end, also when this is cut off: a host that stops in order says so.
+        self.tasks.spawn(session::keep(store, host, boot, stop));
+        let silencing = silence::follow(&allocator, &self.reconciler);
+        tokio::join!(growth::count(&allocator, &self.metrics), silencing, growing);
         allocator.ended().await;
     }
 

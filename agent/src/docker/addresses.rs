@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::IpAddr;
 
-use ipam::{AddressState, Assignment, EndpointId, Epoch, PoolName, Released, Subnet, View, Wish};
+use ipam::{
+    AddressState, AddressView, Assignment, EndpointId, Epoch, PoolName, Released, Subnet, View, Wish,
+};
 
 use crate::allocator::{AllocateError, Allocator};
 
-/// Assigns addresses to Docker's endpoints. the allocator does; [`OutOfOrder`] says why it cannot.
+/// Assigns addresses to Docker's endpoints. The allocator does; [`OutOfOrder`] says why it cannot.
 ///
 /// Every call may be repeated, and answers within ten seconds.
 pub trait Addresses: Clone + Send + Sync + 'static {
@@ -79,11 +81,9 @@ pub enum AddressError {
         reason: String,
     },
     /// There is no allocator.
-    #[error(
-        "berthd assigns nothing: {reason}; hint: `berthd --check` lists what is wrong with its configuration"
-    )]
+    #[error("berthd assigns nothing: {reason}")]
     OutOfOrder {
-        /// What keeps the agent from starting.
+        /// What keeps the agent from starting, and what to do about it.
         reason: String,
     },
 }
@@ -116,7 +116,13 @@ impl Addresses for Allocator {
     }
 
     async fn in_use(&self) -> Result<InUse, AddressError> {
-        Ok(in_use(self.view().await?))
+        // What is assigned is the journal's word: a view is empty until the store has been read.
+        let assigned: Vec<Assigned> = self.assigned().await?.into_iter().map(Assigned::from).collect();
+        let view = self.view().await?;
+        let mut unassigned = not_assigned(&view);
+        unassigned.extend(&view.revoked);
+        unassigned.retain(|address| assigned.iter().all(|it| it.address != *address));
+        Ok(InUse { assigned, unassigned, revoked: view.revoked })
     }
 
     async fn silenced(&self, address: IpAddr) -> Result<(), AddressError> {
@@ -124,22 +130,17 @@ impl Addresses for Allocator {
     }
 }
 
-fn in_use(view: View) -> InUse {
-    let mut in_use = InUse::default();
+/// The addresses that a view knows, and knows not to be assigned.
+fn not_assigned(view: &View) -> BTreeSet<IpAddr> {
     let blocks = view.subnets.iter().flat_map(|subnet| &subnet.blocks);
-    for seen in blocks.flat_map(|block| &block.addresses) {
-        match seen.state {
-            AddressState::Assigned { epoch, .. } => {
-                in_use.assigned.push(Assigned { address: seen.address, epoch });
-            }
-            _ => {
-                in_use.unassigned.insert(seen.address);
-            }
-        }
+    let idle = |seen: &&AddressView| !matches!(seen.state, AddressState::Assigned { .. });
+    blocks.flat_map(|block| &block.addresses).filter(idle).map(|seen| seen.address).collect()
+}
+
+impl From<(IpAddr, Epoch)> for Assigned {
+    fn from((address, epoch): (IpAddr, Epoch)) -> Self {
+        Self { address, epoch }
     }
-    in_use.unassigned.extend(&view.revoked);
-    in_use.revoked = view.revoked;
-    in_use
 }
 
 /// Stands where the allocator would, while the agent cannot start: refuses everything with the reason.

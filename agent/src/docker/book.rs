@@ -134,7 +134,7 @@ impl Pages {
     }
 
     /// The fewest records that amount to these pages.
-    fn records(&self) -> Vec<Record> {
+    pub(crate) fn records(&self) -> Vec<Record> {
         let networks = self.networks.values().cloned().map(Record::Network);
         let endpoints = self.endpoints.values().cloned().map(Record::Endpoint);
         let lent = self.lent.values().cloned().map(Record::Lent);

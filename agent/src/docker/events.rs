@@ -16,6 +16,7 @@ use bollard::models::{
 };
 use bollard::query_parameters::{EventsOptions, ListContainersOptions, ListNetworksOptions};
 use futures::StreamExt;
+use hostnet::Mac;
 use ipam::{EndpointId, Timestamp};
 use ipnetwork::IpNetwork;
 use tokio::sync::watch;
@@ -90,6 +91,8 @@ pub struct Attachment {
     pub endpoint: Option<EndpointId>,
     /// Its address there, while the container runs.
     pub address: Option<IpAddr>,
+    /// Its hardware address there, while the container runs.
+    pub mac: Option<Mac>,
 }
 
 /// A network as Docker lists it.
@@ -105,6 +108,8 @@ pub struct SeenNetwork {
     pub ipam_driver: String,
     /// Its subnets.
     pub subnets: Vec<IpNetwork>,
+    /// `--aux-address`: addresses kept from containers, by their names.
+    pub auxiliary: BTreeMap<String, IpAddr>,
     /// `--internal`
     pub internal: bool,
 }
@@ -153,9 +158,7 @@ async fn listen(
     clock: &Arc<dyn Clock>,
     watched: &watch::Sender<Watched>,
 ) -> Result<(), bollard::errors::Error> {
-    let path = socket.to_string_lossy();
-    let docker = Docker::connect_with_unix(&path, CALL_SECS_MAX, bollard::API_DEFAULT_VERSION)?;
-    let docker = docker.negotiate_version().await?;
+    let docker = connect(socket).await?;
     let kinds = vec!["container".to_owned(), "network".to_owned()];
     let filters = Some([("type".to_owned(), kinds)].into());
     // Subscribed before the first look, so that nothing falls in between.
@@ -179,6 +182,17 @@ async fn listen(
             }
         }
     }
+}
+
+/// One look at the dockerd behind this socket.
+pub async fn look_once(socket: &Path, at: Timestamp) -> Result<Sight, bollard::errors::Error> {
+    look(&connect(socket).await?, at).await
+}
+
+async fn connect(socket: &Path) -> Result<Docker, bollard::errors::Error> {
+    let path = socket.to_string_lossy();
+    let docker = Docker::connect_with_unix(&path, CALL_SECS_MAX, bollard::API_DEFAULT_VERSION)?;
+    docker.negotiate_version().await
 }
 
 async fn look(docker: &Docker, at: Timestamp) -> Result<Sight, bollard::errors::Error> {
@@ -219,19 +233,22 @@ fn attachment(network_name: String, settings: EndpointSettings) -> Attachment {
         network_name,
         endpoint: settings.endpoint_id.filter(|id| !id.is_empty()).map(EndpointId),
         address: address(settings.ip_address).or_else(|| address(settings.global_ipv6_address)),
+        mac: settings.mac_address.and_then(|text| text.parse().ok()),
     }
 }
 
 fn network(listed: ListedNetwork) -> Option<SeenNetwork> {
     let ipam = listed.ipam.unwrap_or_default();
-    let subnets =
-        ipam.config.unwrap_or_default().into_iter().filter_map(|config| config.subnet?.parse().ok());
+    let configs = ipam.config.unwrap_or_default();
+    let subnets = configs.iter().filter_map(|config| config.subnet.as_ref()?.parse().ok()).collect();
+    let auxiliary = configs.into_iter().flat_map(|config| config.auxiliary_addresses.unwrap_or_default());
     Some(SeenNetwork {
         id: NetworkId(listed.id?),
         name: listed.name.unwrap_or_default(),
         driver: listed.driver.unwrap_or_default(),
         ipam_driver: ipam.driver.unwrap_or_default(),
-        subnets: subnets.collect(),
+        subnets,
+        auxiliary: auxiliary.filter_map(|(name, address)| Some((name, address.parse().ok()?))).collect(),
         internal: listed.internal.unwrap_or(false),
     })
 }

@@ -147,3 +147,16 @@ pub struct Lent {
 pub fn aside_id(network: &NetworkId, name: &str) -> EndpointId {
     EndpointId(format!("aux:{}:{name}", network.0))
 }
+
+/// The hardware address that a container gets when nobody chose another: Docker's own `02:42` and the
+/// last four bytes of its address, so that a neighbour's old entry stays true.
+pub(crate) fn mac_of(address: IpAddr) -> Mac {
+    let [a, b, c, d] = match address {
+        IpAddr::V4(v4) => v4.octets(),
+        IpAddr::V6(v6) => {
+            let [.., a, b, c, d] = v6.octets();
+            [a, b, c, d]
+        }
+    };
+    Mac([0x02, 0x42, a, b, c, d])
+}

@@ -1,6 +1,6 @@
 //! A small allocator for tests of Docker's side: it keeps Docker's rules and can be told to fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -22,6 +22,7 @@ pub(crate) struct FakeAddresses(Arc<Mutex<State>>);
 struct State {
     subnets: Vec<Subnet>,
     assigned: BTreeMap<IpAddr, (Epoch, Usage)>,
+    revoked: BTreeSet<IpAddr>,
     counter: u64,
     away: bool,
     slow: Option<Duration>,
@@ -46,6 +47,19 @@ impl FakeAddresses {
     /// From now on every request is refused, or served again.
     pub(crate) fn set_away(&self, away: bool) {
         self.state().away = away;
+    }
+
+    /// This host was evicted: the address is not its any more.
+    pub(crate) fn revoke(&self, address: &str) {
+        let address = address.parse().unwrap();
+        let mut state = self.state();
+        state.assigned.remove(&address);
+        state.revoked.insert(address);
+    }
+
+    /// The revoked addresses that nobody said are silent.
+    pub(crate) fn to_be_silenced(&self) -> Vec<String> {
+        self.state().revoked.iter().map(ToString::to_string).collect()
     }
 
     /// From now on an assignment takes this long.
@@ -184,10 +198,15 @@ impl Addresses for FakeAddresses {
             |(address, (epoch, _)): (&IpAddr, &(Epoch, Usage))| Assigned { address: *address, epoch: *epoch };
         let all = state.subnets.iter().flat_map(|subnet| subnet.cidr.iter());
         let unassigned = all.filter(|address| !state.assigned.contains_key(address)).collect();
-        Ok(InUse { assigned: state.assigned.iter().map(assigned).collect(), unassigned, revoked: Vec::new() })
+        Ok(InUse {
+            assigned: state.assigned.iter().map(assigned).collect(),
+            unassigned,
+            revoked: state.revoked.iter().copied().collect(),
+        })
     }
 
-    async fn silenced(&self, _: IpAddr) -> Result<(), AddressError> {
+    async fn silenced(&self, address: IpAddr) -> Result<(), AddressError> {
+        self.state().revoked.remove(&address);
         Ok(())
     }
 }

@@ -43,8 +43,8 @@ pub enum JournalError {
     },
     /// Not a journal, or damaged before its end.
     #[error(
-        "the journal {} is damaged at byte {offset}: {what}; move it away and run `berth host rebuild`, \
-         it is made again from the store, Docker and the kernel",
+        "the journal {} is damaged at byte {offset}: {what}; stop berthd, run `berthd --rebuild` (with the same \
+         --config), which makes it anew from the store, Docker and the kernel, and start berthd again",
         path.display()
     )]
     Damaged {
@@ -68,7 +68,7 @@ pub enum JournalError {
     /// A record is whole, but not one that belongs into this journal.
     #[error(
         "record {number} of the journal {} is not one of its kind; was another journal moved there? \
-         If not, move it away and run `berth host rebuild`",
+         If not, stop berthd, run `berthd --rebuild` (with the same --config), and start berthd again",
         path.display()
     )]
     Record {
@@ -100,6 +100,11 @@ pub enum JournalError {
 }
 
 impl JournalError {
+    /// Whether what the journal said cannot be had from it any more.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, JournalError::Damaged { .. } | JournalError::Record { .. })
+    }
+
     pub(super) fn open(path: &Path) -> impl Fn(io::Error) -> JournalError + use<'_> {
         move |source| JournalError::Open { path: path.to_owned(), source }
     }

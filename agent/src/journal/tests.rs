@@ -128,7 +128,7 @@ fn damage_says_where_it_is_and_how_to_rebuild() {
     std::fs::write(file(&directory), &content).unwrap();
     let said = open(&directory).unwrap_err().to_string();
     assert!(said.contains(&format!("damaged at byte {}", ends()[0])), "{said}");
-    assert!(said.contains("berth host rebuild") && said.contains("test.journal"), "{said}");
+    assert!(said.contains("berthd --rebuild") && said.contains("test.journal"), "{said}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub enum Finding {
     },
     /// A container runs with an address that is not assigned to it.
     #[error(
-        "container {container} has {address}, which is not assigned to it here; hint: restart the container"
+        "container {container} has {address}, which is not assigned to it here (was this host evicted?), so it is cut off; hint: restart the container, it gets another address"
     )]
     NotAssigned {
         /// The address.
@@ -42,7 +42,7 @@ pub enum Finding {
     },
     /// Docker lists a network of our driver that the book does not have.
     #[error(
-        "Docker's network {name} ({network}) is not in the book, which may have been lost; hint: `docker network rm {name}` and create it again"
+        "Docker's network {name} ({network}) is not in the book, which may have been lost; hint: stop berthd, run `berthd --rebuild`, start it again"
     )]
     NetworkNotInBook {
         /// The network.
@@ -73,9 +73,9 @@ pub enum Finding {
         /// The zone.
         zone: Zone,
     },
-    /// The kernel has containers' ports, and the book is empty.
+    /// The kernel has containers' ports, and the book does not know them.
     #[error(
-        "the kernel has {ports} ports of running containers and the book is empty: it was lost, and nothing is removed; hint: put docker.journal back, or stop those containers and remove their networks"
+        "the kernel has {ports} ports of running containers that docker.journal does not know: it was lost, or its end, and nothing is removed; hint: stop berthd, run `berthd --rebuild`, start it again"
     )]
     BookLost {
         /// How many.

@@ -1,10 +1,11 @@
 //! One pass: look, plan, do. Decides nothing itself: what is wanted, planned and judged are pure functions.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use hostnet::neighbour::Arrival;
-use hostnet::{Change, HostNet, Kernel, Observed, Proxy, obstacles, plan};
+use hostnet::{Change, HostNet, IfName, Kernel, Observed, Proxy, obstacles, plan};
 use tokio::sync::watch;
 
 use super::finding::Finding;
@@ -64,7 +65,7 @@ impl<A: Addresses, K: Kernel, N: Announcer> Passes<A, K, N> {
         let wanted = wanted(&pages, &assigned, &interfaces)
             .map_err(|WantedError::NoInterface(zone)| Finding::NoInterface { zone })?;
         let Watched { sight, .. } = self.parts.docker.borrow_and_update().clone();
-        refuse_a_lost_book(&pages, &observed)?;
+        refuse_a_lost_book(&pages, &observed, sight.as_deref())?;
         Ok(Seen { pages, in_use, assigned, wanted, observed, sight })
     }
 
@@ -208,11 +209,24 @@ struct Seen {
     sight: Option<Arc<Sight>>,
 }
 
-/// An empty book beside running containers is a lost book, not an empty host.
-fn refuse_a_lost_book(pages: &Pages, observed: &Observed) -> Result<(), Finding> {
-    let running = observed.ports.values().filter(|port| port.container_end.is_none()).count();
+/// A book without what runs is a lost book, and the kernel is not brought in line with it: neither an empty
+/// one beside containers' ports, nor one without endpoints that Docker shows, or may show when it answers.
+fn refuse_a_lost_book(pages: &Pages, observed: &Observed, sight: Option<&Sight>) -> Result<(), Finding> {
+    let running = observed.ports.iter().filter(|(_, port)| port.container_end.is_none());
+    let known: BTreeSet<IfName> = pages.endpoints.keys().map(|id| IfName::port(&id.0)).collect();
+    let listed = |port: &IfName| {
+        let endpoints = |sight: &Sight| -> bool {
+            let attachments = sight.containers.iter().flat_map(|it| &it.attachments);
+            attachments.filter_map(|at| at.endpoint.as_ref()).any(|id| IfName::port(&id.0) == *port)
+        };
+        sight.is_none_or(endpoints)
+    };
     let is_empty = pages.networks.is_empty() && pages.endpoints.is_empty();
-    if is_empty && running > 0 { Err(Finding::BookLost { ports: running }) } else { Ok(()) }
+    let lost = running.filter(|(name, _)| is_empty || (!known.contains(name) && listed(name)));
+    match lost.count() {
+        0 => Ok(()),
+        ports => Err(Finding::BookLost { ports }),
+    }
 }
 
 fn unwritten(error: JournalError) -> Finding {

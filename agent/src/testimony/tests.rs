@@ -38,6 +38,7 @@ fn sight() -> Sight {
         network_name: "cloud".into(),
         endpoint: Some(EndpointId("e1".into())),
         address: Some(ADDRESS),
+        mac: None,
     };
     let container = Container {
         id: "c1".into(),

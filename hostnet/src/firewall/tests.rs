@@ -55,6 +55,8 @@ fn the_rules_of_a_published_and_an_internal_network() {
     "#]]
     .assert_eq(&(rules.join("\n") + "\n"));
     assert!(rules.iter().all(|rule| rule.len() < 128), "nft keeps no longer comment");
+    let observed = Observed { firewall: Some(rules), ..Observed::default() };
+    assert_eq!(observed.published(), wanted.published, "what is published can be read back");
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! The calls of Docker's NetworkDriver.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
-use hostnet::{IfName, Mac};
+use hostnet::IfName;
 use ipam::{EndpointId, PoolName};
 use ipnetwork::IpNetwork;
 use serde_json::Value;
@@ -11,7 +10,7 @@ use serde_json::Value;
 use super::{CallError, Driver, endpoint_id, network_id, ports, with_prefix};
 use crate::docker::addresses::Addresses;
 use crate::docker::book::Pages;
-use crate::docker::record::{Endpoint, Network, NetworkId, Record, Stage, aside_id};
+use crate::docker::record::{Endpoint, Network, NetworkId, Record, Stage, aside_id, mac_of};
 use crate::docker::wire::{
     CreateEndpoint, CreateNetwork, DeleteNetwork, Discovery, EndpointAnswer, EndpointCall, ExternalCall,
     InterfaceAnswer, InterfaceName, JoinAnswer, NetworkSubnet, answer, fixed,
@@ -68,7 +67,7 @@ impl<A: Addresses> Driver<A> {
                 address: with_prefix(&assignment),
                 gateway: assignment.gateway,
                 epoch: assignment.epoch,
-                mac: mac_of(&assignment),
+                mac: mac_of(assignment.address),
                 ports: Vec::new(),
                 published: false,
                 stage: Stage::Aside,
@@ -117,7 +116,7 @@ impl<A: Addresses> Driver<A> {
         // Before the address is bound, so that a refusal leaves nothing to undo.
         self.book.read(check)?;
         let assignment = self.addresses.bind(address, id.clone()).await?;
-        let mac = call.interface.mac_address.unwrap_or_else(|| mac_of(&assignment));
+        let mac = call.interface.mac_address.unwrap_or_else(|| mac_of(assignment.address));
         let kept = self.book.change(Durability::Written, |pages| {
             Ok(vec![Record::Endpoint(Endpoint {
                 id: id.clone(),
@@ -300,17 +299,4 @@ fn check_options(
         }
     }
     Ok(())
-}
-
-/// The hardware address that a container gets when nobody chose another: Docker's own `02:42` and the
-/// last four bytes of its address, so that a neighbour's old entry stays true.
-fn mac_of(assignment: &ipam::Assignment) -> Mac {
-    let [a, b, c, d] = match assignment.address {
-        IpAddr::V4(v4) => v4.octets(),
-        IpAddr::V6(v6) => {
-            let [.., a, b, c, d] = v6.octets();
-            [a, b, c, d]
-        }
-    };
-    Mac([0x02, 0x42, a, b, c, d])
 }

@@ -23,6 +23,7 @@ use crate::reconciler::{Announcer, Parts, Reconciler};
 
 mod bad_input;
 mod bridge_driver;
+mod evicted;
 mod faults;
 mod life;
 
@@ -227,6 +228,7 @@ fn container(name: &str, endpoint: &str, address: &str) -> Container {
         network_name: "cloud".to_owned(),
         endpoint: Some(endpoint.into()),
         address: Some(address.parse().unwrap()),
+        mac: None,
     };
     Container {
         id: format!("{name}-id"),

@@ -105,6 +105,7 @@ impl Case {
             network_name: "cloud".into(),
             endpoint: self.docker_lists_endpoint.then(|| E.into()),
             address: self.docker_lists_address.then(address),
+            mac: None,
         };
         let container = Container {
             id: "c1".into(),
@@ -119,6 +120,7 @@ impl Case {
             driver: DRIVER.into(),
             ipam_driver: DRIVER.into(),
             subnets: vec![],
+            auxiliary: BTreeMap::new(),
             internal: false,
         };
         Sight { at: Timestamp(secs * 1000), containers: vec![container], networks: vec![network] }

@@ -183,7 +183,7 @@ async fn a_lost_book_takes_nothing_away_from_running_containers() {
     let before = kernel.made().len();
     let agent = Agent::over(addresses, kernel, tempfile::tempdir().unwrap(), CALL_DEADLINE).await;
     let error = agent.reconciler.bring(None).await.unwrap_err();
-    assert!(error.to_string().contains("the book is empty"), "{error}");
+    assert!(error.to_string().contains("`berthd --rebuild`"), "{error}");
     assert_eq!(agent.kernel.made().len(), before);
 }
 
