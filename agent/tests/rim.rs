@@ -180,10 +180,10 @@ async fn a_path_of_another_version_is_not_found_and_says_which_version_this_is()
 
 /// A directory with a state directory that has these files in it.
 fn state(files: &[(&str, &[u8])]) -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a directory for the agent");
     let state = directory.path().join("state");
-    std::fs::create_dir(&state).unwrap();
-    files.iter().for_each(|(name, content)| std::fs::write(state.join(name), content).unwrap());
+    std::fs::create_dir(&state).expect("a state directory");
+    files.iter().for_each(|(name, content)| std::fs::write(state.join(name), content).expect("a file in it"));
     directory
 }
 

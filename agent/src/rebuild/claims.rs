@@ -69,7 +69,7 @@ pub(super) async fn claim(parts: Parts<'_>, memory: Found<Record>) -> Result<(Cl
 }
 
 async fn claim_all(allocator: &Allocator, host: &HostId, living: &Living) -> Result<Claims, RebuildError> {
-    let assigned = allocator.assigned().await.map_err(RebuildError::Allocator)?;
+    let assigned = allocator.assigned().await.map_err(stopped)?;
     let mut claims = Claims::of(living, &assigned);
     for used in living.uses.iter().filter(|it| !assigned.contains_key(&it.address)) {
         match claim_one(allocator, host, used).await {
@@ -79,11 +79,11 @@ async fn claim_all(allocator: &Allocator, host: &HostId, living: &Living) -> Res
             }
             Err(Lost::Unknown(source)) => {
                 let (address, container) = (used.address, used.user.clone());
-                return Err(RebuildError::Claim { address, container, source });
+                return Err(RebuildError::Claim { address, container, source: Box::new(source) });
             }
         }
     }
-    let view = allocator.view().await.map_err(RebuildError::Allocator)?;
+    let view = allocator.view().await.map_err(stopped)?;
     let ours = |state: &AddressState| matches!(state, AddressState::Quarantined { was, .. } if was == host);
     claims.quarantined = states(&view).filter(|state| ours(state)).count();
     Ok(claims)
@@ -149,7 +149,7 @@ async fn settled(allocator: &Allocator, in_reach: &BTreeSet<IpNetwork>) -> Resul
     let wait = async {
         loop {
             changes.mark_unchanged();
-            let view = allocator.view().await.map_err(RebuildError::Allocator)?;
+            let view = allocator.view().await.map_err(stopped)?;
             match &view.not_ready {
                 Some(not_ready) if !not_ready.passes() => {
                     return Err(RebuildError::NotReady(NotReady::clone(not_ready)));
@@ -162,12 +162,16 @@ async fn settled(allocator: &Allocator, in_reach: &BTreeSet<IpNetwork>) -> Resul
                 _ => {}
             }
             if changes.changed().await.is_err() {
-                return Err(RebuildError::Allocator(AllocateError::Stopped));
+                return Err(stopped(AllocateError::Stopped));
             }
         }
     };
     let slow = RebuildError::Slow { secs: SETTLING.as_secs() };
     tokio::time::timeout(SETTLING, wait).await.unwrap_or(Err(slow))
+}
+
+fn stopped(error: AllocateError) -> RebuildError {
+    RebuildError::Allocator(Box::new(error))
 }
 
 /// The subnets whose blocks have been seen.

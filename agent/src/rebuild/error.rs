@@ -59,7 +59,7 @@ pub enum RebuildError {
     },
     /// The allocator ended.
     #[error(transparent)]
-    Allocator(AllocateError),
+    Allocator(Box<AllocateError>),
     /// Nobody could say whether a living container may keep its address.
     #[error("cannot claim {address}, which container {container} uses; hint: try again")]
     Claim {
@@ -69,7 +69,7 @@ pub enum RebuildError {
         container: String,
         /// Why not.
         #[source]
-        source: AllocateError,
+        source: Box<AllocateError>,
     },
     /// A file could not be set aside or put in its place.
     #[error("cannot put the new journal {} in place", path.display())]
