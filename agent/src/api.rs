@@ -16,6 +16,7 @@ mod words;
 pub use access::{Access, Peer};
 pub(crate) use desk::silence;
 pub use desk::{Desk, Parts};
+pub(crate) use orders::read as all_orders;
 pub(crate) use pools::by_pool_and_zone;
 
 use ::api::{Problem, ProblemKind, paths};
@@ -48,6 +49,8 @@ fn router(desk: Desk, access: Access) -> Router {
         .route(paths::STATUS, get(status::status))
         .route(paths::POOLS, get(pools::pools))
         .route(paths::SUBNETS, get(pools::subnets))
+        .route(paths::SUBNET_DRAIN, post(orders::drain))
+        .route(paths::SUBNET_UNDRAIN, post(orders::undrain))
         .route(paths::ADDRESSES, get(addresses::list))
         .route(&format!("{}/{{address}}", paths::ADDRESSES), get(addresses::show))
         .route(paths::EXPLAIN, get(addresses::explain))
@@ -57,6 +60,8 @@ fn router(desk: Desk, access: Access) -> Router {
         )
         .route(paths::NETWORKS, get(networks::networks))
         .route(paths::ORDERS, get(orders::orders))
+        .route(&format!("{}/{{order}}", paths::ORDERS), get(orders::show))
+        .route(&format!("{}/{{order}}/settle", paths::ORDERS), post(orders::settle))
         .route(paths::HOSTS, get(hosts::hosts))
         .route(paths::HOST_PLAN, get(hosts::plan))
         .route(paths::CHECK, get(crate::check::check))

@@ -43,6 +43,7 @@ pub use record::{OrderKey, OrderRecord, OwnerRecord, Writer};
 pub use role::Role;
 pub use settle::{SettleError, Settlement};
 pub use status::{CapacityStatus, OrderLine, ProviderTrouble};
+pub use trouble::WAIT_FOR_PERSON;
 
 /// What the role is made of.
 pub struct Parts<P> {

@@ -1,6 +1,7 @@
 //! The provider that the configuration names, and how it is doing: the one file that knows which
 //! providers there are.
 
+use crate::capacity::WAIT_FOR_PERSON;
 use crate::config::{ProviderConfig, StaticConfig};
 use crate::metrics::Metrics;
 use crate::troubles::{Trouble, Troubles, with_causes};
@@ -92,7 +93,7 @@ pub fn trouble(error: &ProviderError) -> Trouble {
     let (hint, after) = match error.recourse() {
         Recourse::RetryAfter(after) => (None, Some(after)),
         Recourse::LookAgain => (None, Some(Duration::ZERO)),
-        Recourse::AskOperator(hint) => (Some(hint), None),
+        Recourse::AskOperator(hint) => (Some(hint), Some(WAIT_FOR_PERSON)),
     };
     Trouble { problem: with_causes(error), hint, after }
 }
@@ -164,6 +165,13 @@ impl Provider for Cloud {
         match &self.kind {
             Kind::SoftLayer(user) => user.client().name(),
             Kind::Static(subnets) => subnets.name(),
+        }
+    }
+
+    fn user(&self) -> Option<String> {
+        match &self.kind {
+            Kind::SoftLayer(user) => user.client().user(),
+            Kind::Static(subnets) => subnets.user(),
         }
     }
 

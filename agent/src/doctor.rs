@@ -2,6 +2,7 @@
 //! what is not well comes with its cure.
 
 mod forward;
+mod orders;
 
 use crate::api::Desk;
 use crate::cloud::Cloud;
@@ -28,7 +29,8 @@ pub async fn doctor(State(desk): State<Desk>) -> Json<Answer<DoctorReport>> {
     let has_bridges = !desk.reconciler.report().borrow().wanted.bridges.is_empty();
     examinations.push(forward::examine(has_bridges).await);
     examinations.extend(provider(&desk).await);
-    let words_of = [Source::Agent, Source::Kernel, Source::Docker, Source::Cloud];
+    examinations.extend(orders::examine(&desk).await);
+    let words_of = [Source::Agent, Source::Store, Source::Kernel, Source::Docker, Source::Cloud];
     Json(Answer::new(words_of, DoctorReport { examinations }))
 }
 

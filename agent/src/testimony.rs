@@ -172,10 +172,9 @@ fn is_host(to: ipnetwork::IpNetwork, address: IpAddr) -> bool {
 
 /// Docker should show a container with what an endpoint is bound to, and with nothing else.
 fn in_docker(sight: &Sight, view: &AddressView) -> Word {
-    let shown = sight.containers.iter().find_map(|container| {
-        let at = container.attachments.iter().find(|at| at.address == Some(view.address))?;
-        Some(format!("{} on network {}", container.name, at.network_name))
-    });
+    let attachments = sight.containers.iter().flat_map(|it| it.attachments.iter().map(move |at| (it, at)));
+    let shown =
+        attachments.filter(|(_, at)| at.address == Some(view.address)).max_by_key(|(it, _)| it.running);
     let assigned = matches!(view.state, AddressState::Assigned { .. });
     // An auxiliary address belongs to its network: no container has it.
     let bound = match &view.state {
@@ -183,7 +182,12 @@ fn in_docker(sight: &Sight, view: &AddressView) -> Word {
         _ => false,
     };
     match shown {
-        Some(says) => Word::of(Source::Docker, says).differing(!assigned),
+        // After a crash Docker goes on showing what a container had that does not run any more.
+        Some((it, at)) => {
+            let stopped = if it.running { "" } else { ", which does not run," };
+            let says = format!("{}{stopped} on network {}", it.name, at.network_name);
+            Word::of(Source::Docker, says).differing(it.running && !assigned)
+        }
         None => Word::of(Source::Docker, "no container").differing(bound),
     }
 }

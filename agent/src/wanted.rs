@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use hostnet::{Address, Bridge, HostNet, IfName, Mac, Maker, Port, Published, Reach, Subnet};
+use hostnet::{Address, Bridge, HostNet, IfName, Mac, Maker, Observed, Port, Published, Reach, Subnet};
 use ipam::{Epoch, Zone};
 use ipnetwork::IpNetwork;
 
-use crate::docker::{Assigned, Endpoint, Lent, Network, Pages, Stage};
+use crate::docker::{Assigned, Endpoint, InUse, Lent, Network, Pages, Stage};
 
 /// The host's interface in each zone it is attached to.
 pub type Interfaces = BTreeMap<Zone, IfName>;
@@ -45,6 +45,25 @@ pub fn wanted(pages: &Pages, assigned: &[Assigned], interfaces: &Interfaces) -> 
         lend(&mut host, lent, interfaces)?;
     }
     Ok(host)
+}
+
+/// What is assigned, and what is left as it is because nothing is known of it yet.
+///
+/// The latter only where the kernel has it already: running containers lose nothing while an agent
+/// starts, and after a reboot nothing is brought up on a guess.
+pub fn assigned_or_left(pages: &Pages, in_use: &InUse, observed: &Observed) -> Vec<Assigned> {
+    let unknown = |address: &IpAddr| {
+        !in_use.unassigned.contains(address) && in_use.assigned.iter().all(|it| it.address != *address)
+    };
+    let joined = pages.endpoints.values().filter(|endpoint| {
+        endpoint.stage == Stage::Joined && observed.ports.contains_key(&IfName::port(&endpoint.id.0))
+    });
+    let joined = joined.map(|endpoint| Assigned { address: endpoint.address.ip(), epoch: endpoint.epoch });
+    let answered = |lent: &&Lent| observed.proxies.iter().any(|proxy| proxy.address == lent.address.ip());
+    let lent = pages.lent.values().filter(answered);
+    let lent = lent.map(|lent| Assigned { address: lent.address.ip(), epoch: lent.epoch });
+    let left = joined.chain(lent).filter(|assigned| unknown(&assigned.address));
+    in_use.assigned.iter().cloned().chain(left).collect()
 }
 
 fn bridge(network: &Network, interfaces: &Interfaces) -> Result<Bridge, WantedError> {

@@ -43,6 +43,10 @@ impl Rim {
         exchange(&self.socket("api.sock"), "GET", path, "").await
     }
 
+    async fn tell(&self, path: &str, body: &Value) -> (u16, Value) {
+        exchange(&self.socket("api.sock"), "POST", path, &body.to_string()).await
+    }
+
     fn socket(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -75,7 +79,8 @@ async fn exchange(socket: &Path, method: &str, path: &str, body: &str) -> (u16, 
     let mut stream = UnixStream::connect(socket).await.expect("somebody listens");
     let length = body.len();
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost:\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nhost:\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
     );
     stream.write_all(request.as_bytes()).await.expect("the request is read");
     let mut answer = String::new();
@@ -141,6 +146,27 @@ async fn while_the_provider_cannot_be_asked_status_shows_why_and_the_next_try() 
     };
     assert!(cloud["problem"].as_str().unwrap().contains("/nowhere/softlayer.toml"), "{cloud}");
     assert!(cloud["next_try"].is_string(), "{cloud}");
+    rim.end().await;
+}
+
+#[tokio::test]
+async fn a_word_on_what_is_not_there_is_a_no_and_one_that_is_not_understood_is_invalid() {
+    let rim = Rim::start(PROVIDER_AWAY).await;
+    let nothing = json!({ "settlement": "nothing_ordered" });
+    let (status, problem) = rim.tell("/v1/orders/default-1-1/settle", &nothing).await;
+    assert_eq!((status, &problem["error"]), (404, &json!("there is no order default-1-1")));
+    assert!(problem["hint"].as_str().unwrap().contains("berth order list"), "{problem}");
+    let (status, _) = rim.ask("/v1/orders/default-1-1").await;
+    assert_eq!(status, 404);
+    for verb in ["drain", "undrain"] {
+        let named = json!({ "subnet": "10.11.4.0/26" });
+        let (status, problem) = rim.tell(&format!("/v1/subnets/{verb}"), &named).await;
+        assert_eq!((status, &problem["kind"]), (404, &json!("not_found")), "{verb}: {problem}");
+    }
+    for wrong in [json!({ "settlement": "perhaps" }), json!({ "settlement": "is", "order": "../1" })] {
+        let (status, problem) = rim.tell("/v1/orders/default-1-1/settle", &wrong).await;
+        assert_eq!((status, &problem["kind"]), (400, &json!("invalid")), "{wrong}: {problem}");
+    }
     rim.end().await;
 }
 

@@ -15,6 +15,9 @@
 //! | [`paths::RESERVATIONS`] | GET, POST [`Reserve`], DELETE `?name=` | `Vec<`[`Reservation`]`>`, [`Reservation`] |
 //! | [`paths::NETWORKS`] | GET | `Vec<`[`Network`]`>` |
 //! | [`paths::ORDERS`] | GET | `Vec<`[`Order`]`>` |
+//! | [`paths::ORDERS`]`/{id}` | GET | [`OrderReport`] |
+//! | [`paths::ORDERS`]`/{id}/settle` | POST [`Settle`] | [`Order`] |
+//! | [`paths::SUBNET_DRAIN`], [`paths::SUBNET_UNDRAIN`] | POST [`NamedSubnet`] | [`Order`] |
 //! | [`paths::HOSTS`] | GET | `Vec<`[`Host`]`>` |
 //! | [`paths::HOST_PLAN`] | GET | [`HostPlan`] |
 //! | [`paths::CHECK`] | GET | [`CheckReport`] |
@@ -37,7 +40,7 @@ pub use answer::{Answer, Problem, ProblemKind, Silence, Source, Word};
 pub use host::{Attachment, Host, HostPlan, MachineKind};
 pub use inspection::{CheckReport, DoctorReport, Examination, Finding, Verdict};
 pub use network::{Endpoint, Network};
-pub use order::{Order, OrderState};
+pub use order::{Candidate, NamedSubnet, NextStep, Order, OrderIntent, OrderReport, OrderState, Settle};
 pub use pool::{Counts, Pool, PoolZone, Subnet, SubnetState, Watermarks};
 pub use status::{Condition, Mode, Part, PoolLine, Status};
 
@@ -52,6 +55,10 @@ pub mod paths {
     pub const POOLS: &str = "/v1/pools";
     /// The cloud's subnets that are open to the pools.
     pub const SUBNETS: &str = "/v1/subnets";
+    /// Empties a subnet, then returns it.
+    pub const SUBNET_DRAIN: &str = "/v1/subnets/drain";
+    /// Keeps a subnet that was to be emptied.
+    pub const SUBNET_UNDRAIN: &str = "/v1/subnets/undrain";
     /// Every address that is not plainly free; one address below it.
     pub const ADDRESSES: &str = "/v1/addresses";
     /// What a request would get, and why.
@@ -60,7 +67,7 @@ pub mod paths {
     pub const RESERVATIONS: &str = "/v1/reservations";
     /// Docker networks of our driver on this host.
     pub const NETWORKS: &str = "/v1/networks";
-    /// Subnets that were asked of the cloud.
+    /// Subnets that were asked of the cloud; one order below it.
     pub const ORDERS: &str = "/v1/orders";
     /// The hosts of the cluster.
     pub const HOSTS: &str = "/v1/hosts";

@@ -79,3 +79,69 @@ impl OrderState {
         }
     }
 }
+
+/// All that is known of one order, and what an operator can do about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderReport {
+    /// The order.
+    pub order: Order,
+    /// The host that wrote it down: the one that may have sent it.
+    pub host: String,
+    /// What was to be ordered; none for a subnet that was there and was adopted.
+    pub intent: Option<OrderIntent>,
+    /// The provider's orders that one in doubt may be.
+    pub candidates: Vec<Candidate>,
+    /// What can be done now; empty when there is nothing to decide.
+    pub next: Vec<NextStep>,
+}
+
+/// What was written down before the provider was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderIntent {
+    /// `private` or `public`.
+    pub network: String,
+    /// The provider's name of the price.
+    pub price: String,
+    /// The user of the provider's API, where it has users.
+    pub user: Option<String>,
+    /// When, by the clock of the host that intended it.
+    pub at: Timestamp,
+}
+
+/// An order at the provider that may be the one in doubt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Its number at the provider.
+    pub order: String,
+    /// What the provider says of it now.
+    pub says: String,
+}
+
+/// A command, and what it leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextStep {
+    /// To be typed as it stands, but for what is written in capitals.
+    pub command: String,
+    /// When to type it, and what it leads to.
+    pub meaning: String,
+}
+
+/// An operator's word on an order in doubt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "settlement", rename_all = "snake_case")]
+pub enum Settle {
+    /// It is this one.
+    Is {
+        /// Its number at the provider.
+        order: String,
+    },
+    /// Nothing was ordered.
+    NothingOrdered,
+}
+
+/// Names a subnet that is to be emptied, or kept after all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedSubnet {
+    /// The subnet.
+    pub subnet: IpNetwork,
+}

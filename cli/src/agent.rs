@@ -198,7 +198,7 @@ fn with_query(path: &str, query: &[(&str, Option<String>)]) -> String {
 }
 
 /// Percent-encodes all but the unreserved characters of RFC 3986, section 2.3.
-fn encoded(value: &str) -> String {
+pub(crate) fn encoded(value: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     value.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }

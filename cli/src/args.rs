@@ -111,6 +111,16 @@ pub(crate) enum SubnetVerb {
         /// The subnet, such as 10.11.4.0/26.
         subnet: ipnetwork::IpNetwork,
     },
+    /// Hands out nothing more of a subnet, and returns it to the cloud when it is empty. Needs root.
+    Drain {
+        /// The subnet, such as 10.11.4.0/26.
+        subnet: ipnetwork::IpNetwork,
+    },
+    /// Keeps a subnet that is being emptied. Needs root.
+    Undrain {
+        /// The subnet, such as 10.11.4.0/26.
+        subnet: ipnetwork::IpNetwork,
+    },
 }
 
 #[derive(Subcommand)]
@@ -173,10 +183,22 @@ pub(crate) enum NetworkVerb {
 pub(crate) enum OrderVerb {
     /// All orders and how far they are.
     List,
-    /// One order.
+    /// One order: all that is known of it, and what can be done about it.
     Show {
         /// The order's id, or the beginning of it.
         order: String,
+    },
+    /// Says what became of an order in doubt. Needs root.
+    #[command(group(clap::ArgGroup::new("word").required(true)))]
+    Settle {
+        /// The order's id.
+        order: String,
+        /// It is this order at the provider.
+        #[arg(long, group = "word", value_name = "NUMBER")]
+        is: Option<String>,
+        /// Nothing was ordered.
+        #[arg(long, group = "word")]
+        nothing_ordered: bool,
     },
 }
 

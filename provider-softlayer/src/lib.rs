@@ -62,6 +62,10 @@ impl Provider for SoftLayer {
         NAME
     }
 
+    fn user(&self) -> Option<String> {
+        Some(self.client.username().to_owned())
+    }
+
     async fn whoami(&self, nics: &[Nic]) -> Result<Identity, ProviderError> {
         whoami::whoami(&self.client, nics).await
     }

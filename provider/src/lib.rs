@@ -37,6 +37,11 @@ pub trait Provider: Send + Sync + 'static {
     /// The provider's name in messages: `SoftLayer`, `static`.
     fn name(&self) -> &'static str;
 
+    /// The user in whose name it is asked, where there are users.
+    fn user(&self) -> Option<String> {
+        None
+    }
+
     /// Who this machine is, and the zones its interfaces are attached to.
     ///
     /// `nics` are the machine's own interfaces; an attachment is reported only where one of them carries the MAC

@@ -1,4 +1,7 @@
-//! `GET /v1/orders`: subnets that were asked of the cloud, as the store remembers them.
+//! Subnets that were asked of the cloud, as the store remembers them: listed, shown, settled.
+
+mod report;
+mod settle;
 
 use super::desk::{Desk, silence};
 use crate::capacity::OrderRecord;
@@ -10,6 +13,10 @@ use ipnetwork::IpNetwork;
 use provider::order::{self, DeliveredSubnet, Origin};
 use store::layout::{self, Under};
 
+pub(crate) use report::show;
+pub(crate) use settle::{drain, settle, undrain};
+
+/// `GET /v1/orders`
 pub(crate) async fn orders(State(desk): State<Desk>) -> Json<Answer<Vec<Order>>> {
     let (orders, silent) = match read(&desk).await {
         Ok(orders) => (orders, Vec::new()),
@@ -20,19 +27,25 @@ pub(crate) async fn orders(State(desk): State<Desk>) -> Json<Answer<Vec<Order>>>
 
 /// All orders of the cluster.
 pub(crate) async fn read(desk: &Desk) -> Result<Vec<Order>, Silence> {
+    Ok(records(desk).await?.iter().map(|record| shown(desk, record)).collect())
+}
+
+/// All orders of the cluster, as they were written down.
+async fn records(desk: &Desk) -> Result<Vec<OrderRecord>, Silence> {
     let silence = |because: String| silence(Source::Store, because);
     let store = desk.store.as_ref().ok_or_else(|| silence("it is not open".into()))?;
     let found = store.range(&Under::Orders.prefix()).await.map_err(|error| silence(with_causes(&error)))?;
-    let mut orders = Vec::new();
-    for entry in found.entries {
-        let record: OrderRecord =
-            layout::decode(&entry.key, &entry.value).map_err(|error| silence(with_causes(&error)))?;
-        orders.push(in_words_of_the_wire(&record));
-    }
-    for order in &mut orders {
-        add_trouble(order, desk);
-    }
-    Ok(orders)
+    let read = |entry: &store::Entry| {
+        layout::decode(&entry.key, &entry.value).map_err(|error| silence(with_causes(&error)))
+    };
+    found.entries.iter().map(read).collect()
+}
+
+/// One order as the wire shows it.
+fn shown(desk: &Desk, record: &OrderRecord) -> Order {
+    let mut order = in_words_of_the_wire(record);
+    add_trouble(&mut order, desk);
+    order
 }
 
 /// Adds what keeps this host's roles from going on, which only they know.
@@ -44,6 +57,9 @@ fn add_trouble(order: &mut Order, desk: &Desk) {
         let Some(trouble) = line.and_then(|line| line.trouble.as_ref()) else { continue };
         order.next_try = Some(trouble.next_try);
         order.trouble = Some(trouble.problem.clone());
+        if let OrderState::Refused { hint, .. } = &mut order.state {
+            hint.clone_from(&trouble.hint);
+        }
     }
 }
 
@@ -83,11 +99,8 @@ fn state(state: &order::OrderState) -> (OrderState, Option<String>, Option<IpNet
         order::OrderState::Failed { reason, .. } => {
             (OrderState::Refused { reason: reason.clone(), hint: None }, None, None)
         }
-        order::OrderState::Ambiguous { reason, candidates } => {
-            let candidates: Vec<_> = candidates.iter().map(ToString::to_string).collect();
-            let which = if candidates.is_empty() { "none".into() } else { candidates.join(", ") };
-            let reason = format!("{reason}; orders that it may be: {which}");
-            (OrderState::InDoubt { reason }, None, None)
+        order::OrderState::Ambiguous { reason, .. } => {
+            (OrderState::InDoubt { reason: reason.clone() }, None, None)
         }
     }
 }

@@ -132,7 +132,12 @@ impl Told {
 
     fn line(&self, record: &super::OrderRecord) -> OrderLine {
         let key = record.key();
-        let trouble = self.orders.get(&key).cloned();
+        // What was refused is tried again when its pool is.
+        let of_pool = || match record.order.state {
+            OrderState::Failed { .. } => self.pools.get(&record.pool),
+            _ => None,
+        };
+        let trouble = self.orders.get(&key).or_else(of_pool).cloned();
         OrderLine { pool: record.pool.clone(), order: record.order.clone(), trouble, key }
     }
 
@@ -141,7 +146,7 @@ impl Told {
         let underway = view.orders_of(&policy.name).find(|record| record.order.is_in_flight());
         let order = underway.map(|record| {
             let trouble = self.orders.get(&record.key()).map(said).unwrap_or_default();
-            format!("order {} is {}{trouble}", record.key(), phrase(&record.order.state))
+            format!("order {} is {}{trouble}", record.key(), phrase(&record.key(), &record.order.state))
         });
         let failed = || {
             self.pools.get(&policy.name).map(|trouble| format!("no order could be placed{}", said(trouble)))
@@ -164,13 +169,17 @@ fn said(trouble: &ProviderTrouble) -> String {
     format!(" ({}, next try {:.0}{hint})", trouble.problem, trouble.next_try)
 }
 
-fn phrase(state: &OrderState) -> &'static str {
+fn phrase(key: &OrderKey, state: &OrderState) -> String {
     match state {
-        OrderState::Intended => "being placed",
-        OrderState::Placed(_) => "placed, its subnet not yet delivered",
-        OrderState::Delivered(_) => "delivered, its addresses being checked",
-        OrderState::Ambiguous { .. } => "ambiguous: nothing is ordered until an operator settles it",
-        other => other.name(),
+        OrderState::Intended => "being placed".into(),
+        OrderState::Placed(_) => "placed, its subnet not yet delivered".into(),
+        OrderState::Delivered(_) => "delivered, its addresses being checked".into(),
+        OrderState::Ambiguous { .. } => {
+            format!(
+                "ambiguous: nothing is ordered until an operator settles it, see `berth order show {key}`"
+            )
+        }
+        other => other.name().into(),
     }
 }
 

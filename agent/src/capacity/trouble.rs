@@ -7,6 +7,9 @@ use store::{StoreError, layout::ValueError};
 
 use super::ProbeError;
 
+/// How long to wait at least where only a person can help: whoever did should not wait long for the next try.
+pub const WAIT_FOR_PERSON: Duration = Duration::from_secs(60);
+
 /// What keeps a step from succeeding.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {
@@ -33,9 +36,9 @@ impl Trouble {
             Self::Provider(error) => match error.recourse() {
                 Recourse::RetryAfter(time) => (time, None),
                 Recourse::LookAgain => (Duration::ZERO, None),
-                Recourse::AskOperator(hint) => (Duration::from_secs(60), Some(hint)),
+                Recourse::AskOperator(hint) => (WAIT_FOR_PERSON, Some(hint)),
             },
-            Self::Operator { hint, .. } => (Duration::from_secs(60), Some(hint.clone())),
+            Self::Operator { hint, .. } => (WAIT_FOR_PERSON, Some(hint.clone())),
             Self::Store(_) | Self::Value(_) | Self::Probe(_) | Self::Overtaken | Self::Waiting(_) => {
                 (Duration::ZERO, None)
             }

@@ -1,9 +1,12 @@
 //! What Docker's calls ask of the allocator: a seam, because a `berthd` with a bad configuration has none.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::IpAddr;
 
-use ipam::{Assignment, EndpointId, Epoch, PoolName, Released, Subnet, Wish};
+use ipam::{
+    AddressState, AddressView, Assignment, EndpointId, Epoch, PoolName, Released, Subnet, View, Wish,
+};
 
 use crate::allocator::{AllocateError, Allocator};
 
@@ -49,6 +52,9 @@ pub trait Addresses: Clone + Send + Sync + 'static {
 pub struct InUse {
     /// Assigned.
     pub assigned: Vec<Assigned>,
+    /// Known not to be assigned here. An address in neither set is one of which nothing is known yet:
+    /// an agent that has just started has not read the store.
+    pub unassigned: BTreeSet<IpAddr>,
     /// Taken from this host while in use (it was evicted): they must fall silent.
     pub revoked: Vec<IpAddr>,
 }
@@ -110,15 +116,25 @@ impl Addresses for Allocator {
     }
 
     async fn in_use(&self) -> Result<InUse, AddressError> {
-        // The journal's word: a view is empty until the store has been read, and containers run on.
-        let assigned = self.assigned().await?;
-        let revoked = self.view().await?.revoked;
-        Ok(InUse { assigned: assigned.into_iter().map(Assigned::from).collect(), revoked })
+        // What is assigned is the journal's word: a view is empty until the store has been read.
+        let assigned: Vec<Assigned> = self.assigned().await?.into_iter().map(Assigned::from).collect();
+        let view = self.view().await?;
+        let mut unassigned = not_assigned(&view);
+        unassigned.extend(&view.revoked);
+        unassigned.retain(|address| assigned.iter().all(|it| it.address != *address));
+        Ok(InUse { assigned, unassigned, revoked: view.revoked })
     }
 
     async fn silenced(&self, address: IpAddr) -> Result<(), AddressError> {
         Ok(Allocator::silenced(self, address).await?)
     }
+}
+
+/// The addresses that a view knows, and knows not to be assigned.
+fn not_assigned(view: &View) -> BTreeSet<IpAddr> {
+    let blocks = view.subnets.iter().flat_map(|subnet| &subnet.blocks);
+    let idle = |seen: &&AddressView| !matches!(seen.state, AddressState::Assigned { .. });
+    blocks.flat_map(|block| &block.addresses).filter(idle).map(|seen| seen.address).collect()
 }
 
 impl From<(IpAddr, Epoch)> for Assigned {

@@ -49,16 +49,19 @@ pub struct Sight {
 }
 
 impl Sight {
-    /// The container to which Docker attached this endpoint.
+    /// The running container to which Docker attached this endpoint. Of one that does not run, Docker may
+    /// show an endpoint that it failed to take away.
     pub fn container_of(&self, endpoint: &EndpointId) -> Option<&Container> {
-        self.containers
-            .iter()
-            .find(|it| it.attachments.iter().any(|at| at.endpoint.as_ref() == Some(endpoint)))
+        self.running().find(|it| it.attachments.iter().any(|at| at.endpoint.as_ref() == Some(endpoint)))
     }
 
-    /// The attachment that Docker shows with this address.
+    /// The attachment of a running container that Docker shows with this address.
     pub fn attachment_at(&self, address: IpAddr) -> Option<&Attachment> {
-        self.containers.iter().flat_map(|it| &it.attachments).find(|at| at.address == Some(address))
+        self.running().flat_map(|it| &it.attachments).find(|at| at.address == Some(address))
+    }
+
+    fn running(&self) -> impl Iterator<Item = &Container> {
+        self.containers.iter().filter(|container| container.running)
     }
 }
 

@@ -26,6 +26,7 @@ struct State {
     counter: u64,
     away: bool,
     slow: Option<Duration>,
+    blind: bool,
 }
 
 impl FakeAddresses {
@@ -64,6 +65,11 @@ impl FakeAddresses {
     /// From now on an assignment takes this long.
     pub(crate) fn set_slow(&self, slow: Duration) {
         self.state().slow = Some(slow);
+    }
+
+    /// From now on nothing is known of any address, as before the store was read; or everything again.
+    pub(crate) fn set_blind(&self, blind: bool) {
+        self.state().blind = blind;
     }
 
     /// Who uses this address.
@@ -185,9 +191,18 @@ impl Addresses for FakeAddresses {
 
     async fn in_use(&self) -> Result<InUse, AddressError> {
         let state = self.state();
+        if state.blind {
+            return Ok(InUse::default());
+        }
         let assigned =
-            state.assigned.iter().map(|(address, (epoch, _))| Assigned { address: *address, epoch: *epoch });
-        Ok(InUse { assigned: assigned.collect(), revoked: state.revoked.iter().copied().collect() })
+            |(address, (epoch, _)): (&IpAddr, &(Epoch, Usage))| Assigned { address: *address, epoch: *epoch };
+        let all = state.subnets.iter().flat_map(|subnet| subnet.cidr.iter());
+        let unassigned = all.filter(|address| !state.assigned.contains_key(address)).collect();
+        Ok(InUse {
+            assigned: state.assigned.iter().map(assigned).collect(),
+            unassigned,
+            revoked: state.revoked.iter().copied().collect(),
+        })
     }
 
     async fn silenced(&self, address: IpAddr) -> Result<(), AddressError> {

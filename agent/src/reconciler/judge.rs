@@ -3,7 +3,7 @@
 //! Nothing is freed by one witness, nor by one look: Docker must not list it *and* the kernel must not
 //! show it in a container, at every look over [`SUSPICION_MILLIS`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use hostnet::{IfName, Observed};
@@ -23,8 +23,10 @@ pub const SUSPICION_MILLIS: u64 = 60_000;
 pub struct Look<'a> {
     /// What Docker told us.
     pub pages: &'a Pages,
-    /// What the allocator says is assigned.
+    /// What is assigned, or left as it is because nothing is known of it yet.
     pub assigned: &'a [Assigned],
+    /// What the allocator says is not assigned.
+    pub unassigned: &'a BTreeSet<IpAddr>,
     /// What Docker lists, if it answers.
     pub sight: Option<&'a Sight>,
     /// What the kernel shows.
@@ -142,8 +144,10 @@ impl Judgement<'_> {
             self.steps.push(Step::Pay(endpoint.id.clone()));
             return;
         }
-        let is_its = |it: &&Assigned| it.address == endpoint.address.ip() && it.epoch == endpoint.epoch;
-        if self.look.assigned.iter().any(|it| is_its(&it)) {
+        let address = endpoint.address.ip();
+        let is_anothers = |it: &Assigned| it.address == address && it.epoch != endpoint.epoch;
+        // Only a word against it counts: an agent that has just started knows of nothing.
+        if !self.look.unassigned.contains(&address) && !self.look.assigned.iter().any(is_anothers) {
             return;
         }
         let Some(sight) = self.look.sight else { return };

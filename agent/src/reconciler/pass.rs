@@ -12,9 +12,9 @@ use super::finding::Finding;
 use super::judge::{Look, Step, Suspicions, judge};
 use super::{Announcer, Outcome, Parts, Report, bridge_ports};
 use crate::docker::events::{Sight, Watched};
-use crate::docker::{Addresses, Endpoint, InUse, Lent, Pages, Record, Stage, debts};
+use crate::docker::{Addresses, Assigned, Endpoint, InUse, Lent, Pages, Record, Stage, debts};
 use crate::journal::{Durability, JournalError};
-use crate::wanted::{WantedError, wanted};
+use crate::wanted::{WantedError, assigned_or_left, wanted};
 
 /// Makes passes, and remembers between them what is suspicious.
 pub(super) struct Passes<A, K, N> {
@@ -60,16 +60,17 @@ impl<A: Addresses, K: Kernel, N: Announcer> Passes<A, K, N> {
         // After the book: an endpoint is written down only once its address is bound to it.
         let in_use = self.parts.addresses.in_use().await.map_err(|error| not_seen(&error))?;
         let interfaces = self.parts.interfaces.borrow_and_update().clone();
-        let wanted = wanted(&pages, &in_use.assigned, &interfaces)
-            .map_err(|WantedError::NoInterface(zone)| Finding::NoInterface { zone })?;
         let observed = self.parts.kernel.observe().await.map_err(|error| not_seen(&error))?;
+        let assigned = assigned_or_left(&pages, &in_use, &observed);
+        let wanted = wanted(&pages, &assigned, &interfaces)
+            .map_err(|WantedError::NoInterface(zone)| Finding::NoInterface { zone })?;
         let Watched { sight, .. } = self.parts.docker.borrow_and_update().clone();
         refuse_a_lost_book(&pages, &observed, sight.as_deref())?;
-        Ok(Seen { pages, in_use, wanted, observed, sight })
+        Ok(Seen { pages, in_use, assigned, wanted, observed, sight })
     }
 
     async fn act(&mut self, seen: Seen, report: &mut Report) -> Outcome {
-        let Seen { pages, in_use, wanted, observed, sight } = seen;
+        let Seen { pages, in_use, assigned, wanted, observed, sight } = seen;
         let mut outcome = Outcome { obstacles: obstacles(&wanted, &observed), ..Outcome::default() };
         for change in plan(&wanted, &observed) {
             match self.parts.kernel.apply(&change).await {
@@ -89,7 +90,8 @@ impl<A: Addresses, K: Kernel, N: Announcer> Passes<A, K, N> {
         let bridge_ports = bridge_ports::count(pages.lent.values().map(|lent| &lent.bridge));
         let look = Look {
             pages: &pages,
-            assigned: &in_use.assigned,
+            assigned: &assigned,
+            unassigned: &in_use.unassigned,
             sight: sight.as_deref(),
             observed: &observed,
             bridge_ports: &bridge_ports,
@@ -201,6 +203,7 @@ impl<A: Addresses, K: Kernel, N: Announcer> Passes<A, K, N> {
 struct Seen {
     pages: Pages,
     in_use: InUse,
+    assigned: Vec<Assigned>,
     wanted: HostNet,
     observed: Observed,
     sight: Option<Arc<Sight>>,

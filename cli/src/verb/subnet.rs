@@ -1,20 +1,42 @@
-//! `berth subnet list | show`: the cloud's subnets behind the pools.
+//! `berth subnet list | show | drain | undrain`: the cloud's subnets behind the pools.
 
+use super::order::orders;
 use super::{find, table_with_counts};
 use crate::agent::{Agent, AskError};
 use crate::args::SubnetVerb;
 use crate::page::Page;
 use crate::table::{or_dash, pairs};
-use api::{Subnet, SubnetState, paths};
+use api::{NamedSubnet, Order, Subnet, SubnetState, paths};
+use ipnetwork::IpNetwork;
 
 pub(crate) async fn answer(agent: &Agent, verb: &SubnetVerb) -> Result<Page, AskError> {
-    let answer = agent.get::<Vec<Subnet>>(paths::SUBNETS).await?;
-    let SubnetVerb::Show { subnet } = verb else { return Ok(Page::new(&answer, subnets(&answer.answer))) };
-    let found =
-        find(&answer.answer, "subnet", &subnet.to_string(), "berth subnet list", |s| s.subnet == *subnet)?;
-    let answer = answer.map(|mut subnets| subnets.swap_remove(found));
-    let text = show(&answer.answer);
-    Ok(Page::new(&answer, text))
+    match verb {
+        SubnetVerb::List => {
+            let answer = agent.get::<Vec<Subnet>>(paths::SUBNETS).await?;
+            Ok(Page::new(&answer, subnets(&answer.answer)))
+        }
+        SubnetVerb::Show { subnet } => {
+            let answer = agent.get::<Vec<Subnet>>(paths::SUBNETS).await?;
+            let name = subnet.to_string();
+            let found = find(&answer.answer, "subnet", &name, "berth subnet list", |s| s.subnet == *subnet)?;
+            let answer = answer.map(|mut subnets| subnets.swap_remove(found));
+            let text = show(&answer.answer);
+            Ok(Page::new(&answer, text))
+        }
+        SubnetVerb::Drain { subnet } => {
+            let hint = format!(
+                "it is returned to the cloud when it is empty; `berth subnet undrain {subnet}` keeps it"
+            );
+            Ok(tell(agent, paths::SUBNET_DRAIN, *subnet).await?.hint(Some(hint)))
+        }
+        SubnetVerb::Undrain { subnet } => tell(agent, paths::SUBNET_UNDRAIN, *subnet).await,
+    }
+}
+
+/// Says something of a subnet, and shows what its order is now.
+async fn tell(agent: &Agent, path: &str, subnet: IpNetwork) -> Result<Page, AskError> {
+    let answer = agent.post::<Order>(path, &NamedSubnet { subnet }).await?;
+    Ok(Page::new(&answer, orders(std::slice::from_ref(&answer.answer))))
 }
 
 fn subnets(subnets: &[Subnet]) -> String {

@@ -402,41 +402,6 @@ fn a_network_is_found_by_the_beginning_of_its_id_and_shows_its_containers() {
     );
 }
 
-#[test]
-fn orders_are_listed_with_their_trouble() {
-    let answer = Answer::new([Source::Store], vec![failing_order()]);
-    FakeAgent::new().answers("GET /v1/orders", answer).check("order list", expect![[r#"
-        ORDER              POOL     ZONE       SIZE  STATE   SUBNET  NEXT TRY             TROUBLE
-        default-1404267-1  default  vlan-1234  /26   placed  -       2026-11-22 14:05:00  SoftLayer is not answering
-        --- exit 0
-    "#]]);
-}
-
-#[test]
-fn an_order_in_doubt_says_what_the_operator_has_to_look_at() {
-    let reason = "the order call timed out, and no order of this user fits".into();
-    let order =
-        Order { state: OrderState::InDoubt { reason }, trouble: None, next_try: None, ..failing_order() };
-    let answer = Answer::new([Source::Store], vec![order]);
-    FakeAgent::new().answers("GET /v1/orders", answer).check(
-        "order show default",
-        expect![[r#"
-            order            default-1404267-1
-            at the provider  83211
-            pool             default
-            zone             vlan-1234
-            size             /26
-            state            in doubt
-            subnet           -
-            since            2026-11-22 14:02:00
-            next try         -
-            trouble          the order call timed out, and no order of this user fits
-            --- exit 0
-            hint: look in the provider's portal whether the subnet was ordered
-        "#]],
-    );
-}
-
 fn hosts() -> Answer<Vec<Host>> {
     let host = Host {
         id: "vm-1001".into(),

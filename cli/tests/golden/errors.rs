@@ -95,3 +95,11 @@ fn an_agent_of_another_version_is_named_as_such() {
     "#]],
     );
 }
+
+#[test]
+fn an_order_is_not_settled_without_a_word_and_not_with_two() {
+    for words in ["", " --is 9 --nothing-ordered"] {
+        let seen = berth(&nobody(), &format!("order settle default-1{words}"));
+        assert!(seen.starts_with("--- exit 2\nerror: ") && seen.contains("--nothing-ordered"), "{seen}");
+    }
+}

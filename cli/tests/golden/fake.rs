@@ -95,6 +95,8 @@ pub(crate) fn berth(socket: &Path, arguments: &str) -> String {
     let code = output.status.code().expect("berth exits by itself");
     let directory = socket.parent().map(|d| d.display().to_string()).unwrap_or_default();
     let seen = format!("{stdout}--- exit {code}\n{stderr}");
+    // Blank lines of clap's help are indented; nobody sees that, and editors take it away.
+    let seen: String = seen.lines().map(|line| format!("{}\n", line.trim_end())).collect();
     if directory.is_empty() { seen } else { seen.replace(&directory, "/run/berth") }
 }
 

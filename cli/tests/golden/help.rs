@@ -25,7 +25,7 @@ fn help_names_every_verb_and_the_exit_codes() {
         Options:
               --socket <PATH>
                   The agent's socket
-          
+
                   [env: BERTH_SOCKET]
                   [default: /run/berth/berth.sock]
 
@@ -35,7 +35,7 @@ fn help_names_every_verb_and_the_exit_codes() {
                   Possible values:
                   - table: Tables for people
                   - json:  The agent's answer, word for word; stable within a version of the API
-          
+
                   [default: table]
 
           -h, --help
@@ -66,7 +66,7 @@ fn each_group_explains_its_verbs() {
         Options:
               --socket <PATH>
                   The agent's socket
-          
+
                   [env: BERTH_SOCKET]
                   [default: /run/berth/berth.sock]
 
@@ -76,7 +76,7 @@ fn each_group_explains_its_verbs() {
                   Possible values:
                   - table: Tables for people
                   - json:  The agent's answer, word for word; stable within a version of the API
-          
+
                   [default: table]
 
           -h, --help
@@ -103,7 +103,7 @@ fn explain_says_what_its_exit_code_means() {
 
               --socket <PATH>
                   The agent's socket
-          
+
                   [env: BERTH_SOCKET]
                   [default: /run/berth/berth.sock]
 
@@ -116,7 +116,7 @@ fn explain_says_what_its_exit_code_means() {
                   Possible values:
                   - table: Tables for people
                   - json:  The agent's answer, word for word; stable within a version of the API
-          
+
                   [default: table]
 
           -h, --help

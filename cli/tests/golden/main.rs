@@ -6,3 +6,4 @@ mod errors;
 mod fake;
 mod help;
 mod json;
+mod orders;

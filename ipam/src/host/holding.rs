@@ -141,6 +141,14 @@ impl Host {
         }
     }
 
+    /// Whether an address cools by its timer alone, and is kept by a reservation.
+    pub(super) fn rests_under_its_name(&self, address: IpAddr) -> bool {
+        self.held.get(&address).is_some_and(|held| {
+            let by_timer = matches!(held.holding.state, Life::Cooling { published: false, .. });
+            by_timer && held.holding.reserved.is_some() && self.usable(held)
+        })
+    }
+
     /// When an address released now, or found in use after a boot, has cooled by its timer.
     pub(super) fn cool_until(&self, address: IpAddr) -> Timestamp {
         let pool = self.subnet_of(address).and_then(|subnet| self.pools.get(&subnet.pool));

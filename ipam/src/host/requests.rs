@@ -36,8 +36,8 @@ impl Host {
         self.answer(request, Ok(Answer::Explained(explanation)));
     }
 
-    /// Assigns a held, usable, free address; an unbound assignment asked for by address again is
-    /// given again. Answered once the journal has it.
+    /// Assigns a held, usable address that is free, or rests under its name; an unbound assignment
+    /// asked for by address again is given again. Answered once the journal has it.
     pub(super) fn assign_held(
         &mut self,
         request: RequestId,
@@ -46,7 +46,7 @@ impl Host {
         endpoint: Option<EndpointId>,
     ) {
         let Some(held) = self.held.get(&address) else { return };
-        let fresh = matches!(held.holding.state, Life::Free { .. });
+        let fresh = matches!(held.holding.state, Life::Free { .. } | Life::Cooling { .. });
         if fresh {
             let epoch = self.next_epoch(held.holding.generation, held.holding.take);
             let usage = endpoint.map_or(Usage::Unbound, Usage::Bound);

@@ -203,6 +203,10 @@ impl Host {
             AddressState::Assigned { usage: Usage::Unbound, .. } if self.asked_for_exactly(address) => {
                 return Hope::Here(address);
             }
+            // Its name outlives containers, so a restarted one need not wait for the timer.
+            AddressState::Cooling { .. } if self.rests_under_its_name(address) => {
+                return Hope::Here(address);
+            }
             AddressState::Assigned { .. }
             | AddressState::Cooling { .. }
             | AddressState::SetAside(_)

@@ -299,6 +299,21 @@ fn a_reservation_keeps_its_address_from_everyone_who_does_not_ask_for_it() {
 }
 
 #[test]
+fn a_reserved_address_rests_for_others_but_not_for_who_asks_for_it_again() {
+    let mut world = World::running(1, SUBNET);
+    let name = ReservationName::from("db");
+    let reserved = world.call(0, |request| Input::Reserve { request, name, pool: pool(), address: None });
+    let Ok(Answer::Reservation(Reservation { address, .. })) = reserved else { panic!("{reserved:?}") };
+    let first = world.assign(0, Wish::Exact(address)).unwrap();
+    world.release(0, address).unwrap();
+    assert!(matches!(world.state(0, address), AddressState::Cooling { .. }));
+    let again = world.assign(0, Wish::Exact(address)).unwrap();
+    assert!(again.epoch > first.epoch);
+    world.pass(COOLING);
+    assert!(matches!(world.state(0, address), AddressState::Assigned { .. }));
+}
+
+#[test]
 fn a_draining_subnet_is_left_and_never_taken_from() {
     let mut world = World::running(1, SUBNET);
     let kept = world.assign_any(0).unwrap();

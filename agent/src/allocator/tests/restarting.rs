@@ -6,6 +6,7 @@ use ipam::{AddressState, Usage};
 
 use super::super::*;
 use super::rig::*;
+use crate::docker::addresses::{Addresses, Assigned};
 
 #[tokio::test]
 async fn a_stopped_agent_comes_back_with_its_assignments() {
@@ -39,6 +40,19 @@ async fn a_killed_agent_assigns_nothing_twice() {
         assert_eq!(agent.state_of(address).await, AddressState::Assigned { epoch, usage: Usage::Unbound });
     }
     agent.refused().await;
+}
+
+#[tokio::test]
+async fn what_containers_use_is_known_before_the_store_was_read() {
+    let rig = Rig::new().await;
+    let agent = rig.start().await;
+    let Assignment { address, epoch, .. } = agent.run_container("web").await;
+    agent.stop().await;
+    rig.store.go_away();
+    let agent = rig.start().await;
+    // Whoever took this for nothing would take the network from under the container.
+    let in_use = Addresses::in_use(&agent.allocator).await.unwrap();
+    assert_eq!(in_use.assigned, [Assigned { address, epoch }]);
 }
 
 #[tokio::test]

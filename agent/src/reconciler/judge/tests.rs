@@ -53,6 +53,8 @@ struct Case {
     endpoint: Option<Stage>,
     lent: Option<Lent>,
     unassigned: bool,
+    unknown: bool,
+    stopped: bool,
     docker_lists_endpoint: bool,
     docker_lists_address: bool,
     port_in_container: bool,
@@ -72,8 +74,12 @@ impl Case {
         pages.networks.insert(NetworkId(N.into()), network());
         pages.endpoints.extend(self.endpoint.map(|stage| (E.into(), endpoint(stage))));
         pages.lent.extend(self.lent.clone().map(|lent| (address(), lent)));
-        let assigned =
-            if self.unassigned { vec![] } else { vec![Assigned { address: address(), epoch: epoch() }] };
+        let assigned = if self.unassigned || self.unknown {
+            vec![]
+        } else {
+            vec![Assigned { address: address(), epoch: epoch() }]
+        };
+        let unassigned = if self.unassigned { BTreeSet::from([address()]) } else { BTreeSet::new() };
         let mut observed = Observed::default();
         if self.port_in_container || self.port_on_host {
             let container_end = self.port_on_host.then(|| IfName::container_end(E));
@@ -85,6 +91,7 @@ impl Case {
         let look = Look {
             pages: &pages,
             assigned: &assigned,
+            unassigned: &unassigned,
             sight: sight.as_ref(),
             observed: &observed,
             bridge_ports: &bridge_ports,
@@ -104,7 +111,7 @@ impl Case {
             id: "c1".into(),
             name: "web".into(),
             labels: BTreeMap::new(),
-            running: true,
+            running: !self.stopped,
             attachments: vec![attachment],
         };
         let network = SeenNetwork {
@@ -257,6 +264,7 @@ fn networks_that_only_one_side_knows_are_said() {
     let look = Look {
         pages: &pages,
         assigned: &[],
+        unassigned: &BTreeSet::new(),
         sight: Some(&sight),
         observed: &observed,
         bridge_ports: &bridge_ports,
@@ -272,4 +280,22 @@ fn networks_that_only_one_side_knows_are_said() {
     let look = Look { pages: &pages, sight: Some(&sight), ..look };
     let (_, findings) = judge(look, &mut suspicions);
     assert_eq!(findings, vec![Finding::NetworkNotAtDocker { network: NetworkId(N.into()) }]);
+}
+
+#[test]
+fn of_an_address_nobody_has_a_word_about_nothing_is_concluded() {
+    let unknown = Case { endpoint: Some(Stage::Joined), unknown: true, ..Case::default() };
+    assert_eq!(unknown.over(&[100, 200, 300]), vec![]);
+}
+
+#[test]
+fn what_docker_shows_of_a_container_that_does_not_run_is_no_witness() {
+    let stopped = Case {
+        endpoint: Some(Stage::Joined),
+        docker_lists_endpoint: true,
+        docker_lists_address: true,
+        stopped: true,
+        ..Case::default()
+    };
+    assert_eq!(stopped.over(&[100, 160]), release());
 }

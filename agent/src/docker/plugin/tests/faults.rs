@@ -198,3 +198,28 @@ async fn a_released_endpoint_stays_in_its_stage_when_docker_repeats_itself() {
     let stages: Vec<Stage> = agent.book.pages().endpoints.values().map(|it| it.stage).collect();
     assert_eq!(stages, [Stage::Released]);
 }
+
+#[tokio::test]
+async fn an_agent_that_has_not_read_the_store_yet_leaves_running_containers_as_they_are() {
+    let agent = Agent::start().await;
+    agent.create_network().await;
+    agent.run(E, "", json!([])).await;
+    let before = agent.kernel.made().len();
+    agent.addresses.set_blind(true);
+    let agent = agent.restart().await;
+    agent.docker_shows(100, Vec::new());
+    agent.reconciler.bring(None).await.unwrap();
+    assert_eq!(agent.kernel.made().len(), before);
+    assert_eq!(agent.addresses.used(), ["10.50.0.2"]);
+
+    // After a reboot the kernel has nothing, and nothing is brought up on a guess.
+    agent.kernel.meanwhile(|seen| {
+        let interfaces = std::mem::take(&mut seen.interfaces);
+        *seen = Observed { interfaces, ..Observed::default() };
+    });
+    agent.reconciler.bring(None).await.unwrap();
+    assert!(agent.addresses_answered_for().await.is_empty());
+    agent.addresses.set_blind(false);
+    agent.reconciler.bring(None).await.unwrap();
+    assert_eq!(agent.addresses_answered_for().await, ["10.50.0.2"]);
+}

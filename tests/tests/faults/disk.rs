@@ -1,0 +1,88 @@
+//! A disk that is full, files that cannot be read, and two agents on one state directory.
+
+use anyhow::{Result, ensure};
+use tests::lab::{Daemon, until};
+
+use super::scene::{SOON, Scene, without_cooling};
+
+#[test]
+fn a_full_disk_loses_nothing_and_damaged_or_shared_state_is_refused_with_what_to_do() -> Result<()> {
+    let scene = Scene::build(without_cooling())?;
+    let host = scene.host();
+    // The state directory on a small disk of its own.
+    let state = format!("{}/state", host.home().display());
+    host.sh(&format!("mount -t tmpfs -o size=12m,mode=700 tmpfs {state}"))?;
+    host.start_all()?;
+    scene.create_network()?;
+    a_full_disk_refuses_and_loses_nothing(&scene, &state)?;
+    a_second_agent_on_the_same_state_is_refused(&scene, &state)?;
+    damaged_files_are_refused_with_how_to_make_them_again(&scene, &state)
+}
+
+fn a_full_disk_refuses_and_loses_nothing(scene: &Scene, state: &str) -> Result<()> {
+    let host = scene.host();
+    let kept = scene.run("kept", "")?;
+    scene.run("going", "")?;
+    host.sh(&format!("dd if=/dev/zero of={state}/fill bs=4k 2>/dev/null || true; df {state}"))?;
+    // A little is left in what the journal's last page has: used up by a few refusals and a few grants.
+    let said = until(SOON, "there is no room for a record", || {
+        let said = host.try_sh("docker run -d --network cloud --label late busybox sleep 1000")?;
+        Ok((!said.is_success()).then_some(said.stderr))
+    })?;
+    ensure!(said.contains("free") && said.contains("space"), "{said}");
+    scene.vm_reaches(kept)?;
+    // Docker hears that the endpoint could not be deleted, or its release is kept: found by the two witnesses.
+    host.try_sh("docker rm -f going")?;
+
+    // An agent that dies now comes back when there is room, and knows all that was answered.
+    host.kill(Daemon::Berthd)?;
+    host.sh(&format!("rm {state}/fill"))?;
+    host.start(Daemon::Berthd)?;
+    scene.vm_reaches(kept)?;
+    host.sh("docker ps -aq --filter label=late | xargs -r docker rm -f; docker rm -f going || true")?;
+    scene.settles_on(&[kept], super::killed::REAPED)?;
+    let again = scene.run("again", "")?;
+    scene.vm_reaches(again)?;
+    host.sh("docker rm -f again")?;
+    scene.settles_on(&[kept], SOON)
+}
+
+fn a_second_agent_on_the_same_state_is_refused(scene: &Scene, state: &str) -> Result<()> {
+    let host = scene.host();
+    host.sh(
+        "sed -e 's#/run/docker/plugins/berth.sock#/run/other-plugin.sock#' -e 's#/run/berth/#/run/other/#' \
+         -e 's#:9717#:9718#' /etc/berth/berth.toml >/etc/berth/other.toml",
+    )?;
+    let said = host.try_sh("timeout 20 berthd --config /etc/berth/other.toml")?;
+    let words = format!("{}{}", said.stdout, said.stderr);
+    ensure!(said.code == 1 && words.contains("only one berthd may use it"), "{}: {words}", said.code);
+    ensure!(words.contains(state), "{words}");
+    let address = scene.run("beside", "")?;
+    scene.vm_reaches(address)?;
+    host.sh("docker rm -f beside").map(drop)
+}
+
+fn damaged_files_are_refused_with_how_to_make_them_again(scene: &Scene, state: &str) -> Result<()> {
+    let host = scene.host();
+    let kept = host.address_of("kept")?;
+    host.stop(Daemon::Berthd)?;
+    for (file, damage, says) in [
+        ("allocator.journal", "printf XXXX | dd of=FILE bs=1 seek=40 conv=notrunc", "berth host rebuild"),
+        ("allocator.journal", "truncate -s 7 FILE", "berth host rebuild"),
+        ("docker.journal", "printf XXXX | dd of=FILE bs=1 seek=40 conv=notrunc", "berth host rebuild"),
+        ("docker.journal", "truncate -s 7 FILE", "berth host rebuild"),
+        ("store.redb", "printf nonsense >FILE", "berth store rebuild"),
+        ("store.redb", "dd if=/dev/zero of=FILE bs=4k count=4 conv=notrunc", "berth store rebuild"),
+    ] {
+        let path = format!("{state}/{file}");
+        host.sh(&format!("cp {path} /run/good && {{ {}; }} 2>&1", damage.replace("FILE", &path)))?;
+        let said = host.try_sh("timeout 20 berthd --config /etc/berth/berth.toml")?;
+        let words = format!("{}{}", said.stdout, said.stderr);
+        ensure!(said.code == 1 && words.contains(says), "{file} after {damage}: {} {words}", said.code);
+        ensure!(words.contains(&path), "{file} after {damage} is not named: {words}");
+        host.sh(&format!("cp /run/good {path}"))?;
+    }
+    scene.vm_reaches(kept)?;
+    host.start(Daemon::Berthd)?;
+    scene.settles_on(&[kept], SOON)
+}
