@@ -1,4 +1,5 @@
 //! Whole-system tests and the lab they stand on; not published.
 
 pub mod lab;
+pub mod stage;
 pub mod story;

@@ -10,5 +10,3 @@ mod networks;
 mod ports;
 #[path = "docker/restarts.rs"]
 mod restarts;
-#[path = "docker/stage.rs"]
-mod stage;

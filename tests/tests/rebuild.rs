@@ -8,10 +8,7 @@ use anyhow::{Context, Result, ensure};
 use api::AddressState;
 use tests::lab::{Daemon, DockerHost, Host, until};
 
-#[path = "docker/stage.rs"]
-mod stage;
-
-use stage::{SOON, Stage};
+use tests::stage::{SOON, Stage};
 
 const JOURNALS: [&str; 2] = ["allocator.journal", "docker.journal"];
 

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tests::lab::{Daemon, DockerHost};
 
-use super::stage::{SOON, Stage, without_cooling};
+use tests::stage::{SOON, Stage, without_cooling};
 
 #[test]
 fn dockers_own_bridge_driver_works_with_our_addresses() -> Result<()> {

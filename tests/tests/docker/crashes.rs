@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use tests::lab::{Daemon, DockerHost, until};
 
-use super::stage::{SOON, Stage, without_cooling};
+use tests::stage::{SOON, Stage, without_cooling};
 
 /// The reconciler wants both witnesses to miss an endpoint for a minute, and looks every twenty seconds.
 const REAPED: Duration = Duration::from_secs(150);

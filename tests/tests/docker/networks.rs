@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use tests::lab::{BerthConfig, DockerHost, Pool};
 
-use super::stage::{SOON, Stage};
+use tests::stage::{SOON, Stage};
 
 #[test]
 fn a_container_on_two_networks_is_reached_on_both() -> Result<()> {

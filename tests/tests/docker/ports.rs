@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use tests::lab::DockerHost;
 
-use super::stage::{SOON, Stage};
+use tests::stage::{SOON, Stage};
 
 #[test]
 fn a_published_port_leads_to_its_container_as_long_as_that_runs() -> Result<()> {

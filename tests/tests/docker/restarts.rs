@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use tests::lab::{Daemon, DockerHost, Host, until};
 
-use super::stage::{SOON, Stage, without_cooling};
+use tests::stage::{SOON, Stage, without_cooling};
 
 #[test]
 fn a_dockerd_that_restarts_in_order_or_is_killed_leaks_no_address() -> Result<()> {
