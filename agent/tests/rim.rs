@@ -212,6 +212,8 @@ async fn with_a_damaged_journal_everybody_is_told_at_once_how_to_rebuild_it() {
 #[tokio::test]
 async fn with_a_damaged_allocators_journal_releases_are_still_taken() {
     let damaged = state(&[("allocator.journal", b"once this was a journal")]);
+    let book = agent::docker::Book::open(&damaged.path().join("state/docker.journal")).unwrap();
+    drop(book);
     let rim = Rim::start_over(damaged, PROVIDER_AWAY).await;
     let call = json!({ "PoolID": "default/10.11.4.0/26", "Address": "10.11.4.18" });
     assert_eq!(rim.docker("/IpamDriver.ReleaseAddress", &call).await, json!({}));
