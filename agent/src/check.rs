@@ -101,7 +101,9 @@ fn broken_sums(view: &View) -> Vec<Finding> {
 /// S1: no two containers of this host have one address.
 fn used_twice(view: &View, testimony: &Testimony) -> Vec<Finding> {
     let mut users: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
-    for container in testimony.sight().into_iter().flat_map(|sight| &sight.containers) {
+    let listed = testimony.sight().into_iter().flat_map(|sight| &sight.containers);
+    // After a crash Docker goes on showing what a container had that does not run any more.
+    for container in listed.filter(|container| container.running) {
         let ours = |address: &IpAddr| view.subnets.iter().any(|subnet| subnet.subnet.cidr.contains(*address));
         for address in container.attachments.iter().filter_map(|at| at.address).filter(ours) {
             users.entry(address).or_default().push(container.name.clone());
