@@ -86,7 +86,7 @@ fn with_a_damaged_journal(scene: &Scene) -> Result<()> {
     host.start(Daemon::Berthd)?;
 
     let said = scene.refused("")?;
-    ensure!(said.contains("is damaged at byte") && said.contains("berth host rebuild"), "{said}");
+    ensure!(said.contains("is damaged at byte") && said.contains("berthd --rebuild"), "{said}");
     let status: Status = host.ask("status")?;
     ensure!(matches!(status.mode, Mode::ReleasesOnly { .. }), "mode {:?}", status.mode);
     let begun = Instant::now();

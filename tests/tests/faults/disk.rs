@@ -66,23 +66,42 @@ fn damaged_files_are_refused_with_how_to_make_them_again(scene: &Scene, state: &
     let host = scene.host();
     let kept = host.address_of("kept")?;
     host.stop(Daemon::Berthd)?;
-    for (file, damage, says) in [
-        ("allocator.journal", "printf XXXX | dd of=FILE bs=1 seek=40 conv=notrunc", "berth host rebuild"),
-        ("allocator.journal", "truncate -s 7 FILE", "berth host rebuild"),
-        ("docker.journal", "printf XXXX | dd of=FILE bs=1 seek=40 conv=notrunc", "berth host rebuild"),
-        ("docker.journal", "truncate -s 7 FILE", "berth host rebuild"),
-        ("store.redb", "printf nonsense >FILE", "berth store rebuild"),
-        ("store.redb", "dd if=/dev/zero of=FILE bs=4k count=4 conv=notrunc", "berth store rebuild"),
-    ] {
-        let path = format!("{state}/{file}");
-        host.sh(&format!("cp {path} /run/good && {{ {}; }} 2>&1", damage.replace("FILE", &path)))?;
-        let said = host.try_sh("timeout 20 berthd --config /etc/berth/berth.toml")?;
-        let words = format!("{}{}", said.stdout, said.stderr);
-        ensure!(said.code == 1 && words.contains(says), "{file} after {damage}: {} {words}", said.code);
-        ensure!(words.contains(&path), "{file} after {damage} is not named: {words}");
-        host.sh(&format!("cp /run/good {path}"))?;
+    for journal in ["allocator.journal", "docker.journal"] {
+        for damage in ["printf XXXX | dd of=FILE bs=1 seek=40 conv=notrunc", "truncate -s 7 FILE"] {
+            // The agent comes up, so that dockerd need not wait, and refuses.
+            let words = with_damage(scene, &format!("{state}/{journal}"), damage, || {
+                host.start(Daemon::Berthd)?;
+                let said = scene.refused("")?;
+                host.stop(Daemon::Berthd)?;
+                Ok(said)
+            })?;
+            ensure!(words.contains("berthd --rebuild"), "{journal} after {damage}: {words}");
+        }
+    }
+    for damage in ["printf nonsense >FILE", "dd if=/dev/zero of=FILE bs=4k count=4 conv=notrunc"] {
+        let words = with_damage(scene, &format!("{state}/store.redb"), damage, || {
+            let said = host.try_sh("timeout 20 berthd --config /etc/berth/berth.toml")?;
+            ensure!(said.code == 1, "berthd ended with {}", said.code);
+            Ok(said.stdout + &said.stderr)
+        })?;
+        ensure!(words.contains("berth store rebuild"), "the store after {damage}: {words}");
     }
     scene.vm_reaches(kept)?;
     host.start(Daemon::Berthd)?;
     scene.settles_on(&[kept], SOON)
+}
+
+/// What is said while a file is damaged; it must name the file. Afterwards the file is as it was.
+fn with_damage(
+    scene: &Scene,
+    path: &str,
+    damage: &str,
+    said: impl FnOnce() -> Result<String>,
+) -> Result<String> {
+    let host = scene.host();
+    host.sh(&format!("cp {path} /run/good && {{ {}; }} 2>&1", damage.replace("FILE", path)))?;
+    let words = said()?;
+    ensure!(words.contains(path), "{path} after {damage} is not named: {words}");
+    host.sh(&format!("cp /run/good {path}"))?;
+    Ok(words)
 }
