@@ -3,8 +3,8 @@
 //! One agent of a zone has this role at a time (an owner record with a term in the store). It looks, decides, acts,
 //! and looks again; nothing is remembered that the store does not say, but for what is only about waiting.
 //!
-//! - `look` reads store and cloud into a [`View`](view::View),
-//! - `decide` is the pure decision: which [`Action`](decide::Action)s a view calls for,
+//! - `look` reads store and cloud into a `View`,
+//! - `decide` is the pure decision: which `Action`s a view calls for,
 //! - `act` carries them out, each written down before it reaches the cloud,
 //! - `settle` takes an operator's word where nobody else can know,
 //! - `term` says who has the role.
