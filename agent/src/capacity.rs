@@ -113,7 +113,7 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            call_max: provider_softlayer::CALL_TIME_MAX,
+            call_max: crate::cloud::CALL_TIME_MAX,
             staleness_max: Duration::from_secs(60),
             term_confirmed_for: Duration::from_secs(60),
             second_look: Duration::from_secs(3),

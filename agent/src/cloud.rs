@@ -17,6 +17,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+/// D: the longest call of any provider.
+pub const CALL_TIME_MAX: Duration = provider_softlayer::CALL_TIME_MAX;
+
 /// The file below the state directory that remembers tags for subnets without a cloud.
 const STATIC_TAGS: &str = "static-tags.json";
 
