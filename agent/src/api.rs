@@ -6,6 +6,7 @@
 mod access;
 mod addresses;
 mod desk;
+mod history;
 mod hosts;
 mod networks;
 mod orders;
@@ -53,6 +54,7 @@ fn router(desk: Desk, access: Access) -> Router {
         .route(paths::SUBNET_UNDRAIN, post(orders::undrain))
         .route(paths::ADDRESSES, get(addresses::list))
         .route(&format!("{}/{{address}}", paths::ADDRESSES), get(addresses::show))
+        .route(paths::HISTORY, get(history::history))
         .route(paths::EXPLAIN, get(addresses::explain))
         .route(
             paths::RESERVATIONS,

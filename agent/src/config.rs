@@ -33,6 +33,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// `[store]`.
     pub store: StoreKind,
+    /// `[ledger]`.
+    pub ledger: LedgerConfig,
     /// `[provider]`.
     pub provider: ProviderConfig,
     /// `[[pool]]`, at least one.
@@ -74,6 +76,11 @@ impl HostConfig {
         self.state_dir.join("allocator.journal")
     }
 
+    /// Who had which address, as far as it has left the store.
+    pub fn ledger_dir(&self) -> PathBuf {
+        self.state_dir.join("ledger")
+    }
+
     /// The embedded store.
     pub fn store_file(&self) -> PathBuf {
         self.state_dir.join("store.redb")
@@ -112,6 +119,20 @@ pub enum StoreKind {
     /// `kind = "embedded"`: one file on this host, `<state_dir>/store.redb`; a cluster of one host.
     #[default]
     Embedded,
+}
+
+/// `[ledger]`: how long it is known who had which address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerConfig {
+    /// `window_hours`: how long ended assignments stay in the store, 1 to 8760.
+    pub window_hours: u32,
+    /// `store_mib_max`: how much of the store this host's ended assignments may fill, 1 to 4096. What two
+    /// hosts have on disk leaves it before the window is over.
+    pub store_mib_max: u32,
+    /// `keep_days`: how long ended assignments stay on this host's disk, 1 to 36500.
+    pub keep_days: u32,
+    /// `disk_mib_max`: how much they may fill there, 1 to 1048576. The oldest go first.
+    pub disk_mib_max: u32,
 }
 
 /// `[provider]`: whose subnets are handed out.
@@ -218,13 +239,14 @@ impl Config {
         };
         let metrics = Metrics::read(root.section("metrics"));
         let store = StoreKind::read(root.section("store"));
+        let ledger = LedgerConfig::read(root.section("ledger"));
         let provider = ProviderConfig::read(root.section("provider"));
         let pools = PoolConfig::read_all(&mut root);
         root.finish();
 
         match (document.mistakes(), cluster, provider) {
             (None, Some(cluster), Some(provider)) => {
-                Ok(Self { cluster, rim, metrics, store, provider, pools })
+                Ok(Self { cluster, rim, metrics, store, ledger, provider, pools })
             }
             (mistakes, ..) => Err(Box::new(Rejected { mistakes: mistakes.unwrap_or_default(), rim })),
         }
@@ -317,6 +339,29 @@ impl StoreKind {
         let kind = section.read("kind", |value| values::one_of(value, &[("embedded", Self::Embedded)]));
         section.finish();
         kind.unwrap_or_default()
+    }
+}
+
+impl LedgerConfig {
+    fn read(mut section: Section<'_>) -> Self {
+        let defaults = Self::default();
+        let mut number = |name, max, default| {
+            section.read(name, |value| values::integer(value, 1..=max)).unwrap_or(default)
+        };
+        let ledger = Self {
+            window_hours: number("window_hours", 8_760, defaults.window_hours),
+            store_mib_max: number("store_mib_max", 4_096, defaults.store_mib_max),
+            keep_days: number("keep_days", 36_500, defaults.keep_days),
+            disk_mib_max: number("disk_mib_max", 1_048_576, defaults.disk_mib_max),
+        };
+        section.finish();
+        ledger
+    }
+}
+
+impl Default for LedgerConfig {
+    fn default() -> Self {
+        Self { window_hours: 24, store_mib_max: 64, keep_days: 400, disk_mib_max: 1_024 }
     }
 }
 

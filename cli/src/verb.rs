@@ -3,6 +3,7 @@
 pub(crate) mod address;
 pub(crate) mod check;
 pub(crate) mod doctor;
+pub(crate) mod history;
 pub(crate) mod host;
 pub(crate) mod manual;
 pub(crate) mod network;

@@ -122,7 +122,14 @@ fn key(spelled: &store::Key) -> Option<Key> {
             epoch: Epoch { generation: Generation { number, id }, take, counter },
             object,
         },
-        Item::Session(_) | Item::Takes(_) | Item::Owner(_) | Item::Order(_) => return None,
+        Item::Session(_)
+        | Item::Takes(_)
+        | Item::Owner(_)
+        | Item::Order(_)
+        | Item::Running { .. }
+        | Item::Ledger(_)
+        | Item::Segment(_)
+        | Item::Keep { .. } => return None,
     })
 }
 
