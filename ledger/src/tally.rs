@@ -236,9 +236,9 @@ fn endpoint(usage: &Usage) -> Option<ipam::EndpointId> {
 
 fn ended(entry: &Entry, why: Why, hearing: &Hearing) -> Note {
     let mut entry = entry.clone();
-    // What an earlier boot ran had ended when this one began.
     let (at, offset) = match why {
-        Why::Reboot => (hearing.booted.max(entry.interval.from), 0),
+        // What an earlier boot ran had ended when this one began, unless the clock says otherwise.
+        Why::Reboot if hearing.booted > entry.interval.from => (hearing.booted, 0),
         _ => (hearing.now, hearing.offset),
     };
     entry.interval.end = Some(End { at, offset, why });
