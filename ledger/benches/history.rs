@@ -82,7 +82,8 @@ fn fill(shelf: &mut Shelf, block: u64, count: u64, random: &mut StdRng) -> Resul
         segment.push(interval(address, number, end.saturating_sub(length), end, random));
         if segment.len() as u64 == SEGMENT_INTERVALS || number + 1 == count {
             let period = number / SEGMENT_INTERVALS;
-            let (_, bytes) = Segment::pack(id, period, &HostId::from("vm-1404267"), std::mem::take(&mut segment))?;
+            let (_, bytes) =
+                Segment::pack(id, period, &HostId::from("vm-1404267"), std::mem::take(&mut segment))?;
             shelf.put(&bytes)?;
         }
     }

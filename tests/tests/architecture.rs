@@ -20,7 +20,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["api"]),
     (
         "tests",
-        &["agent", "api", "hostnet", "ipam", "ledger", "provider", "provider-mock", "provider-softlayer", "store"],
+        &[
+            "agent",
+            "api",
+            "hostnet",
+            "ipam",
+            "ledger",
+            "provider",
+            "provider-mock",
+            "provider-softlayer",
+            "store",
+        ],
     ),
 ];
 

@@ -9,7 +9,12 @@ use tests::lab::{Daemon, DockerHost, until};
 use tests::stage::{SOON, Stage, without_cooling};
 
 /// What the ledger says of an address, once it is as expected.
-fn history(stage: &Stage, address: IpAddr, what: &str, expected: impl Fn(&[Assignment]) -> bool) -> Result<Vec<Assignment>> {
+fn history(
+    stage: &Stage,
+    address: IpAddr,
+    what: &str,
+    expected: impl Fn(&[Assignment]) -> bool,
+) -> Result<Vec<Assignment>> {
     let mut last = String::new();
     let found = until(SOON, what, || {
         // An agent that has just started has no answer yet.
@@ -38,12 +43,14 @@ fn is_exact_and_disjoint(told: &[Assignment]) -> Result<()> {
 
 #[test]
 fn the_history_of_an_address_is_exact_through_kills_and_a_reboot() -> Result<()> {
-    let stage = Stage::set(without_cooling(DockerHost { sockets_held: true, ..DockerHost::default() }))?;
+    let stage = Stage::set(DockerHost { sockets_held: true, ..without_cooling() })?;
     let host = stage.host();
     let address = stage.run("first", "")?;
     let run = |name: &str| stage.run(name, &format!("--ip {address}"));
     let told = history(&stage, address, "the first is named", |told| names(told) == [Some("first")])?;
-    ensure!(told[0].to.is_none() && told[0].endpoint.is_some() && told[0].network.as_deref() == Some("cloud"));
+    ensure!(
+        told[0].to.is_none() && told[0].endpoint.is_some() && told[0].network.as_deref() == Some("cloud")
+    );
 
     // Killed right after the release was answered: what is in the journal is in the ledger.
     host.sh("docker rm -f first")?;
@@ -69,7 +76,8 @@ fn the_history_of_an_address_is_exact_through_kills_and_a_reboot() -> Result<()>
         host.sh("docker rm -f third")?;
         Ok(run("third").ok())
     })?;
-    let told = history(&stage, address, "the third runs", |told| told.len() == 3 && told[2].container.is_some())?;
+    let told =
+        history(&stage, address, "the third runs", |told| told.len() == 3 && told[2].container.is_some())?;
     ensure!(names(&told) == [Some("first"), Some("second"), Some("third")], "{told:?}");
     ensure!(told[0].why.as_deref() == Some("released"), "{told:?}");
     is_exact_and_disjoint(&told)?;
@@ -79,7 +87,12 @@ fn the_history_of_an_address_is_exact_through_kills_and_a_reboot() -> Result<()>
     let then = at(told[1].from)?;
     ensure!(then.is_success() && then.stdout.contains("second"), "{}{}", then.stdout, then.stderr);
     let nobody = at(between)?;
-    ensure!(nobody.code == 1 && nobody.stdout.contains("nobody had it"), "{}{}", nobody.stdout, nobody.stderr);
+    ensure!(
+        nobody.code == 1 && nobody.stdout.contains("nobody had it"),
+        "{}{}",
+        nobody.stdout,
+        nobody.stderr
+    );
     let lines = host.sh("berth address history --container third --json-lines")?;
     let exported: Assignment = serde_json::from_str(lines.trim())?;
     ensure!(exported == told[2], "{exported:?}");
