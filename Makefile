@@ -28,6 +28,10 @@ check: rust protoc ## the fast loop, no root: format, lints, unit tests, docs
 test: rust packages-test ## everything, as continuous integration does
 	@dev/test
 
+.PHONY: bench-ledger
+bench-ledger: rust ## measures look-ups over ten million intervals on disk (two minutes, 1 GB)
+	@cargo bench -p ledger --bench history
+
 .PHONY: clean-lab
 clean-lab: rust build ## removes what killed labs left behind
 	@dev/as-root target/debug/berth-lab clean

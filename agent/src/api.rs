@@ -8,6 +8,7 @@ mod addresses;
 mod cluster;
 mod desk;
 mod glance;
+mod history;
 mod hosts;
 mod networks;
 mod orders;
@@ -55,6 +56,7 @@ fn router(desk: Desk, access: Access) -> Router {
         .route(paths::SUBNET_UNDRAIN, post(orders::undrain))
         .route(paths::ADDRESSES, get(addresses::list))
         .route(&format!("{}/{{address}}", paths::ADDRESSES), get(addresses::show))
+        .route(paths::HISTORY, get(history::history))
         .route(paths::EXPLAIN, get(addresses::explain))
         .route(
             paths::RESERVATIONS,

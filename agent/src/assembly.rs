@@ -2,10 +2,12 @@
 //! provider joins when the provider has answered.
 
 mod growth;
+mod history;
 mod journals;
 mod silence;
 mod standing;
 
+use crate::allocator::Line;
 use crate::api::{self, Access, Desk};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Mistakes, Rejected, Rim};
@@ -21,7 +23,7 @@ use crate::sockets::{Origin, Sockets, reading_group};
 use crate::troubles::{Troubles, with_causes};
 use ::api::Source;
 use hostnet::Netlink;
-use ipam::{BootId, Record};
+use ipam::BootId;
 use standing::Standing;
 use std::fs::DirBuilder;
 use std::future::Future;
@@ -144,8 +146,8 @@ pub async fn start(
 struct Grounds {
     boot: BootId,
     book: Book,
-    journal: Journal<Record>,
-    records: Vec<Record>,
+    journal: Journal<Line>,
+    records: Vec<Line>,
     store: Arc<dyn Store>,
     kernel: Netlink,
 }
@@ -198,6 +200,7 @@ async fn serve(
     let (known_told, known) = watch::channel(None);
     let (cloud_told, cloud) = watch::channel(None);
     let (capacity_told, capacity) = watch::channel(Vec::new());
+    let (ledger_told, ledger) = watch::channel(None);
     let desk = Desk::new(api::Parts {
         started: clock.wall(),
         clock: Arc::clone(&clock),
@@ -206,9 +209,10 @@ async fn serve(
         troubles: troubles.clone(),
         addresses,
         book: Some(book),
-        docker,
+        docker: docker.clone(),
         known,
         cloud,
+        ledger,
         store: Some(Arc::clone(&store)),
         kernel: Some(kernel),
         reconciler: reconciler.clone(),
@@ -228,6 +232,8 @@ async fn serve(
         cloud: cloud_told,
         interfaces: interfaces_known,
         capacity: capacity_told,
+        ledger: ledger_told,
+        docker,
         tasks: tasks.tracker.clone(),
         stop: tasks.stop.clone(),
     };
@@ -277,6 +283,7 @@ fn refuse(
         docker,
         known: watch::channel(None).1,
         cloud: watch::channel(None).1,
+        ledger: watch::channel(None).1,
         store: None,
         kernel: None,
         reconciler,

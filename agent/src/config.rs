@@ -4,6 +4,7 @@
 //! the two together. Reading collects all mistakes before it gives up, each with its line and what to
 //! write instead.
 
+mod ledger;
 mod mistake;
 mod reader;
 mod store;
@@ -11,6 +12,7 @@ mod store;
 mod tests;
 mod values;
 
+pub use ledger::LedgerConfig;
 pub use mistake::{Mistake, Mistakes};
 pub use store::StoreKind;
 
@@ -35,6 +37,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// `[store]`.
     pub store: StoreKind,
+    /// `[ledger]`.
+    pub ledger: LedgerConfig,
     /// `[provider]`.
     pub provider: ProviderConfig,
     /// `[[pool]]`, at least one.
@@ -74,6 +78,11 @@ impl HostConfig {
     /// What this host knows of its addresses.
     pub fn allocator_journal(&self) -> PathBuf {
         self.state_dir.join("allocator.journal")
+    }
+
+    /// Who had which address, as far as it has left the store.
+    pub fn ledger_dir(&self) -> PathBuf {
+        self.state_dir.join("ledger")
     }
 
     /// The embedded store.
@@ -212,13 +221,14 @@ impl Config {
         };
         let metrics = Metrics::read(root.section("metrics"));
         let store = StoreKind::read(root.section("store"), cluster.as_deref());
+        let ledger = LedgerConfig::read(root.section("ledger"));
         let provider = ProviderConfig::read(root.section("provider"));
         let pools = PoolConfig::read_all(&mut root);
         root.finish();
 
         match (document.mistakes(), cluster, provider) {
             (None, Some(cluster), Some(provider)) => {
-                Ok(Self { cluster, rim, metrics, store, provider, pools })
+                Ok(Self { cluster, rim, metrics, store, ledger, provider, pools })
             }
             (mistakes, ..) => Err(Box::new(Rejected { mistakes: mistakes.unwrap_or_default(), rim })),
         }

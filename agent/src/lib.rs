@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod identity;
 pub mod journal;
 pub mod late;
+pub mod ledger;
 pub mod metrics;
 pub mod migrate;
 pub mod probe;

@@ -24,7 +24,7 @@ use ipam::{Epoch, Subnet};
 use store::Store;
 use store::layout::{self, Under};
 
-use crate::allocator;
+use crate::allocator::{self, Line};
 use crate::amnesia::lost_its_end;
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::Cloud;
@@ -49,8 +49,8 @@ pub async fn rebuild(config: &Config) -> Result<Report, RebuildError> {
     let boot = identity::boot(&host.boot_id_file)?;
     let book = Found::<Record>::at(&host.docker_journal())?;
     let before = Pages::read(&book.records);
-    let mut memory = Found::<ipam::Record>::at(&host.allocator_journal())?;
-    if memory.is_whole() && lost_its_end(&memory.records, &before) {
+    let mut memory = Found::<Line>::at(&host.allocator_journal())?;
+    if memory.is_whole() && lost_its_end(&allocator::records(&memory.records), &before) {
         memory.disbelieve(format!("the journal {} has lost its end", memory.path().display()));
     }
     let store = shared::open(config).await?;
@@ -59,7 +59,7 @@ pub async fn rebuild(config: &Config) -> Result<Report, RebuildError> {
 
     let living = Living::find(&sight, &observed, &subnets, &before);
     let mut report = Report::new(&book, &memory, &living);
-    let assigned = allocator::assigned_in(&memory.records, &boot);
+    let assigned = allocator::assigned_in(&allocator::records(&memory.records), &boot);
     let stamp = SystemClock.wall().strftime("%Y%m%dT%H%M%SZ").to_string();
     let (claims, memory) =
         if memory.is_whole() && living.uses.iter().all(|it| assigned.contains_key(&it.address)) {

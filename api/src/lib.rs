@@ -11,6 +11,7 @@
 //! | [`paths::SUBNETS`] | GET | `Vec<`[`Subnet`]`>` |
 //! | [`paths::ADDRESSES`]`?pool=&all=` | GET | `Vec<`[`Address`]`>` |
 //! | [`paths::ADDRESSES`]`/{ip}` | GET | [`AddressReport`] |
+//! | [`paths::HISTORY`]`?address=&container=&host=&from=&to=` | GET | [`History`] |
 //! | [`paths::EXPLAIN`]`?pool=&address=&family=` | GET | [`Explanation`] |
 //! | [`paths::RESERVATIONS`] | GET, POST [`Reserve`], DELETE `?name=` | `Vec<`[`Reservation`]`>`, [`Reservation`] |
 //! | [`paths::NETWORKS`] | GET | `Vec<`[`Network`]`>` |
@@ -28,6 +29,7 @@
 mod address;
 mod answer;
 mod cluster;
+mod history;
 mod host;
 mod inspection;
 mod network;
@@ -41,6 +43,7 @@ pub use address::{
 };
 pub use answer::{Answer, Problem, ProblemKind, Silence, Source, Word};
 pub use cluster::{Backup, Cluster};
+pub use history::{Assignment, History, HistoryQuery, Unseen};
 pub use host::{Attachment, Host, HostPlan, MachineKind};
 pub use inspection::{CheckReport, DoctorReport, Examination, Finding, Verdict};
 pub use network::{Endpoint, Network};
@@ -65,6 +68,8 @@ pub mod paths {
     pub const SUBNET_UNDRAIN: &str = "/v1/subnets/undrain";
     /// Every address that is not plainly free; one address below it.
     pub const ADDRESSES: &str = "/v1/addresses";
+    /// Who had which address when.
+    pub const HISTORY: &str = "/v1/history";
     /// What a request would get, and why.
     pub const EXPLAIN: &str = "/v1/explain";
     /// Named addresses that outlive containers.

@@ -128,7 +128,11 @@ fn key(spelled: &store::Key) -> Option<Key> {
         | Item::Session(_)
         | Item::Takes(_)
         | Item::Owner(_)
-        | Item::Order(_) => return None,
+        | Item::Order(_)
+        | Item::Running { .. }
+        | Item::Ledger(_)
+        | Item::Segment(_)
+        | Item::Keep { .. } => return None,
     })
 }
 

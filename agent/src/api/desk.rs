@@ -10,6 +10,7 @@ use crate::docker::events::{Sight, Watched};
 use crate::docker::{Book, Pages};
 use crate::identity::Known;
 use crate::late::{LateAllocator, Progress};
+use crate::ledger::Ledger;
 use crate::reconciler::Reconciler;
 use crate::troubles::{Troubles, with_causes};
 use ::api::{Problem, ProblemKind, Silence, Source};
@@ -59,6 +60,8 @@ pub struct Parts {
     pub kernel: Option<Netlink>,
     /// Who brings it in line.
     pub reconciler: Reconciler,
+    /// Who had which address when, once this host is known.
+    pub ledger: watch::Receiver<Option<Ledger>>,
     /// The capacity role of each zone of this host, once they run.
     pub capacity: watch::Receiver<Vec<Capacity>>,
 }

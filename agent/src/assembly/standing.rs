@@ -1,15 +1,17 @@
 //! Gives the agent its standing: who this machine is, then the cluster, then the allocator, then the
 //! capacity roles. Each step is tried until it succeeds; what succeeded before goes on meanwhile.
 
-use super::{growth, silence};
-use crate::allocator::{self, Allocator, Founding, FoundingError};
+use super::{growth, history, silence};
+use crate::allocator::{self, Allocator, Founding, FoundingError, Line};
 use crate::capacity::Capacity;
 use crate::clock::Clock;
 use crate::cloud::{Cloud, CloudError, trouble};
 use crate::config::{Config, StoreKind};
+use crate::docker::events::Watched;
 use crate::identity::{self, Known};
 use crate::journal::Journal;
 use crate::late::Progress;
+use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::reconciler::Reconciler;
 use crate::session;
@@ -45,6 +47,8 @@ pub(super) struct Standing {
     pub(super) cloud: watch::Sender<Option<Arc<Cloud>>>,
     pub(super) interfaces: watch::Sender<Interfaces>,
     pub(super) capacity: watch::Sender<Vec<Capacity>>,
+    pub(super) ledger: watch::Sender<Option<Ledger>>,
+    pub(super) docker: watch::Receiver<Watched>,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
 }
@@ -60,7 +64,7 @@ enum AskError {
 
 impl Standing {
     /// Takes every step, or ends with `stop`.
-    pub(super) async fn establish(self, journal: Journal<Record>, records: Vec<Record>) {
+    pub(super) async fn establish(self, journal: Journal<Line>, records: Vec<Line>) {
         let stop = self.stop.clone();
         // Nothing that is begun here is lost when it is cut off: every step is looked for again at the
         // next start.
@@ -70,10 +74,10 @@ impl Standing {
         }
     }
 
-    async fn stand_up(&self, journal: Journal<Record>, records: Vec<Record>) {
+    async fn stand_up(&self, journal: Journal<Line>, records: Vec<Line>) {
         let known = self.first_known().await;
         self.tell(&known);
-        let pools_are_due = self.ground(&records).await;
+        let pools_are_due = self.ground(&allocator::records(&records)).await;
         let identity = known.host(self.boot.clone());
         tracing::info!(host = %identity.host, zones = ?identity.zones, from = %known.from, "this machine is known");
         let host = identity.host.clone();
@@ -93,6 +97,7 @@ impl Standing {
             let known = self.confirmed(known).await;
             self.grow(&known, &allocator).await;
         };
+        self.tasks.spawn(history::keep(self, &host, &allocator));
         let (store, boot, stop) = (Arc::clone(&self.store), self.boot.clone(), self.stop.clone());
         // To its end, also when this is cut off: a host that stops in order says so.
         self.tasks.spawn(session::keep(store, host, boot, stop));
