@@ -46,8 +46,10 @@ fn an_address_that_cannot_be_had_is_refused_with_who_has_it_and_until_when(stage
     let host = stage.host();
     let web = host.address_of("web")?;
     let endpoint = host.sh("docker inspect -f '{{.NetworkSettings.Networks.cloud.EndpointID}}' web")?;
-    let said = stage.refused(&format!("--ip {web}"))?;
-    ensure!(said.contains("is in use by endpoint") && said.contains(endpoint.trim()), "in use: {said}");
+    let whose = format!("is in use by container web (endpoint {}", endpoint.trim());
+    until(SOON, "a refusal names the container that Docker has shown by now", || {
+        Ok(stage.refused(&format!("--ip {web}"))?.contains(&whose).then_some(()))
+    })?;
 
     let subnets: Vec<api::Subnet> = host.ask("subnet list")?;
     let subnet = subnets.first().context("no subnet")?;
