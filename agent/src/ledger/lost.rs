@@ -88,7 +88,11 @@ impl Keeper {
         for (address, take) in takes {
             let epoch = Epoch { generation, take: *take, counter: u64::MAX };
             let of_it = || found.iter().chain(closed).filter(|it| it.address == *address);
-            if closed.iter().any(|it| it.address == *address) || of_it().any(|it| it.epoch == epoch) {
+            let of_this_holding =
+                |it: &&Interval| it.epoch.generation == generation && it.epoch.take == *take;
+            let is_told =
+                of_it().filter(of_this_holding).filter_map(|it| it.end).any(|end| end.why == Why::Evicted);
+            if is_told {
                 continue;
             }
             let from = of_it().filter_map(Interval::until).max().unwrap_or(Moment(0));

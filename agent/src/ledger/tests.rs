@@ -240,8 +240,10 @@ async fn a_segment_that_is_full_is_followed_by_another() {
         let id: String = (0..64).map(|_| char::from_digit(rand::random_range(0..16), 16).unwrap()).collect();
         entry.interval.endpoint = Some(EndpointId(id.clone()));
         entry.interval.container = Some(Container { id, name: "web".into(), network: "cloud".into() });
-        entry.interval.from = Moment(counter * 10);
-        entry.interval.end = Some(End { at: Moment(counter * 10 + 5), offset: 0, why: Why::Released });
+        let begin = fleet.now().0 - 100_000;
+        entry.interval.from = Moment(begin + counter * 10);
+        let at = Moment(begin + counter * 10 + 5);
+        entry.interval.end = Some(End { at, offset: 0, why: Why::Released });
         entry
     };
     let (written, done) = keeper.write((0..2_000).map(entry).collect()).await;
