@@ -217,7 +217,7 @@ pub(crate) enum HostVerb {
     ///
     /// Refused while anything speaks against it: its session stands in the store, the provider says that it
     /// runs or may go on, somebody answers for its addresses. A host that the provider says is off or deleted
-    /// is evicted without being asked to, within two minutes.
+    /// is evicted by itself, within three minutes of its last sign of life.
     Evict {
         /// The host's id, as `berth host list` shows it.
         host: String,

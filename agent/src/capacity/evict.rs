@@ -146,6 +146,7 @@ impl<P: Provider> Role<P> {
         let spelled = spelled.unchanged(Item::Cluster.key(), cluster.revision);
         match self.send_spelled(&transaction, spelled).await.map_err(broken)? {
             Sent::Committed { .. } => {
+                self.look_soon();
                 warn!(host = %plea.host, why = %eviction.word, "evicted a host on an operator's word");
                 let incarnation = Incarnation(seen.record.incarnation.0 + 1);
                 Ok(Evicted { eviction: Eviction { incarnation, ..eviction }, before: false })
