@@ -9,7 +9,7 @@ mod founding;
 mod line;
 mod newest;
 mod task;
-mod words;
+pub(crate) mod words;
 
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ pub use ledger::LedgerConfig;
 pub use mistake::{Mistake, Mistakes};
 pub use store::StoreKind;
 
+use crate::capacity::QUARANTINE_DEFAULT;
 use ipnetwork::IpNetwork;
 use reader::{Document, Section};
 use std::net::{IpAddr, SocketAddr};
@@ -41,6 +42,10 @@ pub struct Config {
     pub ledger: LedgerConfig,
     /// `[provider]`.
     pub provider: ProviderConfig,
+    /// `quarantine_secs`: how long the addresses of a host that was evicted, or that lost its journals, rest
+    /// before they may be used again, 1 to 604800. Longer than a host may be cut off or stand still in the
+    /// everyday course of things and then come back: so it is found in use, and not given away.
+    pub quarantine: Duration,
     /// `[[pool]]`, at least one.
     pub pools: Vec<PoolConfig>,
 }
@@ -214,6 +219,8 @@ impl Config {
     fn read(document: &Document<'_>) -> Result<Self, Box<Rejected>> {
         let mut root = document.root();
         let cluster = root.required("cluster", "`cluster = \"NAME\"`", values::cluster_name);
+        let quarantine = root.read("quarantine_secs", |value| values::integer(value, 1..=604_800));
+        let quarantine = quarantine.map_or(QUARANTINE_DEFAULT, Duration::from_secs);
         let rim = Rim {
             host: HostConfig::read(root.section("host")),
             docker: DockerConfig::read(root.section("docker")),
@@ -228,7 +235,7 @@ impl Config {
 
         match (document.mistakes(), cluster, provider) {
             (None, Some(cluster), Some(provider)) => {
-                Ok(Self { cluster, rim, metrics, store, ledger, provider, pools })
+                Ok(Self { cluster, rim, metrics, store, ledger, provider, quarantine, pools })
             }
             (mistakes, ..) => Err(Box::new(Rejected { mistakes: mistakes.unwrap_or_default(), rim })),
         }

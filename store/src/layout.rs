@@ -40,6 +40,8 @@ pub enum Item {
     Host(String),
     /// `sessions/<id>`: a host's sign of life.
     Session(String),
+    /// `evictions/<id>`: when and on whose word a host was evicted last.
+    Eviction(String),
     /// `blocks/<subnet>/<n>`: who holds which of up to 256 addresses.
     Block {
         /// The subnet it is a slice of.
@@ -141,6 +143,8 @@ pub enum Under {
     Hosts,
     /// Every sign of life.
     Sessions,
+    /// The last eviction of every host that was evicted.
+    Evictions,
     /// Every block.
     Blocks,
     /// The blocks of one subnet.
@@ -216,6 +220,7 @@ impl Item {
             Item::Moved => "moved".to_owned(),
             Item::Host(id) => join(&["hosts", id]),
             Item::Session(id) => join(&["sessions", id]),
+            Item::Eviction(id) => join(&["evictions", id]),
             Item::Block { subnet, index } => join(&["blocks", &text::subnet(subnet), &index.to_string()]),
             Item::Surplus { zone, host } => join(&["surplus", zone, host]),
             Item::Want { zone, holder, asker } => join(&["wants", zone, holder, asker]),
@@ -262,6 +267,7 @@ impl Item {
             ["moved"] => Item::Moved,
             ["hosts", id] => Item::Host(owned(id)),
             ["sessions", id] => Item::Session(owned(id)),
+            ["evictions", id] => Item::Eviction(owned(id)),
             ["blocks", subnet, index] => {
                 Item::Block { subnet: text::parse_subnet(subnet)?, index: index.parse().ok()? }
             }
@@ -327,6 +333,7 @@ impl Under {
             Under::Everything => return Prefix::new(String::new()),
             Under::Hosts => join(&["hosts"]),
             Under::Sessions => join(&["sessions"]),
+            Under::Evictions => join(&["evictions"]),
             Under::Blocks => join(&["blocks"]),
             Under::BlocksOf(subnet) => join(&["blocks", &text::subnet(subnet)]),
             Under::SurplusOf { zone } => join(&["surplus", zone]),

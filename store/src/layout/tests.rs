@@ -30,6 +30,7 @@ fn every_item() -> Vec<Item> {
         Item::Ledger(segment()),
         Item::Segment(segment()),
         Item::Keep { keeper: "h2".into(), segment: segment() },
+        Item::Eviction("h1".into()),
     ]
 }
 
