@@ -1,0 +1,4 @@
+//! What every store promises, kept by real etcds on this machine.
+
+mod member;
+mod promises;
