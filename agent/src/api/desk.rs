@@ -9,7 +9,7 @@ use crate::docker::events::{Sight, Watched};
 use crate::docker::{Book, Pages};
 use crate::identity::Known;
 use crate::late::{LateAllocator, Progress};
-use crate::reconciler::Reconciler;
+use crate::reconciler::{Announcements, Reconciler};
 use crate::troubles::{Troubles, with_causes};
 use ::api::{Problem, ProblemKind, Silence, Source};
 use hostnet::Netlink;
@@ -53,6 +53,8 @@ pub struct Parts {
     pub kernel: Option<Netlink>,
     /// Who brings it in line.
     pub reconciler: Reconciler,
+    /// What gateways answered to the addresses that arrived here.
+    pub announcements: Announcements,
     /// The capacity role of each zone of this host, once they run.
     pub capacity: watch::Receiver<Vec<Capacity>>,
 }
