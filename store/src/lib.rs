@@ -5,6 +5,7 @@
 //! are called and how the bytes read is [`layout`]'s business alone; what the values mean is not
 //! this crate's business at all.
 
+pub mod backup;
 mod embedded;
 mod error;
 mod etcd;

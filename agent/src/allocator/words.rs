@@ -122,7 +122,13 @@ fn key(spelled: &store::Key) -> Option<Key> {
             epoch: Epoch { generation: Generation { number, id }, take, counter },
             object,
         },
-        Item::Session(_) | Item::Takes(_) | Item::Owner(_) | Item::Order(_) => return None,
+        Item::Founding
+        | Item::Copying
+        | Item::Moved
+        | Item::Session(_)
+        | Item::Takes(_)
+        | Item::Owner(_)
+        | Item::Order(_) => return None,
     })
 }
 

@@ -23,6 +23,9 @@ fn every_item() -> Vec<Item> {
         Item::Reservation("web".into()),
         Item::Owner(odd),
         Item::Order("o1".into()),
+        Item::Founding,
+        Item::Copying,
+        Item::Moved,
     ]
 }
 
