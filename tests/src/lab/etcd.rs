@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::condition::until;
@@ -14,9 +14,13 @@ use super::keeper::Keeper;
 use super::member::{Member, Peer};
 use super::node::{Node, Way};
 use super::place::Place;
+use super::process::Process;
 
 /// How long an election and the first answers may take on a busy machine.
 const READY: Duration = Duration::from_secs(60);
+
+/// What the keys of the lab's cluster begin with.
+const KEYS: &str = "berth/lab/";
 
 /// The members of one etcd cluster.
 pub struct Etcd {
@@ -111,13 +115,33 @@ impl Etcd {
         running.ctl_with(&self.endpoints().join(","), arguments)
     }
 
+    /// The keys that begin so, without what all of this cluster's keys begin with.
+    ///
+    /// # Errors
+    /// What etcdctl said.
+    pub fn keys(&self, prefix: &str) -> Result<Vec<String>> {
+        let listed = self.ctl(&format!("get --prefix {KEYS}{prefix} --keys-only"))?;
+        Ok(listed.lines().filter_map(|line| line.strip_prefix(KEYS)).map(str::to_owned).collect())
+    }
+
+    /// Writes every change from the first on into a log, until it is dropped: `PUT` or `DELETE`, the key, and
+    /// what was put, each on a line.
+    ///
+    /// # Errors
+    /// etcdctl could not be started.
+    pub fn record(&self) -> Result<Process> {
+        let first = self.members.first().context("etcd has no members")?;
+        let endpoints = format!("--endpoints={}", self.endpoints().join(","));
+        first.node().spawn("etcdctl", &[&endpoints, "watch", "--prefix", KEYS, "--rev=1"])
+    }
+
     /// Forgets all revisions but the newest: who watched from an older one is told so.
     ///
     /// # Errors
     /// What etcdctl said.
     pub fn compact(&self) -> Result<()> {
-        let status = self.status()?;
-        let revision = status.iter().filter_map(|it| it.pointer("/Status/header/revision")?.as_u64()).max();
+        let status = self.status();
+        let revision = status.iter().filter_map(|(_, it)| it.pointer("/header/revision")?.as_u64()).max();
         let revision = revision.context("no member tells its revision")?;
         self.ctl(&format!("compaction --physical {revision}")).map(drop)
     }
@@ -128,13 +152,8 @@ impl Etcd {
     /// None leads within a minute.
     pub fn leader(&self) -> Result<&Member> {
         until(READY, "etcd has a leader", || {
-            let Ok(status) = self.status() else { return Ok(None) };
-            let leads = |it: &&Value| {
-                let leader = it.pointer("/Status/leader");
-                leader.is_some() && leader == it.pointer("/Status/header/member_id")
-            };
-            let endpoint = status.iter().find(leads).and_then(|it| it["Endpoint"].as_str());
-            Ok(self.members.iter().find(|member| Some(member.endpoint().as_str()) == endpoint))
+            let leads = |it: &Value| it["leader"].is_u64() && it.pointer("/header/member_id") == it.get("leader");
+            Ok(self.status().into_iter().find(|(_, status)| leads(status)).map(|(member, _)| member))
         })
     }
 
@@ -154,10 +173,13 @@ impl Etcd {
         self.members.iter().try_for_each(|member| member.node().mend_with(machine))
     }
 
-    fn status(&self) -> Result<Vec<Value>> {
-        let said = self.ctl("endpoint status -w json")?;
-        let status: Vec<Value> = serde_json::from_str(&said).context("etcdctl's status is no JSON")?;
-        ensure!(!status.is_empty(), "etcdctl knows no member");
-        Ok(status)
+    /// What each member that answers says of itself.
+    fn status(&self) -> Vec<(&Member, Value)> {
+        let running = self.members.iter().filter(|member| member.runs());
+        let status = |member: &Member| -> Option<Value> {
+            let said: Value = serde_json::from_str(&member.ctl("endpoint status -w json").ok()?).ok()?;
+            said.pointer("/0/Status").cloned()
+        };
+        running.filter_map(|member| Some((member, status(member)?))).collect()
     }
 }

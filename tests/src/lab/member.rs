@@ -162,7 +162,7 @@ impl Member {
 
     pub(super) fn ctl_with(&self, endpoints: &str, arguments: &str) -> Result<String> {
         self.node.sh(&format!(
-            "ETCDCTL_API=3 etcdctl --endpoints={endpoints} --dial-timeout=2s --command-timeout=5s {arguments}"
+            "etcdctl --endpoints={endpoints} --dial-timeout=2s --command-timeout=5s {arguments}"
         ))
     }
 
@@ -184,7 +184,7 @@ impl Member {
         let (founders, own) = (&self.founders, self.own.url(PEERS));
         self.node
             .sh(&format!(
-                "ETCDCTL_API=3 etcdctl snapshot restore {file} --name {name} --data-dir {} \
+                "etcdctl snapshot restore {file} --name {name} --data-dir {} \
                  --initial-cluster {founders} --initial-advertise-peer-urls {own}",
                 data.display()
             ))

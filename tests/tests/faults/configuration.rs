@@ -5,8 +5,9 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use api::{Mode, Status};
 use tests::lab::{BerthConfig, Daemon, DockerHost};
+use tests::plugin::DOCKERS_PATIENCE;
 
-use super::scene::{DOCKERS_PATIENCE, SOON, Scene, without_cooling};
+use super::scene::{SOON, Scene, without_cooling};
 
 /// Six mistakes: three that stand in a line, three things that are missing.
 const BAD: &str = r#"clutser = "lab"

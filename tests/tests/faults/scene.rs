@@ -1,23 +1,19 @@
 //! A host that something bad happens to, and the questions that tests ask of it.
 
-use std::io::{Read, Write};
 use std::net::IpAddr;
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use api::{Address, AddressState, CheckReport, Condition, Source, Status, Subnet};
 use serde_json::Value;
 use tests::lab::{BerthConfig, Cloud, Daemon, DockerHost, Host, Lab, Layout, Pool, until};
+use tests::plugin::{self, DOCKERS_PATIENCE};
 
 /// An order takes seconds in the simulated cloud; but where only a person can help, the cloud is asked once a minute.
 pub(crate) const DELIVERY: Duration = Duration::from_secs(120);
 
 /// Whatever berthd does without being asked.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
-
-/// Docker waits 15 s for a plugin that is away; a refusal must not take longer than that.
-pub(crate) const DOCKERS_PATIENCE: Duration = Duration::from_secs(15);
 
 /// The usual container: a small web site that tells its visitors their address.
 const SITE: &str = "busybox httpd -f -p 0.0.0.0:80 -h /www";
@@ -138,16 +134,7 @@ impl Scene {
 
     /// One call on the plugin socket, as dockerd makes them: the HTTP status and the answer.
     pub(crate) fn call(&self, path: &str, body: &[u8]) -> Result<(u16, Value)> {
-        let mut stream = UnixStream::connect(self.host().outside("/run/docker/plugins/berth.sock")?)?;
-        stream.set_read_timeout(Some(DOCKERS_PATIENCE))?;
-        write!(stream, "POST {path} HTTP/1.1\r\nHost: plugin\r\nContent-Length: {}\r\n\r\n", body.len())?;
-        stream.write_all(body)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).with_context(|| format!("no answer to {path}"))?;
-        let (head, body) = answer.split_once("\r\n\r\n").with_context(|| format!("{path}: {answer}"))?;
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let body = serde_json::from_str(body).with_context(|| format!("{path}: {answer}"))?;
-        Ok((status.with_context(|| format!("{path}: {head}"))?, body))
+        plugin::call(self.host(), path, body)
     }
 }
 

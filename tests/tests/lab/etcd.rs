@@ -44,7 +44,7 @@ fn three_members_go_on_without_their_leader_and_not_without_two() -> Result<()> 
 fn a_host_cut_off_from_etcd_reaches_everybody_else() -> Result<()> {
     let lab = lab(1)?;
     let (host, vm) = (lab.node("h1")?, lab.node("vm1")?);
-    let health = format!("busybox wget -T 3 -q -O - {}/health", lab.etcd().endpoints()[0]);
+    let health = format!("timeout 3 busybox wget -q -O - {}/health", lab.etcd().endpoints()[0]);
     host.sh(&health)?;
 
     lab.etcd().cut_off(host, Way::Both)?;
