@@ -7,6 +7,7 @@ mod access;
 mod addresses;
 mod cluster;
 mod desk;
+mod glance;
 mod hosts;
 mod networks;
 mod orders;

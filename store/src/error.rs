@@ -28,8 +28,8 @@ pub enum StoreError {
     },
     /// The file is not a store, or is damaged.
     #[error(
-        "the store file {} is damaged or not a store; move it away and run `berth store rebuild`, \
-         it is made again from journals, kernel and Docker",
+        "the store file {} is damaged or not a store; move it away, then put a backup in its place with \
+         `berthd --restore-store FILE`",
         path.display()
     )]
     Corrupt {

@@ -21,7 +21,7 @@ pub enum Founding {
     /// This call made it.
     Founded(ClusterRecord),
     /// There is none, and none was made: this host's journal belongs to a cluster, so the store has lost
-    /// what it knew, and only `berth store rebuild` may make it again.
+    /// what it knew, and must be given its memory back.
     Lost,
 }
 

@@ -111,7 +111,7 @@ impl Fault {
             (true, None) => Fault::Untouched(said(endpoint, &deepest)),
             // With TLS 1.3 a server refuses our certificate only after we think that we are connected.
             (false, Some(tls)) => Fault::InDoubt(Box::new(TlsEnded(said(endpoint, &tls)))),
-            (false, None) => Fault::InDoubt(said(endpoint, &deepest)),
+            (false, None) => Fault::InDoubt(Box::new(LinkBroke(said(endpoint, &deepest)))),
         }
     }
 
@@ -123,6 +123,20 @@ impl Fault {
     /// An answer without the header that etcd always sends.
     pub(super) fn headless() -> Fault {
         Fault::InDoubt("an answer of etcd has no header".into())
+    }
+
+    /// The error of the first request over a new connection with TLS.
+    ///
+    /// A server that does not accept our certificate may say so, or just close: with TLS 1.3 its word often
+    /// comes too late to be heard.
+    pub(super) fn of_first_look(self) -> StoreError {
+        match self {
+            Fault::InDoubt(cause) if cause.is::<LinkBroke>() => StoreError::Certificate(
+                format!("{cause}, right after the connection was made: so do servers that refuse ours")
+                    .into(),
+            ),
+            fault => fault.of_look(),
+        }
     }
 
     /// The error of a request that changes nothing, for which it does not matter whether it was executed.
@@ -151,6 +165,11 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 struct TlsEnded(Cause);
+
+/// The connection ended, and nobody said why.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct LinkBroke(Cause);
 
 fn said(endpoint: &str, words: &(impl fmt::Display + ?Sized)) -> Cause {
     format!("{endpoint}: {words}").into()

@@ -165,10 +165,15 @@ impl Links {
                 // A member that is cut off from the others says so, instead of being silent.
                 .with_require_leader(true)
                 .with_auto_token_refresh(true);
-            let of_look = |error| Fault::of(error, endpoint).of_look();
-            let client = Client::connect([endpoint], Some(options)).await.map_err(of_look)?;
+            let of_first_look = |fault: Fault| match &self.options.tls {
+                Some(_) => fault.of_first_look(),
+                None => fault.of_look(),
+            };
+            let client = Client::connect([endpoint], Some(options)).await;
+            let client = client.map_err(|error| of_first_look(Fault::of(error, endpoint)))?;
             let link = Link { client, endpoint: endpoint.into(), number: Instant::now() };
-            self.newest(&link).await.map(|_| link)
+            self.newest(&link).await.map_err(of_first_look)?;
+            Ok(link)
         };
         match timeout(SHOW_TIME_MAX, serving).await {
             Ok(shown) => shown,
@@ -177,17 +182,18 @@ impl Links {
     }
 
     /// The newest revision: a linearizable read, which only a member with a quorum answers.
-    pub(super) async fn newest(&self, link: &Link) -> Result<Revision, StoreError> {
+    pub(super) async fn newest(&self, link: &Link) -> Result<Revision, Fault> {
         let (first, end) = self.space.range(&Under::Cluster.prefix());
         let look = GetOptions::new().with_range(end).with_count_only();
-        let of_look = |error| Fault::of(error, link.endpoint()).of_look();
-        let answer = link.client().get(first, Some(look)).await.map_err(of_look)?;
+        let of = |error| Fault::of(error, link.endpoint());
+        let answer = link.client().get(first, Some(look)).await.map_err(of)?;
         let etcd = answer.header().map_or(0, etcd_client::ResponseHeader::cluster_id);
         let known = *self.etcd.get_or_init(|| etcd);
         if known != etcd {
-            return Err(StoreError::AnotherEtcd { endpoint: link.endpoint().to_owned() });
+            let endpoint = link.endpoint().to_owned();
+            return Err(Fault::Refused(StoreError::AnotherEtcd { endpoint }));
         }
-        header_revision(answer.header()).map_err(Fault::of_look)
+        header_revision(answer.header())
     }
 
     fn asked(&self) -> MutexGuard<'_, Asked> {

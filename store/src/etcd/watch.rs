@@ -117,7 +117,7 @@ impl Follower {
             Ok(Ok(newest)) => newest,
             Ok(Err(error)) => {
                 links.doubt(&link);
-                return Err(WatchError::Lost(error));
+                return Err(WatchError::Lost(error.of_look()));
             }
             Err(_) => {
                 links.doubt(&link);

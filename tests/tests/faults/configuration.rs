@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use api::{Mode, Status};
-use tests::lab::{BerthConfig, Daemon, DockerHost};
+use tests::lab::{BerthConfig, Daemon, DockerHost, until};
 use tests::plugin::DOCKERS_PATIENCE;
 
 use super::scene::{SOON, Scene, without_cooling};
@@ -98,6 +98,8 @@ fn with_a_damaged_journal(scene: &Scene) -> Result<()> {
     host.sh(&format!("mv {journal}.good {journal}"))?;
     host.start(Daemon::Berthd)?;
     scene.settles_on(&[], SOON)?;
+    // A second of cooling is left: an address that is plainly free is not listed.
+    until(SOON, "the address is free", || Ok(scene.state_of(kept)?.is_none().then_some(())))?;
     let again = scene.run("again", &format!("--ip {kept}"))?;
     scene.vm_reaches(again)
 }

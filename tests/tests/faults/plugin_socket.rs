@@ -79,11 +79,11 @@ fn an_exhausted_pool_says_how_many_are_used_and_held_and_which_limit_is_reached(
     let said = scene.refused("")?;
     for part in [
         "no free address in pool default",
-        "1 subnets, 8 addresses",
+        "1 subnet, 8 addresses",
         "4 assigned here",
         "1 cooling by timer",
         "3 set aside",
-        "the limit of 1 subnets in the zone is reached (subnets_max)",
+        "the limit of subnets in the zone is reached (subnets_max = 1)",
         "the next is free in",
     ] {
         ensure!(said.contains(part), "not said, `{part}`: {said}");

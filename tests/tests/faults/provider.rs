@@ -38,6 +38,8 @@ fn unreachable_throttled_or_denied(scene: &Scene, number: usize, effect: Effect,
     ensure!(shown.contains(says), "{effect:?} is shown as: {shown}");
     let people = host.try_sh("berth status")?;
     ensure!(people.stdout.contains("next try"), "{}{}", people.stdout, people.stderr);
+    let orders = host.try_sh("berth order list")?;
+    ensure!(orders.stderr.contains("next try"), "the trouble is not with the orders: {orders:?}");
     let said = scene.refused("")?;
     ensure!(said.contains("no free address in pool default"), "{said}");
 

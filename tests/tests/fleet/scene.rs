@@ -85,7 +85,7 @@ impl Fleet {
         fleet.lab.site()?;
         fleet.on_all(Host::start_all)?;
         let first = fleet.hosts().next().context("a fleet without hosts")?;
-        first.sh("curl -fsS --unix-socket /run/berth/berth.sock -X POST http://berth/v1/cluster")?;
+        first.sh("berth cluster init")?;
         let subnet = fleet.subnet()?;
         // Docker takes `--ip` only where the subnet was named.
         let create = format!("docker network create -d berth --ipam-driver berth --subnet {subnet} cloud");
