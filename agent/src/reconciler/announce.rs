@@ -109,7 +109,8 @@ async fn tell_until_answered(arrival: &Arrival, announcements: &Announcements) {
         match neighbour::announce(arrival, Patience::default()).await {
             Ok(Announced::Acknowledged { mac }) => {
                 tracing::debug!(%address, router = %mac, "announced");
-                return announcements.note(*address, |gateway, _| Announcement::Acknowledged { gateway, mac });
+                return announcements
+                    .note(*address, |gateway, _| Announcement::Acknowledged { gateway, mac });
             }
             Ok(Announced::Unanswered { attempts }) => {
                 announcements.note(*address, |gateway, requests| {

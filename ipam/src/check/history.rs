@@ -141,7 +141,11 @@ impl<'a> Reader<'a> {
                 Some((open, gain)) => {
                     self.last.remove(&gain);
                     if open != *epoch {
-                        self.say("S2", address, &format!("cools after {epoch}, and was assigned under {open}"));
+                        self.say(
+                            "S2",
+                            address,
+                            &format!("cools after {epoch}, and was assigned under {open}"),
+                        );
                     }
                 }
                 // Said again, or after a boot.
@@ -166,10 +170,18 @@ impl<'a> Reader<'a> {
         let holder = Holder { host: self.host.clone(), incarnation: holding.incarnation };
         let gain = (address, holder, holding.take);
         if !self.gains.contains(&gain) {
-            self.say("S3", address, &format!("was assigned under {epoch}, and the store never showed it held so"));
+            self.say(
+                "S3",
+                address,
+                &format!("was assigned under {epoch}, and the store never showed it held so"),
+            );
         }
         if !within(epoch, holding.generation, holding.take) {
-            self.say("S2", address, &format!("was assigned under {epoch} in a holding of take {}", holding.take));
+            self.say(
+                "S2",
+                address,
+                &format!("was assigned under {epoch} in a holding of take {}", holding.take),
+            );
         }
         self.newest.insert(address, epoch);
         self.epochs.insert((address, epoch));

@@ -20,7 +20,9 @@ impl Host {
                 "the store stands at revision {revision}, below what this host's journal has seen"
             ));
         } else if let Some(id) = entries.iter().find_map(|entry| self.set_back(entry)) {
-            self.freeze(format!("block {id} stands below the revision that this host's journal has acted on"));
+            self.freeze(format!(
+                "block {id} stands below the revision that this host's journal has acted on"
+            ));
         }
         let present: BTreeSet<&Key> = entries.iter().map(|entry| &entry.key).collect();
         let gone: Vec<Seen> = self

@@ -152,7 +152,8 @@ impl Etcd {
     /// None leads within a minute.
     pub fn leader(&self) -> Result<&Member> {
         until(READY, "etcd has a leader", || {
-            let leads = |it: &Value| it["leader"].is_u64() && it.pointer("/header/member_id") == it.get("leader");
+            let leads =
+                |it: &Value| it["leader"].is_u64() && it.pointer("/header/member_id") == it.get("leader");
             Ok(self.status().into_iter().find(|(_, status)| leads(status)).map(|(member, _)| member))
         })
     }

@@ -45,7 +45,8 @@ impl Member {
     pub(super) fn place(own: Peer, all: &[Peer], place: &Place, keeper: &Keeper) -> Result<Member> {
         let home = place.folder(&own.name)?;
         let node = Node::new(&own.name, place, keeper);
-        let founders: Vec<String> = all.iter().map(|peer| format!("{}={}", peer.name, peer.url(PEERS))).collect();
+        let founders: Vec<String> =
+            all.iter().map(|peer| format!("{}={}", peer.name, peer.url(PEERS))).collect();
         let founders = founders.join(",");
         Ok(Member { own, node, founders, home, quota_bytes: Mutex::new(None), process: Mutex::new(None) })
     }

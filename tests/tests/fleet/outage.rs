@@ -31,7 +31,9 @@ fn a_store_outage_stops_nothing_that_runs_and_leaks_nothing() -> Result<()> {
     fleet.run_soon("h1", "after", "")?;
     fleet.run_soon("h2", "after", "")?;
     let users = fleet.settles()?;
-    fleet.on_all(|host| host.sh("docker ps -aq --filter name=a --filter name=outage | xargs -r docker rm -f").map(drop))?;
+    fleet.on_all(|host| {
+        host.sh("docker ps -aq --filter name=a --filter name=outage | xargs -r docker rm -f").map(drop)
+    })?;
     for ping in pings {
         println!("{} packets, none lost", ping.lost_nothing()?);
     }
@@ -43,7 +45,7 @@ fn a_store_outage_stops_nothing_that_runs_and_leaks_nothing() -> Result<()> {
 /// Until nothing that is held is free; then they are refused, in time and with the reason.
 fn containers_start_from_what_is_held(fleet: &Fleet) -> Result<Vec<IpAddr>> {
     let mut started = Vec::new();
-    for number in 1..=fleet.room()? {
+    for number in 1..=fleet.room() {
         let run = format!("docker run -d --name outage-{number} --network cloud busybox sleep 1000");
         let said = fleet.host("h1").try_sh(&run)?;
         if !said.is_success() {

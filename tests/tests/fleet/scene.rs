@@ -1,13 +1,13 @@
 //! Docker hosts that share one etcd and one subnet, and the questions that tests ask of them.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use api::{Address, AddressState, CheckReport, Subnet};
-use ipnetwork::IpNetwork;
+use ipnetwork::{IpNetwork, Ipv4Network};
 use provider_mock::MachineKind;
 use serde_json::{Value, json};
 use tests::lab::{BerthConfig, Daemon, DockerHost, Host, Lab, Layout, Pool, Process, StoreChoice, until};
@@ -32,6 +32,8 @@ const SITE: &str = "busybox httpd -f -p 0.0.0.0:80 -h /www";
 pub(crate) struct Fleet {
     lab: Lab,
     up: Vec<String>,
+    /// The one subnet.
+    subnet: IpNetwork,
 }
 
 /// How large a fleet is.
@@ -45,7 +47,8 @@ pub(crate) struct Size {
 impl Size {
     /// The layout of a fleet of this size, with no cooling to speak of.
     pub(crate) fn layout(self) -> Layout {
-        let pool = Pool { prefix: self.prefix, subnets_max: 1, free_min: 1, cooling_secs: 1, ..Pool::default() };
+        let pool =
+            Pool { prefix: self.prefix, subnets_max: 1, free_min: 1, cooling_secs: 1, ..Pool::default() };
         let hosts = (1..=self.hosts).map(|number| (format!("h{number}"), host(pool.clone(), number)));
         let alone = Layout::one_vlan().etcd_members(self.members);
         let machines = hosts.fold(alone, |layout, (name, options)| layout.docker_host(&name, options));
@@ -80,13 +83,16 @@ impl Fleet {
     pub(crate) fn of(layout: Layout, up: &[&str]) -> Result<Fleet> {
         let lab = Lab::build(layout)?;
         lab.etcd().start()?;
-        let fleet = Fleet { lab, up: up.iter().map(|name| (*name).to_owned()).collect() };
+        let up = up.iter().map(|name| (*name).to_owned()).collect();
+        // Which one the cloud delivers is not known yet.
+        let mut fleet = Fleet { lab, up, subnet: IpNetwork::V4(Ipv4Network::from(Ipv4Addr::UNSPECIFIED)) };
         // Made once, before all want it.
         fleet.lab.site()?;
         fleet.on_all(Host::start_all)?;
         let first = fleet.hosts().next().context("a fleet without hosts")?;
         first.sh("berth cluster init")?;
-        let subnet = fleet.subnet()?;
+        fleet.subnet = fleet.delivered()?;
+        let subnet = fleet.subnet;
         // Docker takes `--ip` only where the subnet was named.
         let create = format!("docker network create -d berth --ipam-driver berth --subnet {subnet} cloud");
         fleet.on_all(|host| host.sh(&create).map(drop))?;
@@ -115,8 +121,13 @@ impl Fleet {
         })
     }
 
+    /// The one subnet.
+    pub(crate) fn subnet(&self) -> IpNetwork {
+        self.subnet
+    }
+
     /// The one subnet, once every host knows it.
-    pub(crate) fn subnet(&self) -> Result<IpNetwork> {
+    fn delivered(&self) -> Result<IpNetwork> {
         let mut found = None;
         for host in self.hosts() {
             found = Some(
@@ -133,8 +144,8 @@ impl Fleet {
     }
 
     /// How many addresses the subnet has for containers: all but its own, the gateway's and the last.
-    pub(crate) fn room(&self) -> Result<usize> {
-        Ok((1 << (32 - self.subnet()?.prefix())) - 3)
+    pub(crate) fn room(&self) -> usize {
+        (1 << (32 - self.subnet.prefix())) - 3
     }
 
     /// Runs a container that stays, and answers its address.
@@ -184,7 +195,7 @@ impl Fleet {
 
     /// Asks for an address and lets it go again, as dockerd would: how long the answer took, and it.
     pub(crate) fn request(&self, host: &str) -> Result<(Duration, Value)> {
-        let pool = format!("default/{}", self.subnet()?);
+        let pool = format!("default/{}", self.subnet);
         let ask = json!({ "PoolID": pool, "Address": "", "Options": null }).to_string();
         let begun = Instant::now();
         let (_, answer) = plugin::call(self.host(host), "/IpamDriver.RequestAddress", ask.as_bytes())?;
@@ -279,7 +290,7 @@ impl Fleet {
     /// Fills the subnet from this host alone and empties it again: every address that is not in use
     /// elsewhere can be used, so none leaked.
     pub(crate) fn nothing_leaked(&self, host: &str, used_elsewhere: usize) -> Result<()> {
-        let count = self.room()? - used_elsewhere;
+        let count = self.room() - used_elsewhere;
         for number in 1..=count {
             self.run_soon(host, &format!("fill-{number}"), "")
                 .with_context(|| format!("the {number}. of {count} that there should be room for"))?;

@@ -24,12 +24,14 @@ fn every_address_is_used_whoever_asks_and_the_last_one_is_given_to_any_host() ->
 fn as_many_containers_as_addresses_fit_and_one_more_is_told_who_has_them(fleet: &Fleet) -> Result<()> {
     fleet.run_many(&[("h1", 9), ("h2", 3), ("h3", 1)])?;
     let users = fleet.settles()?;
-    ensure!(users.len() == fleet.room()?, "{} of {} addresses: {users:?}", users.len(), fleet.room()?);
+    ensure!(users.len() == fleet.room(), "{} of {} addresses: {users:?}", users.len(), fleet.room());
     for address in users.keys() {
         fleet.vm_reaches(*address)?;
     }
     let said = fleet.refused("h3", "")?;
-    for part in ["no free address in pool default", "1 assigned here", "9 held by", "3 held by", "3 set aside"] {
+    for part in
+        ["no free address in pool default", "1 assigned here", "9 held by", "3 held by", "3 set aside"]
+    {
         ensure!(said.contains(part), "not told of \"{part}\": {said}");
     }
     Ok(())
@@ -47,7 +49,8 @@ fn every_host_shows_the_same_holders(fleet: &Fleet) -> Result<()> {
             for host in fleet.hosts() {
                 let report: AddressReport = host.ask(&format!("address show {address}"))?;
                 let (words, name) = (&report.words, host.name());
-                let store = words.iter().find(|word| word.by == Source::Store).context("no word of the store")?;
+                let store =
+                    words.iter().find(|word| word.by == Source::Store).context("no word of the store")?;
                 ensure!(store.says.starts_with(&held), "{name} of {address}: {words:?}");
                 ensure!(!words.iter().any(|word| word.differs), "{name} of {address}: {words:?}");
             }
@@ -72,7 +75,7 @@ fn the_last_free_address_is_served_from_any_host_within_a_second(fleet: &Fleet) 
         fleet.run_soon(asker, &format!("after-{giver}-{asker}"), "")?;
     }
     let users = fleet.settles()?;
-    ensure!(users.len() == fleet.room()?, "full no more: {users:?}");
+    ensure!(users.len() == fleet.room(), "full no more: {users:?}");
     Ok(())
 }
 

@@ -24,7 +24,8 @@ fn three_members_go_on_without_their_leader_and_not_without_two() -> Result<()> 
     first.kill()?;
     let second = etcd.leader()?;
     ensure!(first.name() != second.name(), "a dead leader");
-    let [third] = etcd.members().iter().filter(|it| it.runs() && it.name() != second.name()).collect::<Vec<_>>()[..]
+    let [third] =
+        etcd.members().iter().filter(|it| it.runs() && it.name() != second.name()).collect::<Vec<_>>()[..]
     else {
         anyhow::bail!("not one member is left beside the leader");
     };

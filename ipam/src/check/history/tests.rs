@@ -17,7 +17,8 @@ fn blocks() -> Vec<Block> {
     let id = BlockId { subnet: "10.0.0.0/28".parse().unwrap(), index: 0 };
     let open = Block::open(id, 0, &BTreeMap::new());
     let addresses: BTreeSet<IpAddr> = [ADDRESS].into();
-    let take = |host: &str| BlockCommand::Take { holder: holder(host), addresses: addresses.clone(), operation: 1 };
+    let take =
+        |host: &str| BlockCommand::Take { holder: holder(host), addresses: addresses.clone(), operation: 1 };
     let one = open.apply(take("h1")).unwrap().block;
     let back = BlockCommand::GiveBack { holder: holder("h1"), addresses: addresses.clone(), operation: 2 };
     let given = one.apply(back).unwrap().block;
@@ -47,12 +48,8 @@ fn address(take: u64, state: Option<Life>) -> Record {
 }
 
 fn assigned(take: u64, counter: u64) -> Record {
-    let state = Life::Assigned {
-        epoch: epoch(take, counter),
-        usage: Usage::Unbound,
-        exact: false,
-        published: false,
-    };
+    let state =
+        Life::Assigned { epoch: epoch(take, counter), usage: Usage::Unbound, exact: false, published: false };
     address(take, Some(state))
 }
 
@@ -100,9 +97,7 @@ fn an_address_that_was_let_go_while_in_use_is_found() {
 #[test]
 fn an_epoch_that_does_not_grow_is_found() {
     let [one, _] = takes();
-    let found = broken(
-        vec![assigned(one, 2), cooling(one, 2), assigned(one, 1), cooling(one, 1)],
-        Vec::new(),
-    );
+    let found =
+        broken(vec![assigned(one, 2), cooling(one, 2), assigned(one, 1), cooling(one, 1)], Vec::new());
     assert!(found.iter().any(|problem| problem.starts_with("S2")), "{found:?}");
 }
