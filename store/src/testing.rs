@@ -60,6 +60,7 @@ macro_rules! every_promise {
             deleting_what_is_not_there_is_no_change
             a_value_of_the_largest_size_is_stored_and_a_larger_one_refused
             the_largest_transaction_commits_and_a_larger_one_is_refused
+            a_transaction_with_too_many_bytes_in_all_is_refused
             a_transaction_that_writes_a_key_twice_is_refused
             of_many_writers_that_saw_the_same_exactly_one_commits
             no_increment_of_a_shared_counter_is_lost

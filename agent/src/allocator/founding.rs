@@ -79,10 +79,10 @@ pub enum FoundingError {
     #[error("the store is being filled from another one, or that was cut short; run the same command again")]
     Copying,
     /// The store did not answer, or would not commit.
-    #[error("cannot found the cluster in the store")]
+    #[error("cannot see to the record of the cluster in the store")]
     Store(#[from] StoreError),
     /// What stands there cannot be read, or a new value not be written.
-    #[error("cannot found the cluster in the store")]
+    #[error("cannot see to the record of the cluster in the store")]
     Value(#[from] ValueError),
 }
 

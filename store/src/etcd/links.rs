@@ -57,7 +57,7 @@ enum Asked {
 /// A connection to one member.
 #[derive(Clone)]
 pub(super) struct Link {
-    client: Client,
+    client: Arc<Client>,
     endpoint: Arc<str>,
     /// Tells it from a later one to the same member.
     number: Instant,
@@ -66,7 +66,7 @@ pub(super) struct Link {
 impl Link {
     /// The client; every use has its own handle.
     pub(super) fn client(&self) -> Client {
-        self.client.clone()
+        Client::clone(&self.client)
     }
 
     pub(super) fn endpoint(&self) -> &str {
@@ -171,7 +171,7 @@ impl Links {
             };
             let client = Client::connect([endpoint], Some(options)).await;
             let client = client.map_err(|error| of_first_look(Fault::of(error, endpoint)))?;
-            let link = Link { client, endpoint: endpoint.into(), number: Instant::now() };
+            let link = Link { client: Arc::new(client), endpoint: endpoint.into(), number: Instant::now() };
             self.newest(&link).await.map_err(of_first_look)?;
             Ok(link)
         };
