@@ -17,7 +17,7 @@ use crate::identity;
 use crate::journal::{Journal, JournalError};
 use crate::late::{LateAllocator, Progress};
 use crate::metrics::{self, Metrics};
-use crate::reconciler::{self, Arp, Reconciler};
+use crate::reconciler::{self, Announcements, Arp, Reconciler};
 use crate::shared;
 use crate::sockets::{Origin, Sockets, reading_group};
 use crate::troubles::{Troubles, with_causes};
@@ -182,12 +182,14 @@ async fn serve(
     let (interfaces_known, interfaces) = watch::channel(Default::default());
     let waiting = Progress::Waiting("the provider has not said who this machine is".into());
     let (progress, addresses) = LateAllocator::new(waiting);
+    let arp = Arp::default();
+    let announcements = arp.announcements();
     let reconciler = Reconciler::start(
         reconciler::Parts {
             addresses: addresses.clone(),
             book: book.clone(),
             kernel: kernel.clone(),
-            announcer: Arp::default(),
+            announcer: arp,
             interfaces,
             docker: docker.clone(),
         },
@@ -216,6 +218,7 @@ async fn serve(
         store: Some(Arc::clone(&store)),
         kernel: Some(kernel.clone()),
         reconciler: reconciler.clone(),
+        announcements,
         capacity,
     });
     tasks.serve_api(sockets.api.listener, desk);
@@ -289,6 +292,7 @@ fn refuse(
         store: None,
         kernel: None,
         reconciler,
+        announcements: Announcements::default(),
         capacity: watch::channel(Vec::new()).1,
     });
     tasks.serve_api(sockets.api.listener, desk);

@@ -31,7 +31,7 @@ use crate::cloud::Cloud;
 use crate::config::Config;
 use crate::docker::events::{self, Sight};
 use crate::docker::{Pages, Record};
-use crate::identity::{self, Known};
+use crate::identity::{self, IdentityError, Known};
 use crate::metrics::Metrics;
 use crate::shared;
 use crate::troubles::{Troubles, with_causes};
@@ -108,15 +108,15 @@ async fn known(config: &Config) -> Result<Known, RebuildError> {
     let Config { provider, cluster, rim, .. } = config;
     let state_dir = &rim.host.state_dir;
     let troubles = Troubles::new(Arc::new(SystemClock));
-    let asked = async {
-        let cloud = Cloud::open(provider, cluster, state_dir, Metrics::default(), troubles);
-        let cloud = cloud.map_err(|error| with_causes(&error))?;
-        identity::ask(&cloud, state_dir).await.map_err(|error| with_causes(&error))
+    let reason = match Cloud::open(provider, cluster, state_dir, Metrics::default(), troubles) {
+        Ok(cloud) => match identity::ask(&cloud, state_dir).await {
+            Ok(known) => return Ok(known),
+            Err(copied @ IdentityError::Copied { .. }) => return Err(copied.into()),
+            Err(error) => with_causes(&error),
+        },
+        Err(error) => with_causes(&error),
     };
-    match asked.await {
-        Ok(known) => Ok(known),
-        Err(reason) => identity::remembered(state_dir).ok_or(RebuildError::WhoAmI { reason }),
-    }
+    identity::remembered_here(state_dir)?.ok_or(RebuildError::WhoAmI { reason })
 }
 
 /// Addresses with the epochs under which they are assigned.

@@ -78,12 +78,15 @@ fn parts(desk: &Desk, config: &Config) -> Vec<Part> {
     ]
 }
 
-/// The kernel does what it is told. What must not be missed is a container that was cut off.
+/// The kernel does what it is told. What must not be missed is a container that was cut off, or that a
+/// gateway looks for elsewhere.
 fn kernel(desk: &Desk) -> Part {
     let report = desk.reconciler.report();
     let report = report.borrow();
     let cut_off = report.findings.iter().filter(|finding| matches!(finding, Finding::NotAssigned { .. }));
-    let problems: Vec<String> = cut_off.map(ToString::to_string).collect();
+    let unconfirmed = desk.announcements.unconfirmed();
+    let unconfirmed = unconfirmed.iter().map(|(address, announcement)| format!("{address}: {announcement}"));
+    let problems: Vec<String> = cut_off.map(ToString::to_string).chain(unconfirmed).collect();
     let condition = match problems.as_slice() {
         [] => desk.troubles.of(Source::Kernel),
         problems => Condition::Failing {

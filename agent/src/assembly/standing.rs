@@ -9,7 +9,7 @@ use crate::cloud::{Cloud, CloudError, trouble};
 use crate::config::{Config, StoreKind};
 use crate::docker::Book;
 use crate::docker::events::Watched;
-use crate::identity::{self, Known};
+use crate::identity::{self, IdentityError, Known};
 use crate::journal::Journal;
 use crate::late::Progress;
 use crate::ledger::Ledger;
@@ -64,7 +64,7 @@ enum AskError {
     #[error(transparent)]
     Cloud(#[from] CloudError),
     #[error(transparent)]
-    Whoami(#[from] WhoamiError),
+    Identity(#[from] IdentityError),
 }
 
 impl Standing {
@@ -125,13 +125,20 @@ impl Standing {
                 Err(error) => error,
             };
             self.note(&error, pause);
-            if let Some(known) = identity::remembered(&self.config.rim.host.state_dir) {
-                tracing::warn!(
-                    error = with_causes(&error),
-                    "the provider is silent; going on as who it said this machine is"
-                );
-                return known;
+            if let AskError::Identity(IdentityError::Copied { .. }) = error {
+                return self.refuse_for_good(&error).await;
             }
+            let error = match identity::remembered_here(&self.config.rim.host.state_dir) {
+                Ok(Some(known)) => {
+                    tracing::warn!(
+                        error = with_causes(&error),
+                        "the provider is silent; going on as who it said this machine is"
+                    );
+                    return known;
+                }
+                Ok(None) => error,
+                Err(unproven) => unproven.into(),
+            };
             tracing::warn!(
                 error = with_causes(&error),
                 "it is not known yet who this machine is; trying again"
@@ -140,6 +147,13 @@ impl Standing {
             self.progress.send_replace(Progress::Waiting(reason));
             pause = wait(pause).await;
         }
+    }
+
+    /// Nothing but a person helps: releases are taken, the rest is refused with the reason.
+    async fn refuse_for_good<T>(&self, error: &AskError) -> T {
+        tracing::error!(error = with_causes(error), "refusing all but releases");
+        self.progress.send_replace(Progress::Never(with_causes(error)));
+        std::future::pending().await
     }
 
     /// Where the provider was silent at first, waits for its word. It may differ from what it said last.
@@ -186,7 +200,7 @@ impl Standing {
 
     fn note(&self, error: &AskError, pause: Duration) {
         let noted = match error {
-            AskError::Whoami(WhoamiError::Provider(error)) => {
+            AskError::Identity(IdentityError::Whoami(WhoamiError::Provider(error))) => {
                 Trouble { after: Some(pause), ..trouble(error) }
             }
             AskError::Cloud(CloudError::Credentials(_)) => Trouble {
