@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("provider-softlayer", &["provider"]),
     ("agent", &["ipam", "store", "provider", "provider-softlayer", "hostnet", "api"]),
     ("cli", &["api"]),
+    ("simulation", &["ipam"]),
     (
         "tests",
         &["agent", "api", "hostnet", "ipam", "provider", "provider-mock", "provider-softlayer", "store"],
@@ -32,7 +33,7 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("redb", &["store"]),
     ("bollard", &["agent", "tests"]),
     ("reqwest", &["provider-softlayer", "cli", "tests"]),
-    ("clap", &["agent", "cli", "provider-mock", "tests"]),
+    ("clap", &["agent", "cli", "provider-mock", "simulation", "tests"]),
 ];
 
 fn metadata() -> Metadata {

@@ -142,7 +142,7 @@ impl Host {
         if !block.apply(command(&deed, &me, number))?.changed {
             return Ok(());
         }
-        let operation = Operation { number, compared: *revision, deed };
+        let operation = Operation { number, boot: self.identity.boot.clone(), compared: *revision, deed };
         facts.flight = Some(Flight { operation, phase: Phase::Persisting, also });
         let mut records: Vec<Record> = self.block_record(id).into_iter().collect();
         // The holding's pool and gateway must be known after a restart without the store.
@@ -303,9 +303,12 @@ impl Host {
         let Some((block, revision)) = facts.seen.clone() else { return };
         facts.attempts = 0;
         let before: BTreeSet<IpAddr> = self.held_in(id);
+        // A re-take of an earlier boot, found in the journal, gained nothing for this one: its epochs
+        // may have been used up, and the counter lost with the power.
+        let regains = operation.deed == Deed::Retake && operation.boot == self.identity.boot;
         if let Some(me) = self.me() {
             match &operation.deed {
-                Deed::Retake => {
+                Deed::Retake if regains => {
                     self.regained(&block, &me);
                     self.usable_from_now(id);
                 }
@@ -315,7 +318,7 @@ impl Host {
         }
         self.acted_upon(id, &block, revision);
         let touched: BTreeSet<IpAddr> = before.union(&self.held_in(id)).copied().collect();
-        if matches!(operation.deed, Deed::Retake | Deed::Claim(_)) {
+        if regains || matches!(operation.deed, Deed::Claim(_)) {
             for address in &touched {
                 self.index(*address);
             }

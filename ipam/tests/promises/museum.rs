@@ -385,3 +385,28 @@ fn clock_jump() {
     world.feed(0, Input::Tick);
     assert_eq!(world.state(0, address), AddressState::FreeHere);
 }
+
+/// Found by the simulation: a re-take landed, and the power went before the journal knew. The next boot
+/// found the operation in its journal and its number in the block, took it for its own, and issued
+/// epochs of the boot before once more.
+#[test]
+fn retake_of_another_boot() {
+    let mut world = World::running(1, SUBNET);
+    let address = world.assign_any(0).unwrap().address;
+    world.run();
+    world.power_loss(0, 99);
+    world.start(0);
+    world.list(0);
+    world.run();
+    world.pass(COOLING);
+    let second = world.assign(0, Wish::Exact(address)).unwrap();
+    // Nothing of the second boot is synced but its operation.
+    world.power_loss(0, 0);
+    world.start(0);
+    world.list(0);
+    world.run();
+    world.pass(COOLING);
+    world.run();
+    let third = world.assign(0, Wish::Exact(address)).unwrap();
+    assert!(third.epoch > second.epoch, "{} after {}", third.epoch, second.epoch);
+}
