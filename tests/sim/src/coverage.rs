@@ -81,6 +81,12 @@ sometimes! {
     QuarantineEnded,
     /// The capacity role went to another host.
     RoleMoved,
+    /// Two machines ran from one image.
+    Cloned,
+    /// An endpoint was opened.
+    Opened,
+    /// An endpoint was named in the cloud.
+    Named,
     /// A subnet was being emptied.
     Drained,
     /// A subnet was returned.

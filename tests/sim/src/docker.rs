@@ -213,6 +213,9 @@ impl Fleet {
     pub(crate) fn answered(&mut self, machine: usize, request: RequestId, result: Result<Answer, Refusal>) {
         let Some(agent) = &mut self.machines[machine].agent else { return };
         let Some(call) = agent.calls.remove(&request) else { return };
+        if matches!(result, Ok(Answer::Published)) {
+            self.coverage.reached(Sometimes::Opened);
+        }
         self.look_at_answer(machine, &result);
         let Call::Container(number) = call else { return };
         let docker = &mut self.machines[machine].docker;

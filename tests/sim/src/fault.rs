@@ -45,6 +45,12 @@ kinds! {
     CrashMidway,
     /// A machine loses power.
     PowerLoss,
+    /// A machine loses power, and comes back with an empty disk.
+    JournalLost,
+    /// A machine is put back to a snapshot of its disk.
+    DiskPutBack,
+    /// Another machine is made from its image.
+    Cloned,
     /// The disk of the journal is full.
     DiskFull,
     /// fsync takes its time.
@@ -120,8 +126,22 @@ impl Fleet {
                 self.power_off(machine, fault.much, MachineState::Off);
                 return self.after(millis, Event::Start { machine });
             }
+            Kind::JournalLost | Kind::DiskPutBack => {
+                if !self.machines[machine].is_up() {
+                    return;
+                }
+                self.power_off(machine, fault.much, MachineState::Off);
+                let at = &mut self.machines[machine];
+                if fault.kind == Kind::JournalLost {
+                    at.disk.lose_everything();
+                } else {
+                    at.disk = at.old_disk.clone();
+                }
+                return self.after(millis, Event::Start { machine });
+            }
+            Kind::Cloned => return self.clone_machine(machine, fault.much),
             Kind::Gone => {
-                let left = self.machines.iter().filter(|at| at.power != Power::Gone).count();
+                let left = self.machines.iter().filter(|at| at.power != Power::Gone && !at.is_clone).count();
                 if left > 1 {
                     self.power_off(machine, fault.much, MachineState::Deleted);
                     self.machines[machine].power = Power::Gone;
@@ -211,6 +231,29 @@ impl Fleet {
             _ => (),
         }
         self.let_through();
+    }
+
+    /// A machine with the same image: the same id and journal, another instance. Docker starts its containers.
+    fn clone_machine(&mut self, of: usize, much: u64) {
+        if self.machines.iter().any(|at| at.is_clone) {
+            return;
+        }
+        let number = self.machines.len();
+        let original = &self.machines[of];
+        let mut clone = crate::fleet::machine(self.script.seed, number);
+        clone.identity.host = original.identity.host.clone();
+        clone.identity.boot = ipam::BootId(format!("{}-clone-1", original.identity.host));
+        clone.is_clone = true;
+        clone.clock.booted = self.now;
+        clone.disk = original.disk.clone();
+        clone.disk.lose_power(usize::try_from(much).unwrap_or(0) % (clone.disk.unsynced() + 1));
+        self.provider.started(self.now, &clone.identity.instance);
+        self.machines.push(clone);
+        self.coverage.reached(Sometimes::Cloned);
+        self.after(1, Event::Start { machine: number });
+        for nth in 0..3 {
+            self.after(2_000 * nth + much % 2_000, Event::Clone { machine: number });
+        }
     }
 
     pub(crate) fn power_off(&mut self, machine: usize, much: u64, state: MachineState) {

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipam::{
-    Block, BlockId, BootId, ClusterRecord, ClusterState, Generation, HostId, Identity, Input, InstanceId,
-    Pool, PoolName, Prefix, Seen, SetAside, Subnet, Token, Zone,
+    Block, BlockId, BootId, ClusterRecord, ClusterState, Family, Generation, HostId, Identity, Input,
+    InstanceId, Pool, PoolName, Prefix, Seen, Token, Wish, Zone,
 };
 use ipnetwork::IpNetwork;
 
@@ -24,6 +24,7 @@ use crate::role::Role;
 use crate::script::{Act, Script};
 use crate::store::{Commit, Transaction};
 use crate::story::Story;
+use crate::subnets::opening;
 use crate::wire::Flight;
 use crate::words::{FleetTransaction, Key, Store, Value};
 
@@ -56,6 +57,8 @@ pub(crate) enum Event {
     Reconcile { machine: usize },
     /// The machine, or its agent, starts.
     Start { machine: usize },
+    /// A clone's Docker starts a container.
+    Clone { machine: usize },
     /// The capacity role looks.
     Role,
 }
@@ -147,18 +150,8 @@ impl Fleet {
     }
 
     pub(crate) fn open_subnet(&mut self, cidr: IpNetwork, take_above: u64) {
-        let gateway = cidr.iter().nth(1);
-        let subnet = Subnet { cidr, pool: pool(), zone: Zone::from(ZONE), gateway };
-        let aside: BTreeMap<IpAddr, SetAside> =
-            gateway.map(|gateway| (gateway, SetAside::Gateway)).into_iter().collect();
-        let mut writes =
-            vec![(Key::Ipam(ipam::Key::Subnet(cidr)), Some(Value::Ipam(ipam::Value::Subnet(subnet))))];
-        writes.extend(BlockId::all_of(cidr).map(|id| {
-            let block = Block::open(id, take_above, &aside);
-            (Key::Ipam(ipam::Key::Block(id)), Some(Value::Ipam(ipam::Value::Block(block))))
-        }));
         self.provider.delivered.insert(cidr);
-        self.write(&Transaction { compares: Vec::new(), writes });
+        self.write(&opening(cidr, take_above));
     }
 
     /// Carries out everything up to `end`, or until something is broken.
@@ -190,6 +183,7 @@ impl Fleet {
             Event::Docker { machine, container } => self.docker_goes_on(machine, container),
             Event::Reconcile { machine } => self.reconcile(machine),
             Event::Start { machine } => self.start(machine),
+            Event::Clone { machine } => self.run_container(machine, Wish::Any(Family::V4), false),
             Event::Role => self.role_looks(),
         }
     }
@@ -202,6 +196,13 @@ impl Fleet {
             Act::Stop { machine, nth } => self.stop_container(machine, nth),
             Act::LateRelease { machine, nth } => self.release_late(machine, nth),
             Act::LateReap { machine, nth } => self.reap_late(machine, nth),
+            Act::Publish { machine, nth } => self.publish(machine, nth),
+            Act::Name { machine, nth } => self.name(machine, nth),
+            Act::Unname => self.unname(),
+            Act::Reserve { machine, name, address } => self.reserve(machine, name, address),
+            Act::Unreserve { machine, name } => self.unreserve(machine, name),
+            Act::Drain { nth } => self.drain(nth),
+            Act::Undrain { nth } => self.undrain(nth),
             Act::Fault(fault) => self.begin(fault),
         }
     }
@@ -277,7 +278,7 @@ impl Fleet {
     }
 }
 
-fn machine(seed: u64, number: usize) -> Machine {
+pub(crate) fn machine(seed: u64, number: usize) -> Machine {
     let host = HostId(format!("h{}", number + 1));
     let identity = Identity {
         instance: InstanceId(format!("i-{}", number + 1)),
@@ -299,6 +300,8 @@ fn machine(seed: u64, number: usize) -> Machine {
         fsync: 0,
         trip: None,
         forsaken: false,
+        is_clone: false,
+        old_disk: Default::default(),
         chance: Chance::new(seed, &host.0),
     }
 }

@@ -5,6 +5,7 @@ use ipam::{Family, Wish};
 use crate::docker::Phase;
 use crate::fleet::{Event, Fleet};
 use crate::machine::Power;
+use crate::provider::MachineState;
 
 /// How long everything has to come back, in milliseconds: an eviction with its two questions, a role that moves
 /// first, a quarantine.
@@ -21,8 +22,16 @@ impl Fleet {
         for fault in self.standing.clone() {
             self.end(fault);
         }
-        self.role_is_needed();
+        self.after(1, Event::Role);
+        for nth in 0..self.script.subnets.len() {
+            self.undrain(nth);
+        }
         for machine in 0..self.machines.len() {
+            if self.machines[machine].is_clone {
+                self.power_off(machine, 0, MachineState::Deleted);
+                self.machines[machine].power = Power::Gone;
+                continue;
+            }
             self.machines[machine].trip = None;
             self.machines[machine].docker.deaf = false;
             self.after(1, Event::Start { machine });
@@ -34,10 +43,6 @@ impl Fleet {
         self.run_until(self.now + 120_000);
         self.look_at_what_is_left();
         self.reach_everything();
-    }
-
-    fn role_is_needed(&mut self) {
-        self.after(1, Event::Role);
     }
 
     fn look_at_who_is_back(&mut self) {
@@ -78,6 +83,14 @@ impl Fleet {
             }
             self.reconcile_soon(machine);
         }
+        // What was written late, and what services keep, ends with the containers.
+        for name in 0..3 {
+            if let Some(machine) = self.machines.iter().position(|at| at.awake().is_some()) {
+                self.unreserve(machine, name);
+            }
+        }
+        self.run_until(self.now + 30_000);
+        self.unname();
     }
 
     /// L1, L4: nothing of a dead host, and nothing that nobody uses.

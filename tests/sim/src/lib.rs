@@ -24,11 +24,13 @@ mod provider;
 mod reconcile;
 mod role;
 mod script;
+mod services;
 mod session;
 mod shell;
 mod shrink;
 pub mod store;
 mod story;
+mod subnets;
 mod wire;
 mod words;
 

@@ -31,8 +31,12 @@ pub(crate) struct Machine {
     pub(crate) fsync: u64,
     /// After how many more effects the agent is killed.
     pub(crate) trip: Option<u64>,
-    /// What it held may be another's: it was evicted, cloned, or its journal lost.
+    /// What it held may be another's: an untrue word, or a lost journal.
     pub(crate) forsaken: bool,
+    /// Made from the image of another, and gone when everything heals.
+    pub(crate) is_clone: bool,
+    /// The journal as a snapshot of the whole disk has it.
+    pub(crate) old_disk: Disk,
     pub(crate) chance: Chance,
 }
 
@@ -96,11 +100,6 @@ impl Machine {
 
     pub(crate) fn is_up(&self) -> bool {
         self.power == Power::On
-    }
-
-    /// Whether containers of it may still send.
-    pub(crate) fn may_send(&self) -> bool {
-        matches!(self.power, Power::On | Power::Suspended)
     }
 }
 

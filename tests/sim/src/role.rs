@@ -9,16 +9,21 @@ use ipam::{
     Zone,
 };
 
+use ipnetwork::IpNetwork;
+
 use crate::Moment;
 use crate::coverage::Sometimes;
 use crate::fleet::{Event, Fleet, ZONE};
 use crate::provider::{MachineState, STALENESS_MAX};
-use crate::store::{Commit, Compare, Transaction};
+use crate::store::{Compare, Transaction};
 use crate::wire::Ask;
 use crate::words::{FleetTransaction, Key, Owner, Value};
 
 /// Between two looks, in milliseconds.
 const LOOK_MILLIS: u64 = 3_000;
+
+/// The same while nothing is to be done.
+const IDLE_MILLIS: u64 = 30_000;
 
 /// How long an owner's session must have been absent before another host follows it: L + D.
 const FOLLOW_MILLIS: u64 = 40_000;
@@ -38,6 +43,8 @@ pub(crate) struct Role {
     quarantined: BTreeMap<(IpAddr, Holder, u64), Moment>,
     /// Since when each host sees the owner of a term silent.
     silent: BTreeMap<usize, (u64, Moment)>,
+    /// When each subnet was returned.
+    pub(crate) returned: BTreeMap<IpNetwork, Moment>,
 }
 
 /// A host whose session is absent.
@@ -53,11 +60,13 @@ struct Absence {
 impl Fleet {
     /// Every host with an agent that reaches the store looks whether the role is its own.
     pub(crate) fn role_looks(&mut self) {
-        self.after(LOOK_MILLIS, Event::Role);
         self.keep_sessions();
+        let wait = if self.role_is_needed() { LOOK_MILLIS } else { IDLE_MILLIS };
+        self.after(wait, Event::Role);
         for machine in 0..self.machines.len() {
             let reaches = self.answers(machine) && self.hears(machine);
-            let Some(agent) = self.machines[machine].awake().filter(|_| reaches) else { continue };
+            let at = &self.machines[machine];
+            let Some(agent) = at.awake().filter(|_| reaches && !at.is_clone) else { continue };
             let life = agent.life;
             let host = self.machines[machine].identity.host.clone();
             let owner = match self.store.get(&owner_key()) {
@@ -72,6 +81,16 @@ impl Fleet {
                 None => self.claim_role(machine, 1, Compare::Absent(owner_key())),
             }
         }
+    }
+
+    /// Whether there is anything to wait for: idle hours are left idle.
+    fn role_is_needed(&self) -> bool {
+        let silent = |host: &HostId| self.store.get(&Key::Session(host.clone())).is_none();
+        let busy = |block: &Block| block.state() != ipam::BlockState::Open || !block.quarantined().is_empty();
+        self.store.get(&owner_key()).is_none()
+            || self.blocks().count() < self.script.subnets.len()
+            || self.blocks().any(busy)
+            || self.records().iter().any(|(host, ..)| silent(host))
     }
 
     /// Another host has the role, or a former process of this one.
@@ -112,7 +131,8 @@ impl Fleet {
     /// The owner's look: each thing it does is one transaction, on the way like any other.
     fn work(&mut self, machine: usize, life: u64, owner: u64) {
         if self.role.of != Some((machine, life)) {
-            self.role = Role { of: Some((machine, life)), ..Role::default() };
+            let silent = std::mem::take(&mut self.role.silent);
+            self.role = Role { of: Some((machine, life)), silent, ..Role::default() };
         }
         let frozen = !matches!(
             self.store.get(&Key::Ipam(IpamKey::Cluster)),
@@ -125,6 +145,7 @@ impl Fleet {
         transactions.extend(self.sweeps());
         transactions.extend(self.quarantine_ends());
         transactions.extend(self.unanswerable_wants());
+        transactions.extend(self.subnet_steps());
         let cluster = self.store.get(&Key::Ipam(IpamKey::Cluster)).map_or(0, |(_, revision)| revision);
         for mut transaction in transactions {
             transaction.compares.push(Compare::At(owner_key(), owner));
@@ -298,11 +319,6 @@ impl Fleet {
             Some((Value::Ipam(ipam::Value::Host(record)), revision)) => Some((record.clone(), revision)),
             _ => None,
         }
-    }
-
-    /// A role's transaction that the world carries out at once: an operator's.
-    pub(crate) fn by_hand(&mut self, transaction: &FleetTransaction) -> bool {
-        matches!(self.write(transaction), Commit::Done(_))
     }
 }
 

@@ -45,6 +45,13 @@ pub(crate) enum Act {
     Stop { machine: usize, nth: usize },
     LateRelease { machine: usize, nth: usize },
     LateReap { machine: usize, nth: usize },
+    Publish { machine: usize, nth: usize },
+    Name { machine: usize, nth: usize },
+    Unname,
+    Reserve { machine: usize, name: u64, address: Option<IpAddr> },
+    Unreserve { machine: usize, name: u64 },
+    Drain { nth: usize },
+    Undrain { nth: usize },
     Fault(Fault),
 }
 
@@ -66,11 +73,12 @@ impl Plan {
         let cooling = chance.pick(&[1_000, 5_000, 30_000]);
         // Each story has its own few kinds of faults: all of them at once hide each other.
         let kinds: Vec<Kind> = Kind::ALL.iter().copied().filter(|_| chance.one_in(3)).collect();
+        let draining = chance.one_in(3);
         let mut at = 1_000;
         let mut acts = Vec::new();
         for number in 0..self.steps {
             at += chance.skewed(self.pause_max);
-            let act = act(&mut chance, hosts, &subnets, &kinds);
+            let act = act(&mut chance, hosts, &subnets, &kinds, draining);
             // What is left out keeps its place, so that numbers and times stay.
             let kept = self.only.as_ref().is_none_or(|only| only.contains(&number));
             acts.push((at, kept.then_some(act)));
@@ -79,19 +87,30 @@ impl Plan {
     }
 }
 
-fn act(chance: &mut Chance, hosts: usize, subnets: &[IpNetwork], kinds: &[Kind]) -> Act {
+fn act(chance: &mut Chance, hosts: usize, subnets: &[IpNetwork], kinds: &[Kind], draining: bool) -> Act {
     let machine = chance.place(hosts);
     let nth = chance.place(8);
-    match chance.below(20) {
-        0..=5 => {
+    let any = Act::Run { machine, wish: Wish::Any(Family::V4), plain: false };
+    match chance.below(30) {
+        0..=7 => {
             let exact = chance.one_in(4);
             let wish = if exact { Wish::Exact(address(chance, subnets)) } else { Wish::Any(Family::V4) };
             Act::Run { machine, wish, plain: chance.one_in(4) }
         }
-        6..=10 => Act::Stop { machine, nth },
-        11 => Act::LateRelease { machine, nth },
-        12 => Act::LateReap { machine, nth },
-        _ if kinds.is_empty() => Act::Run { machine, wish: Wish::Any(Family::V4), plain: false },
+        8..=13 => Act::Stop { machine, nth },
+        14 => Act::LateRelease { machine, nth },
+        15 => Act::LateReap { machine, nth },
+        16 | 17 => Act::Publish { machine, nth },
+        18 => Act::Name { machine, nth },
+        19 if chance.one_in(2) => Act::Unname,
+        19 => {
+            let address = if chance.one_in(2) { Some(address(chance, subnets)) } else { None };
+            Act::Reserve { machine, name: chance.below(3), address }
+        }
+        20 => Act::Unreserve { machine, name: chance.below(3) },
+        21 if draining => Act::Drain { nth: chance.place(subnets.len()) },
+        22 if draining && chance.one_in(3) => Act::Undrain { nth: chance.place(subnets.len()) },
+        _ if kinds.is_empty() => any,
         _ => {
             let kind = chance.pick(kinds);
             Act::Fault(Fault::new(kind, machine, chance))
@@ -120,6 +139,18 @@ impl fmt::Display for Act {
             Self::Stop { machine, .. } => write!(f, "h{} stops a container", machine + 1),
             Self::LateRelease { machine, .. } => write!(f, "a late release on h{}", machine + 1),
             Self::LateReap { machine, .. } => write!(f, "late word of an old assignment on h{}", machine + 1),
+            Self::Publish { machine, .. } => write!(f, "h{} publishes an endpoint", machine + 1),
+            Self::Name { machine, .. } => {
+                write!(f, "the owner on h{} names an endpoint in the cloud", machine + 1)
+            }
+            Self::Unname => write!(f, "the owners take back what they named"),
+            Self::Reserve { machine, name, address: Some(address) } => {
+                write!(f, "{address} is reserved as r{name}, through h{}", machine + 1)
+            }
+            Self::Reserve { machine, name, .. } => write!(f, "r{name} is reserved, through h{}", machine + 1),
+            Self::Unreserve { machine, name } => write!(f, "r{name} is given up, through h{}", machine + 1),
+            Self::Drain { nth } => write!(f, "subnet {nth} is to be returned"),
+            Self::Undrain { nth } => write!(f, "subnet {nth} is not to be returned after all"),
             Self::Fault(fault) => write!(f, "{fault}"),
         }
     }
