@@ -8,7 +8,7 @@ mod follow;
 mod founding;
 mod newest;
 mod task;
-mod words;
+pub(crate) mod words;
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ mod values;
 
 pub use mistake::{Mistake, Mistakes};
 
+use crate::capacity::QUARANTINE_DEFAULT;
 use ipnetwork::IpNetwork;
 use reader::{Document, Section};
 use std::net::{IpAddr, SocketAddr};
@@ -35,6 +36,10 @@ pub struct Config {
     pub store: StoreKind,
     /// `[provider]`.
     pub provider: ProviderConfig,
+    /// `quarantine_secs`: how long the addresses of a host that was evicted, or that lost its journals, rest
+    /// before they may be used again, 1 to 604800. Longer than a host may be cut off or stand still in the
+    /// everyday course of things and then come back: so it is found in use, and not given away.
+    pub quarantine: Duration,
     /// `[[pool]]`, at least one.
     pub pools: Vec<PoolConfig>,
 }
@@ -211,6 +216,8 @@ impl Config {
     fn read(document: &Document<'_>) -> Result<Self, Box<Rejected>> {
         let mut root = document.root();
         let cluster = root.required("cluster", "`cluster = \"NAME\"`", values::cluster_name);
+        let quarantine = root.read("quarantine_secs", |value| values::integer(value, 1..=604_800));
+        let quarantine = quarantine.map_or(QUARANTINE_DEFAULT, Duration::from_secs);
         let rim = Rim {
             host: HostConfig::read(root.section("host")),
             docker: DockerConfig::read(root.section("docker")),
@@ -224,7 +231,7 @@ impl Config {
 
         match (document.mistakes(), cluster, provider) {
             (None, Some(cluster), Some(provider)) => {
-                Ok(Self { cluster, rim, metrics, store, provider, pools })
+                Ok(Self { cluster, rim, metrics, store, provider, quarantine, pools })
             }
             (mistakes, ..) => Err(Box::new(Rejected { mistakes: mistakes.unwrap_or_default(), rim })),
         }

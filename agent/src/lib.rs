@@ -15,6 +15,7 @@ pub mod identity;
 pub mod journal;
 pub mod late;
 pub mod metrics;
+pub mod own_use;
 pub mod probe;
 pub mod rebuild;
 pub mod reconciler;

@@ -34,6 +34,8 @@ pub enum Item {
     Host(String),
     /// `sessions/<id>`: a host's sign of life.
     Session(String),
+    /// `evictions/<id>`: when and on whose word a host was evicted last.
+    Eviction(String),
     /// `blocks/<subnet>/<n>`: who holds which of up to 256 addresses.
     Block {
         /// The subnet it is a slice of.
@@ -100,6 +102,8 @@ pub enum Under {
     Hosts,
     /// Every sign of life.
     Sessions,
+    /// The last eviction of every host that was evicted.
+    Evictions,
     /// Every block.
     Blocks,
     /// The blocks of one subnet.
@@ -144,6 +148,7 @@ impl Item {
             Item::Cluster => "cluster".to_owned(),
             Item::Host(id) => join(&["hosts", id]),
             Item::Session(id) => join(&["sessions", id]),
+            Item::Eviction(id) => join(&["evictions", id]),
             Item::Block { subnet, index } => join(&["blocks", &text::subnet(subnet), &index.to_string()]),
             Item::Surplus { zone, host } => join(&["surplus", zone, host]),
             Item::Want { zone, holder, asker } => join(&["wants", zone, holder, asker]),
@@ -172,6 +177,7 @@ impl Item {
             ["cluster"] => Item::Cluster,
             ["hosts", id] => Item::Host(owned(id)),
             ["sessions", id] => Item::Session(owned(id)),
+            ["evictions", id] => Item::Eviction(owned(id)),
             ["blocks", subnet, index] => {
                 Item::Block { subnet: text::parse_subnet(subnet)?, index: index.parse().ok()? }
             }
@@ -210,6 +216,7 @@ impl Under {
             Under::Cluster => return Prefix::new(Item::Cluster.key().as_str().to_owned()),
             Under::Hosts => join(&["hosts"]),
             Under::Sessions => join(&["sessions"]),
+            Under::Evictions => join(&["evictions"]),
             Under::Blocks => join(&["blocks"]),
             Under::BlocksOf(subnet) => join(&["blocks", &text::subnet(subnet)]),
             Under::SurplusOf { zone } => join(&["surplus", zone]),

@@ -7,16 +7,20 @@ use crate::capacity::Capacity;
 use crate::clock::Clock;
 use crate::cloud::{Cloud, CloudError, trouble};
 use crate::config::Config;
+use crate::docker::Book;
+use crate::docker::events::Watched;
 use crate::identity::{self, Known};
 use crate::journal::Journal;
 use crate::late::Progress;
 use crate::metrics::Metrics;
+use crate::own_use::OwnUse;
 use crate::reconciler::Reconciler;
 use crate::session;
 use crate::troubles::{Trouble, Troubles, with_causes};
 use crate::wanted::Interfaces;
 use crate::whoami::WhoamiError;
 use ::api::Source;
+use hostnet::Netlink;
 use ipam::{BootId, Pool, PoolName, Record};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +49,9 @@ pub(super) struct Standing {
     pub(super) cloud: watch::Sender<Option<Arc<Cloud>>>,
     pub(super) interfaces: watch::Sender<Interfaces>,
     pub(super) capacity: watch::Sender<Vec<Capacity>>,
+    pub(super) book: Book,
+    pub(super) docker: watch::Receiver<Watched>,
+    pub(super) kernel: Netlink,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
 }
@@ -230,7 +237,15 @@ impl Standing {
     async fn grow(&self, known: &Known, allocator: &Allocator) {
         let cloud = self.cloud.borrow().clone();
         let Some(cloud) = cloud else { return };
-        let roles = match growth::start(&self.config, known, cloud, &self.store, &self.clock, &self.stop) {
+        let used_here = OwnUse {
+            allocator: allocator.clone(),
+            book: self.book.clone(),
+            docker: self.docker.clone(),
+            kernel: self.kernel.clone(),
+        };
+        let started =
+            growth::start(&self.config, known, cloud, used_here, &self.store, &self.clock, &self.stop);
+        let roles = match started {
             Ok(roles) => roles,
             Err(error) => {
                 // The configuration allows only names that make good tags.

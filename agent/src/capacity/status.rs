@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, error::Error, time::Duration};
 
-use ipam::PoolName;
+use ipam::{HostId, PoolName};
 use jiff::Timestamp;
 use provider::{
     ZoneId,
@@ -10,7 +10,7 @@ use provider::{
 };
 
 use super::{
-    OrderKey,
+    OrderKey, QuarantineLine, SilentHost,
     decide::{Need, need},
     trouble::Trouble,
     view::View,
@@ -27,6 +27,10 @@ pub struct CapacityStatus {
     pub orders: Vec<OrderLine>,
     /// For each pool, what a refusal should say.
     pub pools: BTreeMap<PoolName, ipam::Capacity>,
+    /// The quarantines of the zone, where the role is here.
+    pub quarantine: Vec<QuarantineLine>,
+    /// The silent hosts that hold addresses of the zone, where the role is here.
+    pub silent_hosts: BTreeMap<HostId, SilentHost>,
     /// The last failure to ask the provider or the store, until one succeeds.
     pub trouble: Option<ProviderTrouble>,
 }
@@ -61,7 +65,15 @@ impl CapacityStatus {
     /// Before the first look.
     pub(super) fn new(zone: &ZoneId) -> Self {
         let role = "not looked for yet".to_owned();
-        Self { zone: zone.clone(), role, orders: vec![], pools: BTreeMap::new(), trouble: None }
+        Self {
+            zone: zone.clone(),
+            role,
+            orders: vec![],
+            pools: BTreeMap::new(),
+            quarantine: vec![],
+            silent_hosts: BTreeMap::new(),
+            trouble: None,
+        }
     }
 }
 

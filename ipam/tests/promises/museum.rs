@@ -1,4 +1,5 @@
 //! Incidents of other systems, and traces found in drafts of the protocol, that Berth must survive.
+//! Those about evictions stand in `evictions.rs`.
 
 use ipam::*;
 
@@ -127,51 +128,6 @@ fn same_name_reclaim() {
     assert!(matches!(world.state(0, address), AddressState::Assigned { epoch, .. } if epoch == again.epoch));
 }
 
-/// flannel#1289: a host back after its lease expired takes its old range again.
-#[test]
-fn returning_host() {
-    let mut world = World::running(2, SUBNET);
-    let address = world.assign_any(0).unwrap().address;
-    world.run();
-    world.power_loss(0, 9);
-    world.evict(0);
-    world.sweep(0);
-    world.end_quarantine();
-    world.settle();
-    world.assign(1, Wish::Exact(address)).unwrap();
-    world.start(0);
-    world.settle();
-    assert_eq!(world.state(0, address), AddressState::Held("h2".into()));
-    everything_is_within_reach(&mut world, 0);
-}
-
-/// Evicted while off, boots without the store, crashes, starts again: still cannot use anything.
-#[test]
-fn booted_cut_off() {
-    let mut world = World::running(2, SUBNET);
-    let address = world.assign_any(0).unwrap().address;
-    world.run();
-    world.power_loss(0, 9);
-    world.evict(0);
-    world.sweep(0);
-    world.end_quarantine();
-    world.settle();
-    world.assign(1, Wish::Exact(address)).unwrap();
-    for _ in 0..2 {
-        world.start(0);
-        for wish in [Wish::Exact(address), ANY] {
-            let request = world.ask(0, wish);
-            world.pass(REQUEST_PATIENCE_MILLIS);
-            while world.carry(0, Fate::Unreached) | world.hear(0) {}
-            assert!(matches!(world.machines[0].answers.get(&request), Some(Err(_))));
-        }
-        world.kill(0);
-    }
-    world.start(0);
-    world.settle();
-    everything_is_within_reach(&mut world, 0);
-}
-
 /// A reboot: what was in use or cooling cools first, what was free is usable, and every epoch is new.
 #[test]
 fn a_rebooted_host_takes_its_holdings_again_before_it_uses_them() {
@@ -208,26 +164,6 @@ fn cloned_image() {
     };
     assert!(refusal.to_string().contains("cloned image"), "{refusal}");
     world.assign_any(0).unwrap();
-}
-
-/// weave rmpeer: two administrators remove the same peer at once.
-#[test]
-fn evict_twice() {
-    let mut world = World::running(2, SUBNET);
-    world.assign_any(0).unwrap();
-    world.run();
-    world.power_loss(0, 9);
-    world.evict(0);
-    world.sweep(0);
-    let swept = world.block();
-    world.evict(0);
-    world.sweep(0);
-    assert_eq!(world.block(), swept);
-    world.start(0);
-    world.settle();
-    world.end_quarantine();
-    world.settle();
-    everything_is_within_reach(&mut world, 0);
 }
 
 /// The asker was evicted, or rebooted, before the grant: its want is not served.

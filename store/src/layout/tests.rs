@@ -23,6 +23,7 @@ fn every_item() -> Vec<Item> {
         Item::Reservation("web".into()),
         Item::Owner(odd),
         Item::Order("o1".into()),
+        Item::Eviction("h1".into()),
     ]
 }
 
