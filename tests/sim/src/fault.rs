@@ -47,6 +47,8 @@ kinds! {
     PowerLoss,
     /// A machine loses power, and comes back with an empty disk.
     JournalLost,
+    /// An agent's journal is lost while its containers run on.
+    Amnesia,
     /// A machine is put back to a snapshot of its disk.
     DiskPutBack,
     /// Another machine is made from its image.
@@ -137,6 +139,17 @@ impl Fleet {
                 } else {
                     at.disk = at.old_disk.clone();
                 }
+                return self.after(millis, Event::Start { machine });
+            }
+            Kind::Amnesia => {
+                let at = &mut self.machines[machine];
+                if at.agent.is_none() || !at.is_up() {
+                    return;
+                }
+                // What it held is in quarantine until it is claimed.
+                at.forsaken = true;
+                self.kill(machine);
+                self.machines[machine].disk.lose_everything();
                 return self.after(millis, Event::Start { machine });
             }
             Kind::Cloned => return self.clone_machine(machine, fault.much),

@@ -9,7 +9,7 @@ use crate::provider::MachineState;
 
 /// How long everything has to come back, in milliseconds: an eviction with its two questions, a role that moves
 /// first, a quarantine.
-const BACK_MILLIS: u64 = 400_000;
+const BACK_MILLIS: u64 = 600_000;
 
 /// How long one request may take when nothing is wrong.
 const REACH_MILLIS: u64 = 1_000;

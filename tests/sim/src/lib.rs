@@ -19,6 +19,8 @@ mod fleet;
 mod follow;
 mod heal;
 mod machine;
+#[cfg(test)]
+mod museum;
 mod oracle;
 mod provider;
 mod reconcile;

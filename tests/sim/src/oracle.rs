@@ -35,7 +35,7 @@ impl Oracle {
 }
 
 impl Fleet {
-    /// A container begins to use an address (S1, S3, S4).
+    /// A container begins to use an address, or goes on under another epoch (S1, S3).
     pub(crate) fn look_at_use(&mut self, machine: usize, address: IpAddr, epoch: Epoch) {
         let name = |fleet: &Self, machine: usize| fleet.machines[machine].identity.host.clone();
         if let Some(other) = self.oracle.users.insert(address, machine)
@@ -56,6 +56,10 @@ impl Fleet {
         if self.block_of(address).is_some_and(|block| block.set_aside().contains_key(&address)) {
             self.fail(format!("S3: {address} is used, and set aside"));
         }
+    }
+
+    /// A container that was not there before begins to use an address (S4).
+    pub(crate) fn look_at_reuse(&mut self, address: IpAddr, epoch: Epoch) {
         let older = self.store.range(&ipam::Prefix::Dependents(address)).find_map(|(key, _, _)| match key {
             Key::Ipam(IpamKey::Dependent { epoch: named, object, .. }) if *named < epoch => {
                 Some(format!("{object} under {named}"))

@@ -1,14 +1,16 @@
-//! The capacity role of the zone: evicts with a witness, sweeps, ends quarantines. One owner with a term, which
-//! every write compares.
+//! The capacity role of the zone: one owner with a term, which every write compares. What it decides about hosts
+//! and quarantines is `ipam::role`, the production code; here are its look, its memory, and its way to the store.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
-use ipam::{
-    Block, BlockCommand, BlockId, Holder, HostId, HostRecord, Incarnation, Key as IpamKey, Prefix, Published,
-    Zone,
+use ipam::role::{
+    BlockSeen, EvictionStep, Evictions, HostSeen, HostsSeen, Patience, ProviderWord, Quarantines, UseWord,
+    raise, sweep,
 };
-
+use ipam::{
+    Block, BlockId, Eviction, EvictionWord, HostId, HostRecord, Incarnation, Key as IpamKey, Prefix,
+    Revision, Timestamp, Zone,
+};
 use ipnetwork::IpNetwork;
 
 use crate::Moment;
@@ -17,7 +19,7 @@ use crate::fleet::{Event, Fleet, ZONE};
 use crate::provider::{MachineState, STALENESS_MAX};
 use crate::store::{Compare, Transaction};
 use crate::wire::Ask;
-use crate::words::{FleetTransaction, Key, Owner, Value};
+use crate::words::{self, FleetTransaction, Fleets, Key, Owner, Value};
 
 /// Between two looks, in milliseconds.
 const LOOK_MILLIS: u64 = 3_000;
@@ -29,32 +31,35 @@ const IDLE_MILLIS: u64 = 30_000;
 const FOLLOW_MILLIS: u64 = 40_000;
 
 /// Between the two questions about a host.
-const PAUSE_MILLIS: u64 = 5_000;
+const PAUSE_MILLIS: u64 = 15_000;
 
-/// How long a quarantine lasts.
-const QUARANTINE_MILLIS: u64 = 60_000;
+/// How long an address rests in quarantine. Agents let it rest ten times as long; promises must not depend on it.
+const REST_MILLIS: u64 = 60_000;
 
-/// What the present owner has seen. A new owner begins with nothing.
-#[derive(Clone, Debug, Default)]
+/// What the present owner remembers. A new owner begins with nothing.
+#[derive(Debug)]
 pub(crate) struct Role {
     /// Whose memory this is.
     of: Option<(usize, u64)>,
-    absent: BTreeMap<HostId, Absence>,
-    quarantined: BTreeMap<(IpAddr, Holder, u64), Moment>,
+    evictions: Evictions,
+    quarantines: Quarantines,
     /// Since when each host sees the owner of a term silent.
     silent: BTreeMap<usize, (u64, Moment)>,
     /// When each subnet was returned.
     pub(crate) returned: BTreeMap<IpNetwork, Moment>,
 }
 
-/// A host whose session is absent.
-#[derive(Clone, Copy, Debug)]
-struct Absence {
-    since: Moment,
-    /// The record that stood then.
-    record: u64,
-    /// When the provider first said that it is gone.
-    witnessed: Option<Moment>,
+impl Default for Role {
+    fn default() -> Self {
+        let patience = Patience { staleness_millis: STALENESS_MAX, pause_millis: PAUSE_MILLIS };
+        Self {
+            of: None,
+            evictions: Evictions::new(patience),
+            quarantines: Quarantines::new(REST_MILLIS),
+            silent: BTreeMap::new(),
+            returned: BTreeMap::new(),
+        }
+    }
 }
 
 impl Fleet {
@@ -68,13 +73,12 @@ impl Fleet {
             let at = &self.machines[machine];
             let Some(agent) = at.awake().filter(|_| reaches && !at.is_clone) else { continue };
             let life = agent.life;
-            let host = self.machines[machine].identity.host.clone();
             let owner = match self.store.get(&owner_key()) {
                 Some((Value::Owner(owner), revision)) => Some((owner.clone(), revision)),
                 _ => None,
             };
             match owner {
-                Some((owner, revision)) if owner.host == host && owner.life == life => {
+                Some((owner, revision)) if owner.host == at.identity.host && owner.life == life => {
                     self.work(machine, life, revision);
                 }
                 Some((owner, revision)) => self.perhaps_follow(machine, &owner, revision),
@@ -85,12 +89,11 @@ impl Fleet {
 
     /// Whether there is anything to wait for: idle hours are left idle.
     fn role_is_needed(&self) -> bool {
-        let silent = |host: &HostId| self.store.get(&Key::Session(host.clone())).is_none();
         let busy = |block: &Block| block.state() != ipam::BlockState::Open || !block.quarantined().is_empty();
         self.store.get(&owner_key()).is_none()
             || self.blocks().count() < self.script.subnets.len()
             || self.blocks().any(busy)
-            || self.records().iter().any(|(host, ..)| silent(host))
+            || self.hosts_seen().values().any(|host| !host.alive)
     }
 
     /// Another host has the role, or a former process of this one.
@@ -99,7 +102,7 @@ impl Fleet {
         if owner.host == self.machines[machine].identity.host {
             return self.claim_role(machine, owner.term + 1, at_that);
         }
-        if self.store.get(&Key::Session(owner.host.clone())).is_some() {
+        if self.store.get(&session_key(&owner.host)).is_some() {
             self.role.silent.remove(&machine);
             return;
         }
@@ -113,182 +116,116 @@ impl Fleet {
         }
     }
 
-    fn claim_role(&mut self, machine: usize, term: u64, compare: Compare<crate::words::Fleets>) {
+    fn claim_role(&mut self, machine: usize, term: u64, compare: Compare<Fleets>) {
         let at = &self.machines[machine];
         let Some(agent) = &at.agent else { return };
-        let Some(record) = self.record(&at.identity.host) else { return };
-        let owner = Owner {
-            host: at.identity.host.clone(),
-            incarnation: record.0.incarnation,
-            life: agent.life,
-            term,
-        };
-        let transaction =
-            Transaction { compares: vec![compare], writes: vec![(owner_key(), Some(Value::Owner(owner)))] };
-        self.write(&transaction);
+        let host = at.identity.host.clone();
+        let Some(seen) = self.hosts_seen().remove(&host) else { return };
+        let owner = Owner { host, incarnation: seen.record.incarnation, life: agent.life, term };
+        let writes = vec![(owner_key(), Some(Value::Owner(owner)))];
+        self.write(&Transaction { compares: vec![compare], writes });
     }
 
-    /// The owner's look: each thing it does is one transaction, on the way like any other.
+    /// The owner's look: each thing it does is one transaction, on its way like any other.
     fn work(&mut self, machine: usize, life: u64, owner: u64) {
         if self.role.of != Some((machine, life)) {
-            let silent = std::mem::take(&mut self.role.silent);
-            self.role = Role { of: Some((machine, life)), silent, ..Role::default() };
+            let (silent, returned) = (self.role.silent.clone(), self.role.returned.clone());
+            self.role = Role { of: Some((machine, life)), silent, returned, ..Role::default() };
         }
-        let frozen = !matches!(
-            self.store.get(&Key::Ipam(IpamKey::Cluster)),
-            Some((Value::Ipam(ipam::Value::Cluster(cluster)), _)) if cluster.state == ipam::ClusterState::Open
-        );
-        if frozen {
+        let Some((Value::Ipam(ipam::Value::Cluster(cluster)), at)) =
+            self.store.get(&Key::Ipam(IpamKey::Cluster))
+        else {
+            return;
+        };
+        if cluster.state != ipam::ClusterState::Open {
             return;
         }
-        let mut transactions = self.evictions(machine);
-        transactions.extend(self.sweeps());
-        transactions.extend(self.quarantine_ends());
+        let footing = [Compare::At(owner_key(), owner), Compare::At(Key::Ipam(IpamKey::Cluster), at)];
+        let clock = self.machines[machine].clock.at(self.now);
+        let mut transactions = self.care_for_hosts(machine, clock);
+        transactions.extend(self.end_quarantines(clock));
         transactions.extend(self.unanswerable_wants());
         transactions.extend(self.subnet_steps());
-        let cluster = self.store.get(&Key::Ipam(IpamKey::Cluster)).map_or(0, |(_, revision)| revision);
         for mut transaction in transactions {
-            transaction.compares.push(Compare::At(owner_key(), owner));
-            transaction.compares.push(Compare::At(Key::Ipam(IpamKey::Cluster), cluster));
+            transaction.compares.extend(footing.iter().cloned());
             self.transmit(machine, Ask::Role(transaction));
         }
     }
 
-    /// Hosts whose session was absent and whose record was unchanged for longer than the provider's answers are
-    /// old, and of which it says twice, with a pause, that they are gone: their incarnation is raised.
-    fn evictions(&mut self, asker: usize) -> Vec<FleetTransaction> {
+    fn care_for_hosts(&mut self, machine: usize, clock: Timestamp) -> Vec<FleetTransaction> {
+        let me = self.machines[machine].identity.host.clone();
+        let (hosts, blocks) = (self.hosts_seen(), self.blocks_seen());
+        let mut transactions = Vec::new();
+        for step in self.role.evictions.look(clock, &me, &hosts, &blocks) {
+            match step {
+                EvictionStep::Ask { host, instance } => {
+                    let word = self.provider_says(machine, &instance);
+                    self.role.evictions.heard(clock, &host, word);
+                }
+                EvictionStep::Raise { host, why } => {
+                    let now = self.now;
+                    self.story.say(now, || format!("the role evicts {host}: {why}"));
+                    self.coverage.reached(Sometimes::Evicted);
+                    let word = EvictionWord::Provider { said: why };
+                    let eviction =
+                        Eviction { incarnation: Incarnation(0), by: me.clone(), at: String::new(), word };
+                    let Some(seen) = hosts.get(&host) else { continue };
+                    transactions.push(words::of_a_host(raise(&host, seen, eviction, false)));
+                }
+                EvictionStep::Sweep { host, below, block } => {
+                    let Some(seen) = blocks.iter().find(|seen| seen.block.id() == block) else { continue };
+                    let key = Key::Ipam(IpamKey::Published { host: host.clone(), block });
+                    let published = match self.store.get(&key) {
+                        Some((Value::Ipam(ipam::Value::Published(published)), revision)) => {
+                            Some((published.clone(), Revision(revision)))
+                        }
+                        _ => None,
+                    };
+                    let why = "the provider says so";
+                    let swept = sweep(&Zone::from(ZONE), seen, published.as_ref(), &host, below, why);
+                    transactions.extend(swept.map(words::of_a_host));
+                }
+            }
+        }
+        transactions
+    }
+
+    fn provider_says(&mut self, asker: usize, instance: &ipam::InstanceId) -> ProviderWord {
         let now = self.now;
-        let mut evictions = Vec::new();
-        for (host, record, revision) in self.records() {
-            let holds = |block: &Block| block.held().values().any(|held| held.by.host == host);
-            if self.store.get(&Key::Session(host.clone())).is_some() || !self.blocks().any(holds) {
-                self.role.absent.remove(&host);
-                continue;
-            }
-            let anew = Absence { since: now, record: revision, witnessed: None };
-            let absence = self.role.absent.entry(host.clone()).or_insert(anew);
-            if absence.record != revision {
-                *absence = anew;
-            }
-            if now - absence.since < STALENESS_MAX {
-                continue;
-            }
-            let age =
-                if self.provider.stale > 0 { self.machines[asker].chance.below(STALENESS_MAX) } else { 0 };
-            let said = self.provider.state(now, &record.instance, age);
-            if said != self.provider.state(now, &record.instance, 0) {
-                self.coverage.reached(Sometimes::StaleRead);
-            }
-            if !matches!(said, MachineState::Off | MachineState::Deleted) {
-                absence.witnessed = None;
-                continue;
-            }
-            let first = *absence.witnessed.get_or_insert(now);
-            if now - first < PAUSE_MILLIS {
-                continue;
-            }
-            // Off and forgiven: only what stays off, or is gone, is worth an eviction.
-            if said == MachineState::Off && now - absence.since < 3 * STALENESS_MAX {
-                continue;
-            }
-            self.coverage.reached(Sometimes::Evicted);
-            self.story.say(now, || format!("the role evicts {host}: the provider says {said:?} twice"));
-            let key = Key::Ipam(IpamKey::Host(host.clone()));
-            let evicted = HostRecord { incarnation: Incarnation(record.incarnation.0 + 1), ..record };
-            evictions.push(Transaction {
-                compares: vec![Compare::At(key.clone(), revision), Compare::Absent(Key::Session(host))],
-                writes: vec![(key, Some(Value::Ipam(ipam::Value::Host(evicted))))],
-            });
+        let stale = self.provider.stale > 0;
+        let age = if stale { self.machines[asker].chance.below(STALENESS_MAX) } else { 0 };
+        let said = self.provider.state(now, instance, age);
+        if said != self.provider.state(now, instance, 0) {
+            self.coverage.reached(Sometimes::StaleRead);
         }
-        evictions
+        match said {
+            MachineState::Deleted => ProviderWord::Deleted,
+            MachineState::Off => ProviderWord::Off,
+            MachineState::Running => ProviderWord::NoWitness("running".into()),
+            MachineState::Suspended => ProviderWord::NoWitness("suspended".into()),
+        }
     }
 
-    /// What hosts held in earlier incarnations goes to quarantine, and its endpoints are closed.
-    pub(crate) fn sweeps(&self) -> Vec<FleetTransaction> {
-        let mut sweeps = Vec::new();
-        for (host, record, _) in self.records() {
-            for block in self.blocks() {
-                let stale: Vec<IpAddr> = block
-                    .held()
-                    .iter()
-                    .filter(|(_, held)| held.by.host == host && held.by.incarnation < record.incarnation)
-                    .map(|(address, _)| *address)
-                    .collect();
-                if !stale.is_empty() {
-                    sweeps.extend(self.sweep(&host, record.incarnation, block, &stale));
-                }
-            }
+    fn end_quarantines(&mut self, clock: Timestamp) -> Vec<FleetTransaction> {
+        let (hosts, blocks) = (self.hosts_seen(), self.blocks_seen());
+        for address in self.role.quarantines.look(clock, &blocks, &hosts).into_values().flatten() {
+            // Who stands still does not answer on the wire.
+            let used = self.machines.iter().any(|at| at.is_up() && at.kernel.contains_key(&address));
+            let word = if used { UseWord::Used("the wire".into()) } else { UseWord::Nobody };
+            self.role.quarantines.heard(clock, address, word);
         }
-        sweeps
-    }
-
-    fn sweep(
-        &self,
-        host: &HostId,
-        below: Incarnation,
-        block: &Block,
-        stale: &[IpAddr],
-    ) -> Option<FleetTransaction> {
-        let id = block.id();
-        let why = "it is gone: the provider says so".to_owned();
-        let step = block.apply(BlockCommand::Sweep { host: host.clone(), below, why }).ok()?;
-        let mut compares = vec![self.compare(&block_key(id))];
-        let mut writes = vec![(block_key(id), Some(Value::Ipam(ipam::Value::Block(step.block))))];
-        let published_key = Key::Ipam(IpamKey::Published { host: host.clone(), block: id });
-        compares.push(self.compare(&published_key));
-        if let Some((Value::Ipam(ipam::Value::Published(published)), _)) = self.store.get(&published_key) {
-            let mut open = published.open.clone();
-            for address in stale {
-                if open.remove(address).is_some() {
-                    writes.push((Key::Ipam(IpamKey::Endpoint(*address)), None));
-                }
-            }
-            writes.push((published_key, Some(Value::Ipam(ipam::Value::Published(Published { open })))));
+        let endings = self.role.quarantines.endings(clock, &blocks);
+        if !endings.is_empty() {
+            self.coverage.reached(Sometimes::QuarantineEnded);
         }
-        Some(Transaction { compares, writes })
-    }
-
-    /// Quarantines that this owner has seen for long enough, of addresses that nothing names any more.
-    fn quarantine_ends(&mut self) -> Vec<FleetTransaction> {
-        let now = self.now;
-        let mut ends = Vec::new();
-        let mut standing = BTreeMap::new();
-        let blocks: Vec<Block> = self.blocks().cloned().collect();
-        for block in blocks {
-            let mut ended = block.clone();
-            let mut compares = vec![self.compare(&block_key(block.id()))];
-            for (address, quarantined) in block.quarantined() {
-                let key = (*address, quarantined.was.by.clone(), quarantined.was.take);
-                let since = self.role.quarantined.get(&key).copied().unwrap_or(now);
-                standing.insert(key, since);
-                let end = BlockCommand::EndQuarantine { address: *address, to: None };
-                if now - since >= QUARANTINE_MILLIS
-                    && let Ok(step) = ended.apply(end)
-                {
-                    ended = step.block;
-                    compares.push(Compare::Absent(Key::Ipam(IpamKey::Endpoint(*address))));
-                    compares.push(Compare::Empty(Prefix::Dependents(*address)));
-                }
-            }
-            if ended != block {
-                self.coverage.reached(Sometimes::QuarantineEnded);
-                let writes = vec![(block_key(block.id()), Some(Value::Ipam(ipam::Value::Block(ended))))];
-                ends.push(Transaction { compares, writes });
-            }
-        }
-        self.role.quarantined = standing;
-        ends
+        endings.into_iter().map(|ending| words::of_a_host(ending.transaction)).collect()
     }
 
     /// What is asked of a host that is silent: nobody will answer it, or remove it.
     fn unanswerable_wants(&self) -> Vec<FleetTransaction> {
         let wants = self.store.entries().filter_map(|(key, _)| match key {
-            Key::Ipam(IpamKey::Want { holder, .. }) => {
-                let silent = self.store.get(&Key::Session(holder.clone())).is_none();
-                silent.then(|| Transaction {
-                    compares: vec![self.compare(key)],
-                    writes: vec![(key.clone(), None)],
-                })
+            Key::Ipam(IpamKey::Want { holder, .. }) if self.store.get(&session_key(holder)).is_none() => {
+                Some(Transaction { compares: vec![self.compare(key)], writes: vec![(key.clone(), None)] })
             }
             _ => None,
         });
@@ -296,34 +233,50 @@ impl Fleet {
     }
 
     /// The compare that a key stands as it does now.
-    pub(crate) fn compare(&self, key: &Key) -> Compare<crate::words::Fleets> {
+    pub(crate) fn compare(&self, key: &Key) -> Compare<Fleets> {
         match self.store.get(key) {
             Some((_, revision)) => Compare::At(key.clone(), revision),
             None => Compare::Absent(key.clone()),
         }
     }
 
-    pub(crate) fn records(&self) -> Vec<(HostId, HostRecord, u64)> {
+    fn blocks_seen(&self) -> Vec<BlockSeen> {
+        let blocks = self.store.range(&Prefix::Blocks).filter_map(|(_, value, revision)| match value {
+            Value::Ipam(ipam::Value::Block(block)) => {
+                Some(BlockSeen { block: block.clone(), revision: Revision(revision) })
+            }
+            _ => None,
+        });
+        blocks.collect()
+    }
+
+    pub(crate) fn hosts_seen(&self) -> HostsSeen {
         let hosts =
             self.store.range(&Prefix::Hosts).filter_map(|(key, value, revision)| match (key, value) {
                 (Key::Ipam(IpamKey::Host(host)), Value::Ipam(ipam::Value::Host(record))) => {
-                    Some((host.clone(), record.clone(), revision))
+                    Some((host.clone(), self.host_seen(host, record, revision)))
                 }
                 _ => None,
             });
         hosts.collect()
     }
 
-    pub(crate) fn record(&self, host: &HostId) -> Option<(HostRecord, u64)> {
-        match self.store.get(&Key::Ipam(IpamKey::Host(host.clone()))) {
-            Some((Value::Ipam(ipam::Value::Host(record)), revision)) => Some((record.clone(), revision)),
+    fn host_seen(&self, host: &HostId, record: &HostRecord, revision: u64) -> HostSeen {
+        let witnessed = match self.store.get(&Key::Ipam(IpamKey::Eviction(host.clone()))) {
+            Some((Value::Ipam(ipam::Value::Eviction(eviction)), _)) => Some(eviction.incarnation),
             _ => None,
-        }
+        };
+        let alive = self.store.get(&session_key(host)).is_some();
+        HostSeen { record: record.clone(), revision: Revision(revision), alive, witnessed }
     }
 }
 
-pub(crate) fn owner_key() -> Key {
+fn owner_key() -> Key {
     Key::Owner(Zone::from(ZONE))
+}
+
+fn session_key(host: &HostId) -> Key {
+    Key::Ipam(IpamKey::Session(host.clone()))
 }
 
 pub(crate) fn block_key(id: BlockId) -> Key {

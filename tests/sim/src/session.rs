@@ -28,12 +28,17 @@ impl Fleet {
     fn sign(&mut self, machine: usize) {
         let now = self.now;
         let at = &mut self.machines[machine];
-        let key = Key::Session(at.identity.host.clone());
+        let key = Key::Ipam(ipam::Key::Session(at.identity.host.clone()));
         let Some(agent) = &mut at.agent else { return };
         let kept = agent.session.is_some_and(|session| self.store.keep_alive(&key, session, now));
         if !kept {
-            let boot = Value::Session(at.identity.boot.clone());
-            agent.session = Some(self.store.begin_session(key, boot, SESSION_MILLIS, now));
+            let sign = ipam::SignOfLife { boot: at.identity.boot.clone() };
+            agent.session = Some(self.store.begin_session(
+                key,
+                Value::Ipam(ipam::Value::Session(sign)),
+                SESSION_MILLIS,
+                now,
+            ));
         }
     }
 }

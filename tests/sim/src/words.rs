@@ -1,6 +1,6 @@
 //! What the fleet keeps in its store: the words of `ipam`, and those of the roles beside it.
 
-use ipam::{BootId, HostId, Incarnation, Seen, Zone};
+use ipam::{HostId, Incarnation, Seen, Zone};
 
 use crate::store::{Change, Compare, StoreModel, Transaction, Words};
 
@@ -15,8 +15,6 @@ pub(crate) type FleetTransaction = Transaction<Fleets>;
 pub(crate) enum Key {
     /// What hosts read and write.
     Ipam(ipam::Key),
-    /// `sessions/<id>`: a host's sign of life.
-    Session(HostId),
     /// `owners/capacity-<zone>`: who has the capacity role.
     Owner(Zone),
     /// `takes/<zone>`: every take number of a block that is gone is at most this.
@@ -26,7 +24,6 @@ pub(crate) enum Key {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     Ipam(ipam::Value),
-    Session(BootId),
     Owner(Owner),
     Takes(u64),
 }
