@@ -6,11 +6,11 @@ use ipam::{Durability, Record};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     /// fsync has returned.
-    synced: Vec<Record>,
+    pub(crate) synced: Vec<Record>,
     /// write has returned: survives the process, and perhaps power loss.
-    written: Vec<Record>,
+    pub(crate) written: Vec<Record>,
     /// What an append that failed may have left: seen by the next process, unless an append came between.
-    left_over: Vec<Record>,
+    pub(crate) left_over: Vec<Record>,
     pub(crate) full: bool,
 }
 

@@ -203,7 +203,7 @@ impl Fleet {
         at.kernel.insert(address, epoch);
         let host = at.identity.host.clone();
         self.story.say(now, || format!("{host} uses {address} under {epoch}"));
-        self.look_at_use(machine, address, epoch);
+        self.look_at_use(machine, address);
         self.look_at_reuse(address, epoch);
         if plain {
             self.reconcile_soon(machine);

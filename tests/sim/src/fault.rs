@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::chance::Chance;
 use crate::coverage::Sometimes;
+use crate::disk::Disk;
 use crate::fleet::{Event, Fleet};
 use crate::machine::Power;
 use crate::provider::MachineState;
@@ -137,7 +138,8 @@ impl Fleet {
                 if fault.kind == Kind::JournalLost {
                     at.disk.lose_everything();
                 } else {
-                    at.disk = at.old_disk.clone();
+                    let full = at.disk.full;
+                    at.disk = Disk { full, ..at.old_disk.clone() };
                 }
                 return self.after(millis, Event::Start { machine });
             }

@@ -36,7 +36,7 @@ impl Oracle {
 
 impl Fleet {
     /// A container begins to use an address, or goes on under another epoch (S1, S3).
-    pub(crate) fn look_at_use(&mut self, machine: usize, address: IpAddr, epoch: Epoch) {
+    pub(crate) fn look_at_use(&mut self, machine: usize, address: IpAddr) {
         let name = |fleet: &Self, machine: usize| fleet.machines[machine].identity.host.clone();
         if let Some(other) = self.oracle.users.insert(address, machine)
             && other != machine

@@ -131,7 +131,7 @@ impl Fleet {
                 at.kernel.insert(address, epoch);
             }
         }
-        self.look_at_use(machine, address, epoch);
+        self.look_at_use(machine, address);
     }
 
     /// A container loses its address.
