@@ -6,6 +6,8 @@
 mod access;
 mod addresses;
 mod desk;
+mod evict;
+mod glance;
 mod hosts;
 mod networks;
 mod orders;
@@ -63,6 +65,7 @@ fn router(desk: Desk, access: Access) -> Router {
         .route(&format!("{}/{{order}}", paths::ORDERS), get(orders::show))
         .route(&format!("{}/{{order}}/settle", paths::ORDERS), post(orders::settle))
         .route(paths::HOSTS, get(hosts::hosts))
+        .route(paths::HOST_EVICT, post(evict::evict))
         .route(paths::HOST_PLAN, get(hosts::plan))
         .route(paths::CHECK, get(crate::check::check))
         .route(paths::DOCTOR, get(crate::doctor::doctor))

@@ -19,6 +19,7 @@
 //! | [`paths::ORDERS`]`/{id}/settle` | POST [`Settle`] | [`Order`] |
 //! | [`paths::SUBNET_DRAIN`], [`paths::SUBNET_UNDRAIN`] | POST [`NamedSubnet`] | [`Order`] |
 //! | [`paths::HOSTS`] | GET | `Vec<`[`Host`]`>` |
+//! | [`paths::HOST_EVICT`] | POST [`Evict`] | [`Host`] |
 //! | [`paths::HOST_PLAN`] | GET | [`HostPlan`] |
 //! | [`paths::CHECK`] | GET | [`CheckReport`] |
 //! | [`paths::DOCTOR`] | GET | [`DoctorReport`] |
@@ -37,11 +38,11 @@ pub use address::{
     Reserve, UnreserveQuery,
 };
 pub use answer::{Answer, Problem, ProblemKind, Silence, Source, Word};
-pub use host::{Attachment, Host, HostPlan, MachineKind};
+pub use host::{Attachment, Evict, Eviction, Host, HostLife, HostPlan, MachineKind};
 pub use inspection::{CheckReport, DoctorReport, Examination, Finding, Verdict};
 pub use network::{Endpoint, Network};
 pub use order::{Candidate, NamedSubnet, NextStep, Order, OrderIntent, OrderReport, OrderState, Settle};
-pub use pool::{Counts, Pool, PoolZone, Subnet, SubnetState, Watermarks};
+pub use pool::{Counts, Pool, PoolZone, Quarantined, Subnet, SubnetState, Watermarks};
 pub use status::{Condition, Mode, Part, PoolLine, Status};
 
 /// The version of the vocabulary, as it stands in every answer and as `/v1` in every path.
@@ -71,6 +72,8 @@ pub mod paths {
     pub const ORDERS: &str = "/v1/orders";
     /// The hosts of the cluster.
     pub const HOSTS: &str = "/v1/hosts";
+    /// Takes a dead host's addresses away, on an operator's word.
+    pub const HOST_EVICT: &str = "/v1/hosts/evict";
     /// What the agent would change on this host now.
     pub const HOST_PLAN: &str = "/v1/host/plan";
     /// The oracle over journal, store, kernel, Docker and cloud.

@@ -10,14 +10,14 @@ use std::{
     net::IpAddr,
 };
 
-use ipam::role::{HostSeen, raise};
+use ipam::role::{HostSeen, HostsSeen, raise};
 use ipam::{Block, ClusterState, Eviction, EvictionWord, HostId, Incarnation, Sent, Subnet, Zone};
 use ipnetwork::IpNetwork;
-use provider::{Cause, HostState, InstanceId, Provider, ZoneId};
+use provider::{Cause, HostState, Provider, ZoneId};
 use store::layout::{Item, Under};
 use tracing::warn;
 
-use super::{eviction::spoken, look, role::Role, status::chain, trouble::Trouble, view::At};
+use super::{eviction::spoken, look, role::Role, trouble::Trouble, view::At};
 use crate::allocator::words;
 
 /// What an operator asks for.
@@ -137,7 +137,7 @@ impl<P: Provider> Role<P> {
             Some(because) => EvictionWord::Force { who: plea.who.clone(), because: because.clone() },
             None => EvictionWord::Operator {
                 who: plea.who.clone(),
-                said: self.nothing_speaks_against(&plea, seen).await?,
+                said: self.nothing_speaks_against(&plea, &hosts, seen).await?,
             },
         };
         let eviction = self.eviction(word);
@@ -146,6 +146,7 @@ impl<P: Provider> Role<P> {
         let spelled = spelled.unchanged(Item::Cluster.key(), cluster.revision);
         match self.send_spelled(&transaction, spelled).await.map_err(broken)? {
             Sent::Committed { .. } => {
+                self.look_soon();
                 warn!(host = %plea.host, why = %eviction.word, "evicted a host on an operator's word");
                 let incarnation = Incarnation(seen.record.incarnation.0 + 1);
                 Ok(Evicted { eviction: Eviction { incarnation, ..eviction }, before: false })
@@ -171,19 +172,23 @@ impl<P: Provider> Role<P> {
     }
 
     /// What was found out, if nothing of it speaks against an eviction.
-    async fn nothing_speaks_against(&self, plea: &Plea, seen: &HostSeen) -> Result<String, EvictError> {
+    async fn nothing_speaks_against(
+        &self,
+        plea: &Plea,
+        hosts: &HostsSeen,
+        seen: &HostSeen,
+    ) -> Result<String, EvictError> {
         let host = || plea.host.clone();
         if seen.alive {
             return Err(EvictError::Alive(host()));
         }
-        let state = self.parts.provider.host_state(&InstanceId::new(seen.record.instance.0.clone())).await;
-        let said = match state {
+        let said = match self.ask_provider(hosts, &seen.record.instance).await {
             Ok(state @ (HostState::Off | HostState::Gone)) => format!("the provider says {}", spoken(state)),
             Ok(state @ (HostState::Running | HostState::Suspended | HostState::InTransaction)) => {
                 return Err(EvictError::NotDead { host: host(), said: spoken(state) });
             }
             Ok(HostState::Unknown) => stated(plea, spoken(HostState::Unknown).to_owned())?,
-            Err(error) => stated(plea, format!("no answer: {}", chain(&error)))?,
+            Err(why) => stated(plea, why)?,
         };
         self.nobody_uses_its_addresses(plea, seen).await?;
         Ok(format!("{said}, and nobody answers for its addresses"))

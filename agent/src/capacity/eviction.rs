@@ -2,10 +2,10 @@
 //!
 //! [`Evictions`]: ipam::role::Evictions
 
-use ipam::role::{EvictionStep, ProviderWord, raise, sweep};
+use ipam::role::{EvictionStep, HostsSeen, ProviderWord, raise, sweep};
 use ipam::{BlockId, Eviction, EvictionWord, HostId, Incarnation, Published, Sent, Zone};
 use jiff::Timestamp;
-use provider::{HostState, InstanceId, Provider, ProviderError};
+use provider::{HostState, InstanceId, Provider};
 use store::layout::Item;
 use tracing::{info, warn};
 
@@ -51,8 +51,7 @@ impl<P: Provider> Role<P> {
     pub(super) async fn take_step(&mut self, term: &Term, view: &View, step: EvictionStep) {
         let (host, outcome) = match step {
             EvictionStep::Ask { host, instance } => {
-                let state = self.parts.provider.host_state(&InstanceId::new(instance.0)).await;
-                let word = word(state);
+                let word = word(self.ask_provider(&view.hosts, &instance).await);
                 info!(%host, %word, "asked the provider what became of a silent host");
                 self.evictions.heard(self.parts.clock.now(), &host, word);
                 return;
@@ -71,6 +70,31 @@ impl<P: Provider> Role<P> {
             self.look_again = false;
             warn!(%host, error = %chain(&trouble), "an eviction does not go on");
         }
+    }
+
+    /// What the provider says became of a machine, or why it has no word that counts.
+    ///
+    /// One that calls this very host dead is not believed: with the key of another account, every machine of ours
+    /// is one that it has never heard of.
+    pub(super) async fn ask_provider(
+        &self,
+        hosts: &HostsSeen,
+        instance: &ipam::InstanceId,
+    ) -> Result<HostState, String> {
+        let provider = &self.parts.provider;
+        let ask = async |instance: &ipam::InstanceId| {
+            let state = provider.host_state(&InstanceId::new(instance.0.clone())).await;
+            state.map_err(|error| format!("no answer: {}", chain(&error)))
+        };
+        let said = ask(instance).await?;
+        let own = hosts.get(&self.parts.host).filter(|_| said.is_silent_for_good());
+        if let Some(own) = own {
+            let said = ask(&own.record.instance).await?;
+            if said.is_silent_for_good() {
+                return Err(format!("not believed: it says of this very host that it is {}", spoken(said)));
+            }
+        }
+        Ok(said)
     }
 
     async fn evict_witnessed(
@@ -153,13 +177,12 @@ impl<P: Provider> Role<P> {
 }
 
 /// The provider's answer as the word of a witness. Only a plain one is: see [`HostState`].
-fn word(state: Result<HostState, ProviderError>) -> ProviderWord {
-    let no_witness = |words: &str| ProviderWord::NoWitness(words.to_owned());
-    match state {
+fn word(said: Result<HostState, String>) -> ProviderWord {
+    match said {
         Ok(HostState::Gone) => ProviderWord::Deleted,
         Ok(HostState::Off) => ProviderWord::Off,
-        Ok(state) => no_witness(spoken(state)),
-        Err(error) => no_witness(&format!("no answer: {}", chain(&error))),
+        Ok(state) => ProviderWord::NoWitness(spoken(state).to_owned()),
+        Err(why) => ProviderWord::NoWitness(why),
     }
 }
 

@@ -106,13 +106,14 @@ impl<P: Provider> Role<P> {
             }
         };
         self.told.role("here");
+        // Before the cloud is asked for subnets: what an operator evicted is swept while it is away, too.
+        self.care_for_hosts(&term, &view).await;
+        self.end_quarantines(&term, &view).await;
         if !self.is_quiet(&view) {
             view.cloud = self.cloud(view.now).await?;
         }
         let decision = decide(&view, &self.before, &self.parts.zone, &self.parts.timing);
         self.before = decision.before;
-        self.care_for_hosts(&term, &view).await;
-        self.end_quarantines(&term, &view).await;
         for action in &decision.actions {
             self.carry_out(&term, &view, action).await;
         }
@@ -238,6 +239,11 @@ impl<P: Provider> Role<P> {
         self.rest_until = None;
         self.before.step_not_before.remove(order);
         self.before.order_not_before.remove(pool);
+    }
+
+    /// Forgets the pause after a failed look: what is to be done now need not wait for what failed.
+    pub(super) fn look_soon(&mut self) {
+        self.rest_until = None;
     }
 
     pub(super) fn wall(&self) -> jiff::Timestamp {

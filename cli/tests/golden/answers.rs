@@ -52,6 +52,8 @@ pub(crate) fn status() -> Answer<Status> {
         ],
         pools: vec![PoolLine { pool: "default".into(), zone: "vlan-1234".into(), counts: counts() }],
         orders: vec![failing_order()],
+        hosts: Vec::new(),
+        quarantine: Vec::new(),
     };
     Answer::new([Source::Agent], status)
 }
@@ -83,6 +85,7 @@ fn subnets() -> Answer<Vec<Subnet>> {
         in_cloud: Some(true),
         blocks: 1,
         counts: counts(),
+        quarantine: Vec::new(),
     };
     Answer::new([Source::Store, Source::Cloud], vec![subnet])
 }
@@ -106,6 +109,7 @@ fn address(last: u8, state: AddressState) -> Address {
 pub(crate) fn address_report() -> Answer<AddressReport> {
     let report = AddressReport {
         address: address(18, AddressState::Assigned),
+        ports: vec!["49153->80/tcp".into()],
         words: vec![
             Word::of(Source::Journal, "assigned, epoch 1.3.41"),
             Word::of(Source::Store, "held by vm-1001, take 3"),
@@ -264,7 +268,7 @@ fn an_address_is_shown_on_everybodys_word_with_a_mark_where_they_differ() {
     FakeAgent::new().answers("GET /v1/addresses/10.11.4.18", address_report()).check(
         "address show 10.11.4.18",
         expect![[r#"
-            10.11.4.18  assigned  web-7f  pool default  subnet 10.11.4.0/26  zone vlan-1234
+            10.11.4.18  assigned  web-7f  ports 49153->80/tcp  pool default  subnet 10.11.4.0/26  zone vlan-1234
               journal  assigned, epoch 1.3.41
               store    held by vm-1001, take 3
               kernel   no route                                  <- differs
@@ -356,6 +360,7 @@ fn networks() -> Answer<Vec<Network>> {
         address: Some([10, 11, 4, 18].into()),
         mac: Some("02:42:0a:0b:04:12".into()),
         container: Some("web-7f".into()),
+        ports: vec!["49153->80/tcp".into()],
     };
     let network = Network {
         id: "c".repeat(64),
@@ -395,8 +400,8 @@ fn a_network_is_found_by_the_beginning_of_its_id_and_shows_its_containers() {
         internal   no
         in docker  yes
 
-        ADDRESS     CONTAINER  MAC                ENDPOINT
-        10.11.4.18  web-7f     02:42:0a:0b:04:12  eeeeeeeeeeee
+        ADDRESS     CONTAINER  MAC                PORTS          ENDPOINT
+        10.11.4.18  web-7f     02:42:0a:0b:04:12  49153->80/tcp  eeeeeeeeeeee
         --- exit 0
     "#]],
     );
@@ -419,6 +424,10 @@ fn hosts() -> Answer<Vec<Host>> {
             vlan: Some(1234),
         }],
         identity_from: Source::Cloud,
+        life: HostLife::Alive,
+        holds: 12,
+        unswept: 0,
+        eviction: None,
     };
     Answer::new([Source::Store, Source::Cloud], vec![host])
 }
@@ -428,10 +437,10 @@ fn hosts_are_listed_with_their_zones() {
     FakeAgent::new().answers("GET /v1/hosts", hosts()).check(
         "host list",
         expect![[r#"
-        HOST            HOSTNAME  MACHINE  DATACENTER  ZONES      INCARNATION
-        vm-1001 (this)  docker1   virtual  dal05       vlan-1234            1
-        --- exit 0
-    "#]],
+            HOST            HOSTNAME  MACHINE  DATACENTER  ZONES      LIFE   HOLDS  INCARNATION
+            vm-1001 (this)  docker1   virtual  dal05       vlan-1234  alive     12            1
+            --- exit 0
+        "#]],
     );
 }
 
@@ -440,20 +449,126 @@ fn this_host_is_shown_with_whose_word_its_identity_is() {
     FakeAgent::new().answers("GET /v1/hosts", hosts()).check(
         "host show",
         expect![[r#"
-        host           vm-1001
+            host           vm-1001
+            hostname       docker1
+            instance       1001
+            machine        virtual
+            datacenter     dal05
+            life           alive
+            holds          12 addresses
+            incarnation    1
+            boot           0b7e
+            identity from  cloud
+
+            ZONE       NETWORK  INTERFACE  VLAN
+            vlan-1234  private  eth0       1234
+            --- exit 0
+        "#]],
+    );
+}
+
+fn silent_host() -> Host {
+    let said = Some("paused or suspended".into());
+    let life = HostLife::Silent { since: Some(at("14:02:00")), said, next: Some(at("14:05:00")) };
+    Host { id: "vm-1002".into(), this: false, life, holds: 3, ..hosts().answer.swap_remove(0) }
+}
+
+fn evicted_host() -> Host {
+    let eviction = Eviction {
+        at: "2026-11-22T14:02:00Z".into(),
+        by: "vm-1001".into(),
+        why: "forced by ann: the rack burnt down".into(),
+    };
+    Host {
+        id: "vm-1003".into(),
+        this: false,
+        life: HostLife::Evicted,
+        holds: 0,
+        unswept: 2,
+        eviction: Some(eviction),
+        incarnation: 2,
+        ..hosts().answer.swap_remove(0)
+    }
+}
+
+#[test]
+fn a_silent_host_is_shown_with_what_the_provider_says() {
+    let answer = Answer::new([Source::Store], vec![silent_host()]);
+    FakeAgent::new().answers("GET /v1/hosts", answer).check("host show vm-1002", expect![[r#"
+        host           vm-1002
         hostname       docker1
         instance       1001
         machine        virtual
         datacenter     dal05
+        life           silent
+        holds          3 addresses
         incarnation    1
         boot           0b7e
         identity from  cloud
+        vm-1002 has been silent since 2026-11-22 14:02:00; the provider says: paused or suspended; asked next 2026-11-22 14:05:00
 
         ZONE       NETWORK  INTERFACE  VLAN
         vlan-1234  private  eth0       1234
         --- exit 0
-    "#]],
-    );
+    "#]]);
+}
+
+#[test]
+fn an_eviction_is_answered_with_its_record_and_what_is_left_to_do() {
+    let answer = Answer::new([Source::Store], evicted_host());
+    FakeAgent::new()
+        .answers(
+            r#"POST /v1/hosts/evict {"host":"vm-1003","who":"ann","powered_off":false,"force":"fire"}"#,
+            answer,
+        )
+        .check(
+            "host evict vm-1003 --force --because fire",
+            expect![[r#"
+            HOST     HOSTNAME  MACHINE  DATACENTER  ZONES      LIFE     HOLDS  INCARNATION
+            vm-1003  docker1   virtual  dal05       vlan-1234  evicted      0            2
+            vm-1003 was evicted 2026-11-22T14:02:00Z by vm-1001: forced by ann: the rack burnt down
+            vm-1003: 2 addresses still to go to quarantine; the zone's role does it by itself
+            --- exit 0
+            hint: its addresses are in quarantine and then free; `berth status` shows what keeps one there
+        "#]],
+        );
+}
+
+#[test]
+fn the_status_names_hosts_and_quarantines_that_need_a_look() {
+    let kept = Quarantined {
+        address: "10.11.4.18".parse().expect("an address"),
+        was: "vm-1002".into(),
+        why: "the host evicted itself".into(),
+        state: "still used, says this host: Docker shows a container with it on network cloud".into(),
+        kept: true,
+        next: Some(at("14:05:00")),
+    };
+    let answer = status().map(|status| Status {
+        orders: Vec::new(),
+        parts: Vec::new(),
+        pools: Vec::new(),
+        hosts: vec![silent_host(), evicted_host()],
+        quarantine: vec![kept],
+        ..status
+    });
+    FakeAgent::new().answers("GET /v1/status", answer).check("status", expect![[r#"
+        cluster  demo
+        host     vm-1001
+        agent    0.1.0, since 2026-11-22 14:00:00
+        mode     serving
+
+        HOST     HOSTNAME  MACHINE  DATACENTER  ZONES      LIFE     HOLDS  INCARNATION
+        vm-1002  docker1   virtual  dal05       vlan-1234  silent       3            1
+        vm-1003  docker1   virtual  dal05       vlan-1234  evicted      0            2
+        vm-1002 has been silent since 2026-11-22 14:02:00; the provider says: paused or suspended; asked next 2026-11-22 14:05:00
+        vm-1003 was evicted 2026-11-22T14:02:00Z by vm-1001: forced by ann: the rack burnt down
+        vm-1003: 2 addresses still to go to quarantine; the zone's role does it by itself
+
+        QUARANTINED  HELD BY  HOW IT STANDS                                                                  LOOKED AT            BECAUSE
+        10.11.4.18   vm-1002  still used, says this host: Docker shows a container with it on network cloud  2026-11-22 14:05:00  the host evicted itself
+        --- exit 0
+    "#]]);
 }
 
 #[test]

@@ -34,6 +34,9 @@ fn json_is_the_whole_answer_with_the_names_of_those_who_gave_it() {
                   "network": "cloud",
                   "reservation": null
                 },
+                "ports": [
+                  "49153->80/tcp"
+                ],
                 "words": [
                   {
                     "by": "journal",
@@ -149,7 +152,9 @@ fn json_has_the_same_exit_code_as_the_table() {
                     "trouble": "SoftLayer is not answering",
                     "next_try": "2026-11-22T14:05:00Z"
                   }
-                ]
+                ],
+                "hosts": [],
+                "quarantine": []
               }
             }
             --- exit 1

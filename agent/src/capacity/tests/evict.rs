@@ -154,6 +154,17 @@ async fn any_agent_evicts_and_the_role_sweeps() {
     assert_eq!(world.block(FIRST).await.unwrap().quarantined().len(), 2);
 }
 
+/// The provider is away, the agent rests after its failed looks, and the operator is sure.
+#[tokio::test]
+async fn what_an_operator_evicts_is_swept_while_the_provider_is_away() {
+    let (world, mut role) = silent_host().await;
+    world.cloud.lock().away = true;
+    world.drive(&mut role, 5).await;
+    role.evict(stated()).await.unwrap();
+    role.pass().await;
+    assert_eq!(world.block(FIRST).await.unwrap().quarantined().len(), 2);
+}
+
 #[tokio::test]
 async fn a_host_that_was_evicted_and_came_back_can_be_evicted_again() {
     let (world, mut role) = silent_host().await;
