@@ -475,6 +475,10 @@ impl World {
 
     /// What must hold after every act.
     pub(crate) fn check(&self) {
+        if self.store.get(&Key::Block(self.block_id())).value.is_none() {
+            let used = self.machines.iter().any(|machine| !machine.in_use.is_empty());
+            return assert!(!used, "S3: an address of a returned subnet is used");
+        }
         let block = self.block();
         assert_eq!(ipam::check::block_broken(&block), Vec::<String>::new());
         let mut users: BTreeMap<IpAddr, &HostId> = BTreeMap::new();
