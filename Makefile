@@ -28,6 +28,17 @@ check: rust protoc ## the fast loop, no root: format, lints, unit tests, docs
 test: rust packages-test ## everything, as continuous integration does
 	@dev/test
 
+.PHONY: bench-ledger
+bench-ledger: rust ## measures look-ups over ten million intervals on disk (two minutes, 1 GB)
+	@cargo bench -p ledger --bench history
+
+# For `make sim`: which story, or how many.
+SEED ?= 1
+.PHONY: sim
+sim: rust build ## tells the story of one seed of the simulated fleet (SEED, HOSTS, STEPS, ONLY; or SEEDS of them)
+	@target/debug/berth-sim --seed $(SEED) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(HOSTS),--hosts $(HOSTS)) \
+		$(if $(STEPS),--steps $(STEPS)) $(if $(ONLY),--only $(ONLY))
+
 .PHONY: clean-lab
 clean-lab: rust build ## removes what killed labs left behind
 	@dev/as-root target/debug/berth-lab clean

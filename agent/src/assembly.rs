@@ -2,10 +2,12 @@
 //! provider joins when the provider has answered.
 
 mod growth;
+mod history;
 mod journals;
 mod silence;
 mod standing;
 
+use crate::allocator::Line;
 use crate::api::{self, Access, Desk};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Mistakes, Rejected, Rim};
@@ -15,13 +17,13 @@ use crate::identity;
 use crate::journal::{Journal, JournalError};
 use crate::late::{LateAllocator, Progress};
 use crate::metrics::{self, Metrics};
-use crate::reconciler::{self, Arp, Reconciler};
+use crate::reconciler::{self, Announcements, Arp, Reconciler};
 use crate::shared;
 use crate::sockets::{Origin, Sockets, reading_group};
 use crate::troubles::{Troubles, with_causes};
 use ::api::Source;
 use hostnet::Netlink;
-use ipam::{BootId, Record};
+use ipam::BootId;
 use standing::Standing;
 use std::fs::DirBuilder;
 use std::future::Future;
@@ -144,8 +146,8 @@ pub async fn start(
 struct Grounds {
     boot: BootId,
     book: Book,
-    journal: Journal<Record>,
-    records: Vec<Record>,
+    journal: Journal<Line>,
+    records: Vec<Line>,
     store: Arc<dyn Store>,
     kernel: Netlink,
 }
@@ -180,12 +182,14 @@ async fn serve(
     let (interfaces_known, interfaces) = watch::channel(Default::default());
     let waiting = Progress::Waiting("the provider has not said who this machine is".into());
     let (progress, addresses) = LateAllocator::new(waiting);
+    let arp = Arp::default();
+    let announcements = arp.announcements();
     let reconciler = Reconciler::start(
         reconciler::Parts {
             addresses: addresses.clone(),
             book: book.clone(),
             kernel: kernel.clone(),
-            announcer: Arp::default(),
+            announcer: arp,
             interfaces,
             docker: docker.clone(),
         },
@@ -198,6 +202,7 @@ async fn serve(
     let (known_told, known) = watch::channel(None);
     let (cloud_told, cloud) = watch::channel(None);
     let (capacity_told, capacity) = watch::channel(Vec::new());
+    let (ledger_told, ledger) = watch::channel(None);
     let desk = Desk::new(api::Parts {
         started: clock.wall(),
         clock: Arc::clone(&clock),
@@ -205,13 +210,15 @@ async fn serve(
         config: Ok(config.clone()),
         troubles: troubles.clone(),
         addresses,
-        book: Some(book),
-        docker,
+        book: Some(book.clone()),
+        docker: docker.clone(),
         known,
         cloud,
+        ledger,
         store: Some(Arc::clone(&store)),
-        kernel: Some(kernel),
+        kernel: Some(kernel.clone()),
         reconciler: reconciler.clone(),
+        announcements,
         capacity,
     });
     tasks.serve_api(sockets.api.listener, desk);
@@ -228,6 +235,10 @@ async fn serve(
         cloud: cloud_told,
         interfaces: interfaces_known,
         capacity: capacity_told,
+        ledger: ledger_told,
+        book,
+        docker,
+        kernel,
         tasks: tasks.tracker.clone(),
         stop: tasks.stop.clone(),
     };
@@ -277,9 +288,11 @@ fn refuse(
         docker,
         known: watch::channel(None).1,
         cloud: watch::channel(None).1,
+        ledger: watch::channel(None).1,
         store: None,
         kernel: None,
         reconciler,
+        announcements: Announcements::default(),
         capacity: watch::channel(Vec::new()).1,
     });
     tasks.serve_api(sockets.api.listener, desk);

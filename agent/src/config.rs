@@ -4,6 +4,7 @@
 //! the two together. Reading collects all mistakes before it gives up, each with its line and what to
 //! write instead.
 
+mod ledger;
 mod mistake;
 mod reader;
 mod store;
@@ -11,9 +12,11 @@ mod store;
 mod tests;
 mod values;
 
+pub use ledger::LedgerConfig;
 pub use mistake::{Mistake, Mistakes};
 pub use store::StoreKind;
 
+use crate::capacity::QUARANTINE_DEFAULT;
 use ipnetwork::IpNetwork;
 use reader::{Document, Section};
 use std::net::{IpAddr, SocketAddr};
@@ -35,8 +38,14 @@ pub struct Config {
     pub metrics: Metrics,
     /// `[store]`.
     pub store: StoreKind,
+    /// `[ledger]`.
+    pub ledger: LedgerConfig,
     /// `[provider]`.
     pub provider: ProviderConfig,
+    /// `quarantine_secs`: how long the addresses of a host that was evicted, or that lost its journals, rest
+    /// before they may be used again, 1 to 604800. Longer than a host may be cut off or stand still in the
+    /// everyday course of things and then come back: so it is found in use, and not given away.
+    pub quarantine: Duration,
     /// `[[pool]]`, at least one.
     pub pools: Vec<PoolConfig>,
 }
@@ -74,6 +83,11 @@ impl HostConfig {
     /// What this host knows of its addresses.
     pub fn allocator_journal(&self) -> PathBuf {
         self.state_dir.join("allocator.journal")
+    }
+
+    /// Who had which address, as far as it has left the store.
+    pub fn ledger_dir(&self) -> PathBuf {
+        self.state_dir.join("ledger")
     }
 
     /// The embedded store.
@@ -205,6 +219,8 @@ impl Config {
     fn read(document: &Document<'_>) -> Result<Self, Box<Rejected>> {
         let mut root = document.root();
         let cluster = root.required("cluster", "`cluster = \"NAME\"`", values::cluster_name);
+        let quarantine = root.read("quarantine_secs", |value| values::integer(value, 1..=604_800));
+        let quarantine = quarantine.map_or(QUARANTINE_DEFAULT, Duration::from_secs);
         let rim = Rim {
             host: HostConfig::read(root.section("host")),
             docker: DockerConfig::read(root.section("docker")),
@@ -212,13 +228,14 @@ impl Config {
         };
         let metrics = Metrics::read(root.section("metrics"));
         let store = StoreKind::read(root.section("store"), cluster.as_deref());
+        let ledger = LedgerConfig::read(root.section("ledger"));
         let provider = ProviderConfig::read(root.section("provider"));
         let pools = PoolConfig::read_all(&mut root);
         root.finish();
 
         match (document.mistakes(), cluster, provider) {
             (None, Some(cluster), Some(provider)) => {
-                Ok(Self { cluster, rim, metrics, store, provider, pools })
+                Ok(Self { cluster, rim, metrics, store, ledger, provider, quarantine, pools })
             }
             (mistakes, ..) => Err(Box::new(Rejected { mistakes: mistakes.unwrap_or_default(), rim })),
         }

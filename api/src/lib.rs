@@ -11,6 +11,7 @@
 //! | [`paths::SUBNETS`] | GET | `Vec<`[`Subnet`]`>` |
 //! | [`paths::ADDRESSES`]`?pool=&all=` | GET | `Vec<`[`Address`]`>` |
 //! | [`paths::ADDRESSES`]`/{ip}` | GET | [`AddressReport`] |
+//! | [`paths::HISTORY`]`?address=&container=&host=&from=&to=` | GET | [`History`] |
 //! | [`paths::EXPLAIN`]`?pool=&address=&family=` | GET | [`Explanation`] |
 //! | [`paths::RESERVATIONS`] | GET, POST [`Reserve`], DELETE `?name=` | `Vec<`[`Reservation`]`>`, [`Reservation`] |
 //! | [`paths::NETWORKS`] | GET | `Vec<`[`Network`]`>` |
@@ -19,6 +20,7 @@
 //! | [`paths::ORDERS`]`/{id}/settle` | POST [`Settle`] | [`Order`] |
 //! | [`paths::SUBNET_DRAIN`], [`paths::SUBNET_UNDRAIN`] | POST [`NamedSubnet`] | [`Order`] |
 //! | [`paths::HOSTS`] | GET | `Vec<`[`Host`]`>` |
+//! | [`paths::HOST_EVICT`] | POST [`Evict`] | [`Host`] |
 //! | [`paths::HOST_PLAN`] | GET | [`HostPlan`] |
 //! | [`paths::CLUSTER`] | GET, POST | [`Cluster`] |
 //! | [`paths::STORE_BACKUP`] | GET | [`Backup`] |
@@ -28,6 +30,7 @@
 mod address;
 mod answer;
 mod cluster;
+mod history;
 mod host;
 mod inspection;
 mod network;
@@ -41,11 +44,12 @@ pub use address::{
 };
 pub use answer::{Answer, Problem, ProblemKind, Silence, Source, Word};
 pub use cluster::{Backup, Cluster};
-pub use host::{Attachment, Host, HostPlan, MachineKind};
+pub use history::{Assignment, History, HistoryQuery, Unseen};
+pub use host::{Attachment, Evict, Eviction, Host, HostLife, HostPlan, MachineKind};
 pub use inspection::{CheckReport, DoctorReport, Examination, Finding, Verdict};
 pub use network::{Endpoint, Network};
 pub use order::{Candidate, NamedSubnet, NextStep, Order, OrderIntent, OrderReport, OrderState, Settle};
-pub use pool::{Counts, Pool, PoolZone, Subnet, SubnetState, Watermarks};
+pub use pool::{Counts, Pool, PoolZone, Quarantined, Subnet, SubnetState, Watermarks};
 pub use status::{Condition, Mode, Part, PoolLine, Status};
 
 /// The version of the vocabulary, as it stands in every answer and as `/v1` in every path.
@@ -65,6 +69,8 @@ pub mod paths {
     pub const SUBNET_UNDRAIN: &str = "/v1/subnets/undrain";
     /// Every address that is not plainly free; one address below it.
     pub const ADDRESSES: &str = "/v1/addresses";
+    /// Who had which address when.
+    pub const HISTORY: &str = "/v1/history";
     /// What a request would get, and why.
     pub const EXPLAIN: &str = "/v1/explain";
     /// Named addresses that outlive containers.
@@ -75,6 +81,8 @@ pub mod paths {
     pub const ORDERS: &str = "/v1/orders";
     /// The hosts of the cluster.
     pub const HOSTS: &str = "/v1/hosts";
+    /// Takes a dead host's addresses away, on an operator's word.
+    pub const HOST_EVICT: &str = "/v1/hosts/evict";
     /// What the agent would change on this host now.
     pub const HOST_PLAN: &str = "/v1/host/plan";
     /// The cluster's record; founding it.

@@ -144,10 +144,39 @@ pub(crate) enum AddressVerb {
         #[arg(long)]
         all: bool,
     },
-    /// One address: what journal, store, kernel, Docker and cloud say of it.
+    /// One address: what journal, store, kernel, Docker and cloud say of it; or who had it in the past.
+    ///
+    /// With --at or --during: exit 1 if nobody had it then, 2 if that could not be told.
     Show {
         /// The address.
         address: IpAddr,
+        /// Who had it at this moment, such as 2026-11-20T14:05:00Z, or 2026-11-20T14:05 on this clock.
+        #[arg(long, value_name = "TIME", value_parser = crate::time::moment)]
+        at: Option<jiff::Timestamp>,
+        /// Who had it between these moments; either may be left out.
+        #[arg(long, value_name = "A..B", value_parser = crate::time::during, conflicts_with = "at")]
+        during: Option<crate::time::During>,
+    },
+    /// Who had an address, which ones a container had, what a host had: all that is known, oldest first.
+    ///
+    /// Exit 1 if nothing is known of it, 2 if that could not be told.
+    #[command(group(clap::ArgGroup::new("of").required(true).multiple(true)))]
+    History {
+        /// Of this address.
+        #[arg(group = "of")]
+        address: Option<IpAddr>,
+        /// Of containers with this name, or with an id that begins so.
+        #[arg(long, group = "of", value_name = "NAME|ID")]
+        container: Option<String>,
+        /// Of this host.
+        #[arg(long, group = "of")]
+        host: Option<String>,
+        /// Only what was between these moments; either may be left out.
+        #[arg(long, group = "of", value_name = "A..B", value_parser = crate::time::during)]
+        during: Option<crate::time::During>,
+        /// One assignment a line, as JSON: for export.
+        #[arg(long)]
+        json_lines: bool,
     },
     /// Would a request be granted, and if not, why? Changes nothing; exit 1 if it would be refused.
     Explain {
@@ -223,6 +252,25 @@ pub(crate) enum HostVerb {
     },
     /// What the agent would change in this host's kernel now; exit 1 if anything.
     Plan,
+    /// Takes a dead host's addresses away: they go to quarantine, then to others. Needs root.
+    ///
+    /// Refused while anything speaks against it: its session stands in the store, the provider says that it
+    /// runs or may go on, somebody answers for its addresses. A host that the provider says is off or deleted
+    /// is evicted by itself, within three minutes of its last sign of life.
+    Evict {
+        /// The host's id, as `berth host list` shows it.
+        host: String,
+        /// You state that the machine is powered off, not paused and not only cut off: for when the provider
+        /// cannot say, or there is none. If that is untrue, two containers may end up with one address.
+        #[arg(long)]
+        powered_off: bool,
+        /// Whatever speaks against it; goes on record.
+        #[arg(long, requires = "because")]
+        force: bool,
+        /// Why it is forced.
+        #[arg(long, requires = "force", value_name = "WHY")]
+        because: Option<String>,
+    },
 }
 
 #[derive(Subcommand)]

@@ -6,6 +6,7 @@ mod agent;
 mod args;
 mod page;
 mod table;
+mod time;
 mod verb;
 
 use agent::{Agent, AskError};

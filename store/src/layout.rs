@@ -40,6 +40,8 @@ pub enum Item {
     Host(String),
     /// `sessions/<id>`: a host's sign of life.
     Session(String),
+    /// `evictions/<id>`: when and on whose word a host was evicted last.
+    Eviction(String),
     /// `blocks/<subnet>/<n>`: who holds which of up to 256 addresses.
     Block {
         /// The subnet it is a slice of.
@@ -95,6 +97,39 @@ pub enum Item {
     Owner(String),
     /// `orders/<id>`: the intent of an order or return, and how far it got.
     Order(String),
+    /// `running/<subnet>/<n>/<host>`: the assignments of a host in a block that run, for the ledger.
+    Running {
+        /// The block's subnet.
+        subnet: IpNetwork,
+        /// The block's index.
+        index: u32,
+        /// Whose.
+        host: String,
+    },
+    /// `ledger/<writer>/<subnet>/<n>/<period>`: closed intervals, packed.
+    Ledger(SegmentName),
+    /// `segments/<subnet>/<n>/<period>/<writer>`: what a segment has, and who keeps a copy.
+    Segment(SegmentName),
+    /// `keep/<keeper>/<subnet>/<n>/<period>/<writer>`: please keep a copy of this segment.
+    Keep {
+        /// Who is asked.
+        keeper: String,
+        /// Which segment.
+        segment: SegmentName,
+    },
+}
+
+/// Names a segment of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SegmentName {
+    /// The block's subnet.
+    pub subnet: IpNetwork,
+    /// The block's index.
+    pub index: u32,
+    /// When it was begun, in seconds since 1970.
+    pub period: u64,
+    /// Who wrote it.
+    pub writer: String,
 }
 
 /// A set of items whose keys begin alike.
@@ -108,6 +143,8 @@ pub enum Under {
     Hosts,
     /// Every sign of life.
     Sessions,
+    /// The last eviction of every host that was evicted.
+    Evictions,
     /// Every block.
     Blocks,
     /// The blocks of one subnet.
@@ -143,6 +180,34 @@ pub enum Under {
     Owners,
     /// Every order.
     Orders,
+    /// What runs anywhere, for the ledger.
+    Running,
+    /// What runs in one block, on any host.
+    RunningIn {
+        /// The block's subnet.
+        subnet: IpNetwork,
+        /// The block's index.
+        index: u32,
+    },
+    /// The closed intervals in the store that one host wrote.
+    LedgerOf {
+        /// The host.
+        writer: String,
+    },
+    /// Every segment of the ledger.
+    Segments,
+    /// The segments of one block.
+    SegmentsIn {
+        /// The block's subnet.
+        subnet: IpNetwork,
+        /// The block's index.
+        index: u32,
+    },
+    /// The segments that one host is asked to keep.
+    KeepOf {
+        /// The host.
+        keeper: String,
+    },
 }
 
 impl Item {
@@ -155,6 +220,7 @@ impl Item {
             Item::Moved => "moved".to_owned(),
             Item::Host(id) => join(&["hosts", id]),
             Item::Session(id) => join(&["sessions", id]),
+            Item::Eviction(id) => join(&["evictions", id]),
             Item::Block { subnet, index } => join(&["blocks", &text::subnet(subnet), &index.to_string()]),
             Item::Surplus { zone, host } => join(&["surplus", zone, host]),
             Item::Want { zone, holder, asker } => join(&["wants", zone, holder, asker]),
@@ -171,6 +237,21 @@ impl Item {
             Item::Reservation(name) => join(&["reservations", name]),
             Item::Owner(object) => join(&["owners", object]),
             Item::Order(id) => join(&["orders", id]),
+            Item::Running { subnet, index, host } => {
+                join(&["running", &text::subnet(subnet), &index.to_string(), host])
+            }
+            Item::Ledger(SegmentName { subnet, index, period, writer }) => {
+                let (index, period) = (index.to_string(), period.to_string());
+                join(&["ledger", writer, &text::subnet(subnet), &index, &period])
+            }
+            Item::Segment(SegmentName { subnet, index, period, writer }) => {
+                let (index, period) = (index.to_string(), period.to_string());
+                join(&["segments", &text::subnet(subnet), &index, &period, writer])
+            }
+            Item::Keep { keeper, segment: SegmentName { subnet, index, period, writer } } => {
+                let (index, period) = (index.to_string(), period.to_string());
+                join(&["keep", keeper, &text::subnet(subnet), &index, &period, writer])
+            }
         })
     }
 
@@ -186,6 +267,7 @@ impl Item {
             ["moved"] => Item::Moved,
             ["hosts", id] => Item::Host(owned(id)),
             ["sessions", id] => Item::Session(owned(id)),
+            ["evictions", id] => Item::Eviction(owned(id)),
             ["blocks", subnet, index] => {
                 Item::Block { subnet: text::parse_subnet(subnet)?, index: index.parse().ok()? }
             }
@@ -210,10 +292,36 @@ impl Item {
             ["reservations", name] => Item::Reservation(owned(name)),
             ["owners", object] => Item::Owner(owned(object)),
             ["orders", id] => Item::Order(owned(id)),
+            ["running", subnet, index, host] => Item::Running {
+                subnet: text::parse_subnet(subnet)?,
+                index: index.parse().ok()?,
+                host: owned(host),
+            },
+            ["ledger", writer, subnet, index, period] => {
+                Item::Ledger(SegmentName::parse(subnet, index, period, writer)?)
+            }
+            ["segments", subnet, index, period, writer] => {
+                Item::Segment(SegmentName::parse(subnet, index, period, writer)?)
+            }
+            ["keep", keeper, subnet, index, period, writer] => Item::Keep {
+                keeper: owned(keeper),
+                segment: SegmentName::parse(subnet, index, period, writer)?,
+            },
             _ => return None,
         };
         // A key that reads like an item but is spelled otherwise (a leading zero) is not that item.
         (item.key() == *key).then_some(item)
+    }
+}
+
+impl SegmentName {
+    fn parse(subnet: &str, index: &str, period: &str, writer: &str) -> Option<Self> {
+        Some(Self {
+            subnet: text::parse_subnet(subnet)?,
+            index: index.parse().ok()?,
+            period: period.parse().ok()?,
+            writer: writer.to_owned(),
+        })
     }
 }
 
@@ -225,6 +333,7 @@ impl Under {
             Under::Everything => return Prefix::new(String::new()),
             Under::Hosts => join(&["hosts"]),
             Under::Sessions => join(&["sessions"]),
+            Under::Evictions => join(&["evictions"]),
             Under::Blocks => join(&["blocks"]),
             Under::BlocksOf(subnet) => join(&["blocks", &text::subnet(subnet)]),
             Under::SurplusOf { zone } => join(&["surplus", zone]),
@@ -237,6 +346,16 @@ impl Under {
             Under::Reservations => join(&["reservations"]),
             Under::Owners => join(&["owners"]),
             Under::Orders => join(&["orders"]),
+            Under::Running => join(&["running"]),
+            Under::RunningIn { subnet, index } => {
+                join(&["running", &text::subnet(subnet), &index.to_string()])
+            }
+            Under::LedgerOf { writer } => join(&["ledger", writer]),
+            Under::Segments => join(&["segments"]),
+            Under::SegmentsIn { subnet, index } => {
+                join(&["segments", &text::subnet(subnet), &index.to_string()])
+            }
+            Under::KeepOf { keeper } => join(&["keep", keeper]),
         };
         // With the slash: 10.0.0.1 must not cover 10.0.0.11.
         Prefix::new(parts + "/")

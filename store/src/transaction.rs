@@ -124,8 +124,8 @@ impl Transaction {
         self
     }
 
-    /// Refuses what no store would take, before anything is sent.
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
+    /// Refuses what no store would take, before anything is sent; for implementations of [`crate::Store`].
+    pub fn check(&self) -> Result<(), StoreError> {
         let operations = self.compares.len() + self.writes.len();
         if operations > OPERATIONS_MAX {
             return Err(StoreError::TooManyOperations { operations });

@@ -1,12 +1,12 @@
 //! `GET /v1/status`: one page about the agent and everything it stands on.
 
 use super::desk::Desk;
-use super::orders;
-use super::pools::by_pool_and_zone;
+use super::pools::{self, by_pool_and_zone};
+use super::{hosts, orders};
 use crate::config::{Config, ProviderConfig, StoreKind};
 use crate::late::Progress;
 use crate::reconciler::Finding;
-use ::api::{Answer, Condition, Mode, Order, OrderState, Part, PoolLine, Source, Status};
+use ::api::{Answer, Condition, Host, HostLife, Mode, Order, OrderState, Part, PoolLine, Source, Status};
 use axum::Json;
 use axum::extract::State;
 
@@ -17,6 +17,7 @@ pub(crate) async fn status(State(desk): State<Desk>) -> Json<Answer<Status>> {
     };
     let lines = pools.into_iter().map(|((pool, zone), (_, counts))| PoolLine { pool, zone, counts });
     let orders = unfinished(orders::read(&desk).await.unwrap_or_default());
+    let hosts = needing_a_look(hosts::read(&desk).await.unwrap_or_default());
     let status = Status {
         agent: env!("CARGO_PKG_VERSION").into(),
         cluster: desk.config.as_ref().map_or_else(|_| "-".into(), |config| config.cluster.clone()),
@@ -26,6 +27,8 @@ pub(crate) async fn status(State(desk): State<Desk>) -> Json<Answer<Status>> {
         parts: desk.config.as_ref().map_or_else(|_| Vec::new(), |config| parts(&desk, config)),
         pools: lines.collect(),
         orders,
+        hosts,
+        quarantine: pools::quarantine(&desk).into_iter().filter(|line| line.kept).collect(),
     };
     Json(Answer::new([Source::Agent], status))
 }
@@ -33,6 +36,12 @@ pub(crate) async fn status(State(desk): State<Desk>) -> Json<Answer<Status>> {
 fn unfinished(orders: Vec<Order>) -> Vec<Order> {
     let done = |state: &OrderState| matches!(state, OrderState::Open | OrderState::Returned);
     orders.into_iter().filter(|order| !done(&order.state)).collect()
+}
+
+/// Silent hosts that hold something, and evicted ones that have not been swept up after.
+fn needing_a_look(hosts: Vec<Host>) -> Vec<Host> {
+    let silent = |host: &Host| matches!(host.life, HostLife::Silent { .. }) && host.holds > 0;
+    hosts.into_iter().filter(|host| !host.this && (silent(host) || host.unswept > 0)).collect()
 }
 
 fn mode(desk: &Desk) -> Mode {
@@ -69,12 +78,15 @@ fn parts(desk: &Desk, config: &Config) -> Vec<Part> {
     ]
 }
 
-/// The kernel does what it is told. What must not be missed is a container that was cut off.
+/// The kernel does what it is told. What must not be missed is a container that was cut off, or that a
+/// gateway looks for elsewhere.
 fn kernel(desk: &Desk) -> Part {
     let report = desk.reconciler.report();
     let report = report.borrow();
     let cut_off = report.findings.iter().filter(|finding| matches!(finding, Finding::NotAssigned { .. }));
-    let problems: Vec<String> = cut_off.map(ToString::to_string).collect();
+    let unconfirmed = desk.announcements.unconfirmed();
+    let unconfirmed = unconfirmed.iter().map(|(address, announcement)| format!("{address}: {announcement}"));
+    let problems: Vec<String> = cut_off.map(ToString::to_string).chain(unconfirmed).collect();
     let condition = match problems.as_slice() {
         [] => desk.troubles.of(Source::Kernel),
         problems => Condition::Failing {

@@ -1,22 +1,27 @@
 //! Gives the agent its standing: who this machine is, then the cluster, then the allocator, then the
 //! capacity roles. Each step is tried until it succeeds; what succeeded before goes on meanwhile.
 
-use super::{growth, silence};
-use crate::allocator::{self, Allocator, Founding, FoundingError};
+use super::{growth, history, silence};
+use crate::allocator::{self, Allocator, Founding, FoundingError, Line};
 use crate::capacity::Capacity;
 use crate::clock::Clock;
 use crate::cloud::{Cloud, CloudError, trouble};
 use crate::config::{Config, StoreKind};
-use crate::identity::{self, Known};
+use crate::docker::Book;
+use crate::docker::events::Watched;
+use crate::identity::{self, IdentityError, Known};
 use crate::journal::Journal;
 use crate::late::Progress;
+use crate::ledger::Ledger;
 use crate::metrics::Metrics;
+use crate::own_use::OwnUse;
 use crate::reconciler::Reconciler;
 use crate::session;
 use crate::troubles::{Trouble, Troubles, with_causes};
 use crate::wanted::Interfaces;
 use crate::whoami::WhoamiError;
 use ::api::Source;
+use hostnet::Netlink;
 use ipam::{BootId, Pool, PoolName, Record};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +50,10 @@ pub(super) struct Standing {
     pub(super) cloud: watch::Sender<Option<Arc<Cloud>>>,
     pub(super) interfaces: watch::Sender<Interfaces>,
     pub(super) capacity: watch::Sender<Vec<Capacity>>,
+    pub(super) ledger: watch::Sender<Option<Ledger>>,
+    pub(super) book: Book,
+    pub(super) docker: watch::Receiver<Watched>,
+    pub(super) kernel: Netlink,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
 }
@@ -55,12 +64,12 @@ enum AskError {
     #[error(transparent)]
     Cloud(#[from] CloudError),
     #[error(transparent)]
-    Whoami(#[from] WhoamiError),
+    Identity(#[from] IdentityError),
 }
 
 impl Standing {
     /// Takes every step, or ends with `stop`.
-    pub(super) async fn establish(self, journal: Journal<Record>, records: Vec<Record>) {
+    pub(super) async fn establish(self, journal: Journal<Line>, records: Vec<Line>) {
         let stop = self.stop.clone();
         // Nothing that is begun here is lost when it is cut off: every step is looked for again at the
         // next start.
@@ -70,10 +79,10 @@ impl Standing {
         }
     }
 
-    async fn stand_up(&self, journal: Journal<Record>, records: Vec<Record>) {
+    async fn stand_up(&self, journal: Journal<Line>, records: Vec<Line>) {
         let known = self.first_known().await;
         self.tell(&known);
-        let pools_are_due = self.ground(&records).await;
+        let pools_are_due = self.ground(&allocator::records(&records)).await;
         let identity = known.host(self.boot.clone());
         tracing::info!(host = %identity.host, zones = ?identity.zones, from = %known.from, "this machine is known");
         let host = identity.host.clone();
@@ -93,6 +102,7 @@ impl Standing {
             let known = self.confirmed(known).await;
             self.grow(&known, &allocator).await;
         };
+        self.tasks.spawn(history::keep(self, &host, &allocator));
         let (store, boot, stop) = (Arc::clone(&self.store), self.boot.clone(), self.stop.clone());
         // To its end, also when this is cut off: a host that stops in order says so.
         self.tasks.spawn(session::keep(store, host, boot, stop));
@@ -115,13 +125,20 @@ impl Standing {
                 Err(error) => error,
             };
             self.note(&error, pause);
-            if let Some(known) = identity::remembered(&self.config.rim.host.state_dir) {
-                tracing::warn!(
-                    error = with_causes(&error),
-                    "the provider is silent; going on as who it said this machine is"
-                );
-                return known;
+            if let AskError::Identity(IdentityError::Copied { .. }) = error {
+                return self.refuse_for_good(&error).await;
             }
+            let error = match identity::remembered_here(&self.config.rim.host.state_dir) {
+                Ok(Some(known)) => {
+                    tracing::warn!(
+                        error = with_causes(&error),
+                        "the provider is silent; going on as who it said this machine is"
+                    );
+                    return known;
+                }
+                Ok(None) => error,
+                Err(unproven) => unproven.into(),
+            };
             tracing::warn!(
                 error = with_causes(&error),
                 "it is not known yet who this machine is; trying again"
@@ -130,6 +147,13 @@ impl Standing {
             self.progress.send_replace(Progress::Waiting(reason));
             pause = wait(pause).await;
         }
+    }
+
+    /// Nothing but a person helps: releases are taken, the rest is refused with the reason.
+    async fn refuse_for_good<T>(&self, error: &AskError) -> T {
+        tracing::error!(error = with_causes(error), "refusing all but releases");
+        self.progress.send_replace(Progress::Never(with_causes(error)));
+        std::future::pending().await
     }
 
     /// Where the provider was silent at first, waits for its word. It may differ from what it said last.
@@ -176,7 +200,7 @@ impl Standing {
 
     fn note(&self, error: &AskError, pause: Duration) {
         let noted = match error {
-            AskError::Whoami(WhoamiError::Provider(error)) => {
+            AskError::Identity(IdentityError::Whoami(WhoamiError::Provider(error))) => {
                 Trouble { after: Some(pause), ..trouble(error) }
             }
             AskError::Cloud(CloudError::Credentials(_)) => Trouble {
@@ -263,7 +287,15 @@ impl Standing {
     async fn grow(&self, known: &Known, allocator: &Allocator) {
         let cloud = self.cloud.borrow().clone();
         let Some(cloud) = cloud else { return };
-        let roles = match growth::start(&self.config, known, cloud, &self.store, &self.clock, &self.stop) {
+        let used_here = OwnUse {
+            allocator: allocator.clone(),
+            book: self.book.clone(),
+            docker: self.docker.clone(),
+            kernel: self.kernel.clone(),
+        };
+        let started =
+            growth::start(&self.config, known, cloud, used_here, &self.store, &self.clock, &self.stop);
+        let roles = match started {
             Ok(roles) => roles,
             Err(error) => {
                 // The configuration allows only names that make good tags.

@@ -180,6 +180,7 @@ impl Host {
     pub(super) fn reconcile_all(&mut self) {
         let ids: Vec<BlockId> = self.blocks.keys().copied().collect();
         for id in ids {
+            self.judge_gone(id);
             self.reconcile(id);
         }
     }
@@ -346,7 +347,8 @@ impl Host {
                     epoch: self.next_epoch(generation, take),
                     usage: Usage::Bound(endpoints[&address].clone()),
                     exact: true,
-                    published: false,
+                    // What services knew of it went with the journal: its release must wait for them.
+                    published: true,
                 },
             };
             let reserved = block.reserved().get(&address).cloned();

@@ -87,3 +87,22 @@ fn a_new_generation_keeps_running_assignments_and_renews_every_epoch_after() {
     );
     assert_eq!(world.assign_any(0).unwrap().epoch.generation, generation);
 }
+
+/// Found by the simulation: the holder forgot the want with its removal, and where the asker had
+/// started anew nobody removed it ever.
+#[test]
+fn a_want_whose_removal_failed_is_removed_again() {
+    for fate in [Fate::Unreached, Fate::Lost] {
+        let mut world = World::running(2, SUBNET);
+        let address = world.assign_any(0).unwrap().address;
+        world.ask(1, Wish::Exact(address));
+        while !world.store.entries.keys().any(|key| matches!(key, Key::Want { .. })) {
+            assert!(world.carry(1, Fate::Known) | world.hear(1));
+        }
+        world.kill(1);
+        while world.watch(0) {}
+        while world.carry(0, fate) | world.hear(0) {}
+        world.settle();
+        assert!(!world.store.entries.keys().any(|key| matches!(key, Key::Want { .. })), "{fate:?}");
+    }
+}
