@@ -55,8 +55,13 @@ fn assigned(take: u64, counter: u64) -> Record {
 
 fn cooling(take: u64, counter: u64) -> Record {
     let until = crate::names::Timestamp(1);
-    let state =
-        Life::Cooling { epoch: epoch(take, counter), until, boot: BootId("b".into()), published: false };
+    let state = Life::Cooling {
+        epoch: epoch(take, counter),
+        until,
+        boot: BootId("b".into()),
+        exact: false,
+        published: false,
+    };
     address(take, Some(state))
 }
 
