@@ -11,6 +11,7 @@ mod steady;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::BufReader;
@@ -144,21 +145,26 @@ fn nothing_happened_since(all: &Snapshot, records: &[Record]) -> Result<(), Migr
         return Err(MigrateError::OthersMayKnowMore { hosts });
     }
     let cluster = cluster_of(all)?.ok_or(MigrateError::NoCluster)?;
+    // A journal is a log: what it says last counts, and only within the generation of the backup.
+    let (mut life, mut blocks) = (None, BTreeMap::new());
     for record in records {
         match record {
-            Record::Cluster { id, generation, .. }
-                if (id, generation) != (&cluster.id, &cluster.generation) =>
-            {
-                return Err(MigrateError::AnotherLife);
-            }
-            Record::Block { id, acted, .. } => {
-                let key = Item::Block { subnet: id.subnet, index: id.index }.key();
-                let backed_up = all.find(&key).map(|entry| entry.revision.0);
-                if backed_up.is_none_or(|revision| revision < acted.0) {
-                    return Err(MigrateError::Stale { block: key });
-                }
-            }
+            Record::Cluster { id, generation, .. } => life = Some((id, generation)),
+            Record::Block { id, generation, acted, .. } => drop(blocks.insert(id, (generation, acted))),
             _ => {}
+        }
+    }
+    match life {
+        Some(life) if life == (&cluster.id, &cluster.generation) => {}
+        // Nobody ever stood in that cluster.
+        None if hosts == 0 => {}
+        _ => return Err(MigrateError::AnotherLife),
+    }
+    for (id, (_, acted)) in blocks.into_iter().filter(|(_, (in_life, _))| **in_life == cluster.generation) {
+        let key = Item::Block { subnet: id.subnet, index: id.index }.key();
+        let backed_up = all.find(&key).map(|entry| entry.revision.0);
+        if backed_up.is_none_or(|revision| revision < acted.0) {
+            return Err(MigrateError::Stale { block: key });
         }
     }
     Ok(())

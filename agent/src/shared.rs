@@ -1,6 +1,7 @@
 //! The store that the configuration names, and how it is doing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ::api::Source;
@@ -22,18 +23,25 @@ pub(crate) async fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> 
 
 /// The same store; how its last call went is on the status page.
 pub(crate) fn noted(store: Arc<dyn Store>, troubles: Troubles) -> Arc<dyn Store> {
-    Arc::new(Noted { store, troubles })
+    Arc::new(Noted { store, troubles, good: AtomicBool::new(false) })
 }
 
 struct Noted {
     store: Arc<dyn Store>,
     troubles: Troubles,
+    /// Whether it was said to be good last. Said once: who misses something in a store that answers has
+    /// the word then.
+    good: AtomicBool,
 }
 
 impl Noted {
     fn note<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
         match &answer {
-            Ok(_) => self.troubles.over(Source::Store),
+            Ok(_) => {
+                if !self.good.swap(true, Ordering::Relaxed) {
+                    self.troubles.over(Source::Store);
+                }
+            }
             // The store answered, and is well.
             Err(
                 StoreError::SessionLapsed { .. }
@@ -42,9 +50,11 @@ impl Noted {
                 | StoreError::TransactionTooLarge { .. }
                 | StoreError::WrittenTwice { .. },
             ) => {}
-            Err(error) => self
-                .troubles
-                .note(Source::Store, Trouble { problem: with_causes(error), hint: None, after: None }),
+            Err(error) => {
+                self.good.store(false, Ordering::Relaxed);
+                let trouble = Trouble { problem: with_causes(error), hint: None, after: None };
+                self.troubles.note(Source::Store, trouble);
+            }
         }
         answer
     }

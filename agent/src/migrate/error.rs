@@ -77,7 +77,10 @@ pub enum MigrateError {
         hosts: usize,
     },
     /// The backup is of another cluster, or of an earlier generation.
-    #[error("the backup is of another cluster or generation than this host's journal; nothing was restored")]
+    #[error(
+        "the backup is of another cluster or generation than this host's journal, or the journal knows of none; \
+         nothing was restored"
+    )]
     AnotherLife,
     /// This host's journal is damaged, or berthd has it open.
     #[error(transparent)]

@@ -159,8 +159,24 @@ async fn a_backup_older_than_what_the_host_did_is_refused() {
         committed: 0,
         operation: None,
     };
-    nothing_happened_since(&backup, &[acted(7)]).unwrap();
-    let stale = nothing_happened_since(&backup, &[acted(8)]).unwrap_err();
+    let life =
+        |generation| Record::Cluster { id: cluster.id.clone(), generation, revision: ipam::Revision(1) };
+    let (before, now) = (Generation { number: 1, id: 1 }, cluster.generation);
+    let of_before = match acted(900) {
+        Record::Block { id, boot, acted, take, committed, operation, .. } => {
+            Record::Block { id, boot, generation: before, acted, take, committed, operation }
+        }
+        other => other,
+    };
+    // Revisions of an earlier generation have nothing to do with those of the backup.
+    let log = [life(before), of_before.clone(), life(now), acted(7)];
+    nothing_happened_since(&backup, &log).unwrap();
+    nothing_happened_since(&backup, &log[..3]).unwrap();
+    let unknown = nothing_happened_since(&backup, &[]).unwrap_err();
+    assert!(matches!(unknown, MigrateError::AnotherLife), "{unknown}");
+    let later = nothing_happened_since(&backup, &[life(now), life(before)]).unwrap_err();
+    assert!(matches!(later, MigrateError::AnotherLife), "{later}");
+    let stale = nothing_happened_since(&backup, &[life(now), acted(8)]).unwrap_err();
     assert!(matches!(stale, MigrateError::Stale { .. }), "{stale}");
     let two = Entry { key: Item::Host("h2".into()).key(), value: vec![], revision: Revision(1) };
     backup.entries.push(two);
