@@ -59,7 +59,10 @@ fn each_group_explains_its_verbs() {
 
         Commands:
           list     The addresses that are in use, cooling, reserved or set aside
-          show     One address: what journal, store, kernel, Docker and cloud say of it
+          show     One address: what journal, store, kernel, Docker and cloud say of it; or who had it in
+                   the past
+          history  Who had an address, which ones a container had, what a host had: all that is known,
+                   oldest first
           explain  Would a request be granted, and if not, why? Changes nothing; exit 1 if it would be
                    refused
           reserve  Reserves an address under a name that outlives containers. Needs root

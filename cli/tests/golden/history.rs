@@ -39,13 +39,13 @@ fn who_had_an_address_then_is_told_with_everything_that_is_known() {
         "address show 10.11.4.18 --at 2026-11-20T14:05:00Z",
         expect![[r#"
             10.11.4.18  web-7f
-              host      vm-1001
-              container cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc
-              network   cloud
-              endpoint  eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee
-              epoch     1-0007/3/41
-              from      2026-11-20 14:02:00
-              to        2026-11-20 14:30:00, released
+              host       vm-1001
+              container  cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc
+              network    cloud
+              endpoint   eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee
+              epoch      1-0007/3/41
+              from       2026-11-20 14:02:00
+              to         2026-11-20 14:30:00, released
             --- exit 0
         "#]],
     );
@@ -80,10 +80,10 @@ fn what_a_lost_host_did_could_not_be_told() {
         "address show 10.11.4.18 --at 2026-11-20T14:05:00Z",
         expect![[r#"
             10.11.4.18  held by vm-1001, use unknown
-              host      vm-1001
-              epoch     1-0007/3/?
-              from      unknown
-              to        2026-11-20 14:30:00, evicted
+              host       vm-1001
+              epoch      1-0007/3/?
+              from       unknown
+              to         2026-11-20 14:30:00, evicted
             --- exit 2
         "#]],
     );
