@@ -21,7 +21,7 @@ smoke: rust packages-run build ## the same without a person: checks every step
 	@dev/as-root target/debug/berth-lab smoke
 
 .PHONY: check
-check: rust ## the fast loop, no root: format, lints, unit tests, docs
+check: rust protoc ## the fast loop, no root: format, lints, unit tests, docs
 	@dev/check
 
 .PHONY: test
@@ -33,12 +33,16 @@ clean-lab: rust build ## removes what killed labs left behind
 	@dev/as-root target/debug/berth-lab clean
 
 .PHONY: install
-install: rust ## installs berthd, berth, systemd units, man pages (PREFIX, DESTDIR)
+install: rust protoc ## installs berthd, berth, systemd units, man pages (PREFIX, DESTDIR)
 	@dev/install "$(DESTDIR)" "$(PREFIX)"
 
 .PHONY: rust
 rust:
 	@dev/require-rust
+
+.PHONY: protoc
+protoc:
+	@dev/require-protoc
 
 .PHONY: packages-run packages-test
 packages-run packages-test: packages-%:

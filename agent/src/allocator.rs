@@ -31,7 +31,9 @@ use crate::clock::Clock;
 use crate::journal::Journal;
 
 pub use error::AllocateError;
-pub use founding::{Founding, FoundingError, found_cluster, write_pool};
+pub use founding::{
+    Founded, Founding, FoundingError, FoundingRecord, find_cluster, found_cluster, init_cluster, write_pool,
+};
 pub(crate) use task::assigned as assigned_in;
 
 /// Room for a burst of container starts; a full queue slows Docker down rather than growing.

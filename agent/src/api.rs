@@ -5,6 +5,7 @@
 
 mod access;
 mod addresses;
+mod cluster;
 mod desk;
 mod evict;
 mod glance;
@@ -67,6 +68,8 @@ fn router(desk: Desk, access: Access) -> Router {
         .route(paths::HOSTS, get(hosts::hosts))
         .route(paths::HOST_EVICT, post(evict::evict))
         .route(paths::HOST_PLAN, get(hosts::plan))
+        .route(paths::CLUSTER, get(cluster::show).post(cluster::init))
+        .route(paths::STORE_BACKUP, get(cluster::backup))
         .route(paths::CHECK, get(crate::check::check))
         .route(paths::DOCTOR, get(crate::doctor::doctor))
         .fallback(unknown)

@@ -6,11 +6,13 @@
 
 mod mistake;
 mod reader;
+mod store;
 #[cfg(test)]
 mod tests;
 mod values;
 
 pub use mistake::{Mistake, Mistakes};
+pub use store::StoreKind;
 
 use crate::capacity::QUARANTINE_DEFAULT;
 use ipnetwork::IpNetwork;
@@ -109,14 +111,6 @@ pub struct ApiConfig {
 pub struct Metrics {
     /// `listen`: address and port of `/metrics`; absent: no endpoint.
     pub listen: Option<SocketAddr>,
-}
-
-/// `[store]`: where the cluster's shared state is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum StoreKind {
-    /// `kind = "embedded"`: one file on this host, `<state_dir>/store.redb`; a cluster of one host.
-    #[default]
-    Embedded,
 }
 
 /// `[provider]`: whose subnets are handed out.
@@ -224,7 +218,7 @@ impl Config {
             api: ApiConfig::read(root.section("api")),
         };
         let metrics = Metrics::read(root.section("metrics"));
-        let store = StoreKind::read(root.section("store"));
+        let store = StoreKind::read(root.section("store"), cluster.as_deref());
         let provider = ProviderConfig::read(root.section("provider"));
         let pools = PoolConfig::read_all(&mut root);
         root.finish();
@@ -316,14 +310,6 @@ impl Metrics {
         let listen = section.read("listen", values::socket_address);
         section.finish();
         Self { listen }
-    }
-}
-
-impl StoreKind {
-    fn read(mut section: Section<'_>) -> Self {
-        let kind = section.read("kind", |value| values::one_of(value, &[("embedded", Self::Embedded)]));
-        section.finish();
-        kind.unwrap_or_default()
     }
 }
 

@@ -21,8 +21,8 @@ use std::sync::Arc;
 
 use hostnet::{Kernel, Netlink, Observed};
 use ipam::{Epoch, Subnet};
+use store::Store;
 use store::layout::{self, Under};
-use store::{EmbeddedStore, Store};
 
 use crate::allocator;
 use crate::amnesia::lost_its_end;
@@ -33,6 +33,7 @@ use crate::docker::events::{self, Sight};
 use crate::docker::{Pages, Record};
 use crate::identity::{self, Known};
 use crate::metrics::Metrics;
+use crate::shared;
 use crate::troubles::{Troubles, with_causes};
 
 use claims::Claims;
@@ -52,7 +53,7 @@ pub async fn rebuild(config: &Config) -> Result<Report, RebuildError> {
     if memory.is_whole() && lost_its_end(&memory.records, &before) {
         memory.disbelieve(format!("the journal {} has lost its end", memory.path().display()));
     }
-    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&host.store_file()).await?);
+    let store = shared::open(config).await?;
     let (sight, observed) = (docker(config).await?, kernel().await?);
     let subnets = subnets(&*store).await?;
 

@@ -21,11 +21,14 @@
 //! | [`paths::HOSTS`] | GET | `Vec<`[`Host`]`>` |
 //! | [`paths::HOST_EVICT`] | POST [`Evict`] | [`Host`] |
 //! | [`paths::HOST_PLAN`] | GET | [`HostPlan`] |
+//! | [`paths::CLUSTER`] | GET, POST | [`Cluster`] |
+//! | [`paths::STORE_BACKUP`] | GET | [`Backup`] |
 //! | [`paths::CHECK`] | GET | [`CheckReport`] |
 //! | [`paths::DOCTOR`] | GET | [`DoctorReport`] |
 
 mod address;
 mod answer;
+mod cluster;
 mod host;
 mod inspection;
 mod network;
@@ -38,6 +41,7 @@ pub use address::{
     Reserve, UnreserveQuery,
 };
 pub use answer::{Answer, Problem, ProblemKind, Silence, Source, Word};
+pub use cluster::{Backup, Cluster};
 pub use host::{Attachment, Evict, Eviction, Host, HostLife, HostPlan, MachineKind};
 pub use inspection::{CheckReport, DoctorReport, Examination, Finding, Verdict};
 pub use network::{Endpoint, Network};
@@ -76,6 +80,10 @@ pub mod paths {
     pub const HOST_EVICT: &str = "/v1/hosts/evict";
     /// What the agent would change on this host now.
     pub const HOST_PLAN: &str = "/v1/host/plan";
+    /// The cluster's record; founding it.
+    pub const CLUSTER: &str = "/v1/cluster";
+    /// Everything in the store.
+    pub const STORE_BACKUP: &str = "/v1/store/backup";
     /// The oracle over journal, store, kernel, Docker and cloud.
     pub const CHECK: &str = "/v1/check";
     /// What is wrong around the agent, each with its cure.

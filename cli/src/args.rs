@@ -73,6 +73,16 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: HostVerb,
     },
+    /// The cluster's record in the store that its hosts share.
+    Cluster {
+        #[command(subcommand)]
+        verb: ClusterVerb,
+    },
+    /// The store as a whole.
+    Store {
+        #[command(subcommand)]
+        verb: StoreVerb,
+    },
     /// Do journal, store, kernel, Docker and cloud agree? Exit 1 if not, 2 if one of them is silent.
     Check,
     /// Is the ground the agent stands on sound? Exit 1 if not; each trouble with its cure.
@@ -231,5 +241,22 @@ pub(crate) enum HostVerb {
         /// Why it is forced.
         #[arg(long, requires = "force", value_name = "WHY")]
         because: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ClusterVerb {
+    /// The cluster of this host's store.
+    Show,
+    /// Founds the cluster in a store on etcd, once; its hosts wait for it. Needs root.
+    Init,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum StoreVerb {
+    /// Writes everything the store has, at one revision, to a file.
+    Backup {
+        /// The file; it is replaced if it exists.
+        file: PathBuf,
     },
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 pub(crate) mod check;
+pub(crate) mod cluster;
 pub(crate) mod doctor;
 pub(crate) mod host;
 pub(crate) mod manual;
@@ -9,6 +10,7 @@ pub(crate) mod network;
 pub(crate) mod order;
 pub(crate) mod pool;
 pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod subnet;
 
 use crate::agent::AskError;

@@ -30,6 +30,12 @@ use text::{join, split};
 pub enum Item {
     /// `cluster`: id, generation, state.
     Cluster,
+    /// `founding`: the name under which the cluster was founded, and when.
+    Founding,
+    /// `copying`: this store is being filled from another one, and is nobody's until that is done.
+    Copying,
+    /// `moved`: this store was frozen because another one goes on in its place.
+    Moved,
     /// `hosts/<id>`: instance id, incarnation, boot id, zones.
     Host(String),
     /// `sessions/<id>`: a host's sign of life.
@@ -98,6 +104,8 @@ pub enum Item {
 pub enum Under {
     /// The cluster's one record.
     Cluster,
+    /// All there is.
+    Everything,
     /// Every host record.
     Hosts,
     /// Every sign of life.
@@ -146,6 +154,9 @@ impl Item {
     pub fn key(&self) -> Key {
         Key::new(match self {
             Item::Cluster => "cluster".to_owned(),
+            Item::Founding => "founding".to_owned(),
+            Item::Copying => "copying".to_owned(),
+            Item::Moved => "moved".to_owned(),
             Item::Host(id) => join(&["hosts", id]),
             Item::Session(id) => join(&["sessions", id]),
             Item::Eviction(id) => join(&["evictions", id]),
@@ -175,6 +186,9 @@ impl Item {
         let owned = str::to_owned;
         let item = match parts.as_slice() {
             ["cluster"] => Item::Cluster,
+            ["founding"] => Item::Founding,
+            ["copying"] => Item::Copying,
+            ["moved"] => Item::Moved,
             ["hosts", id] => Item::Host(owned(id)),
             ["sessions", id] => Item::Session(owned(id)),
             ["evictions", id] => Item::Eviction(owned(id)),
@@ -214,6 +228,7 @@ impl Under {
     pub fn prefix(&self) -> Prefix {
         let parts = match self {
             Under::Cluster => return Prefix::new(Item::Cluster.key().as_str().to_owned()),
+            Under::Everything => return Prefix::new(String::new()),
             Under::Hosts => join(&["hosts"]),
             Under::Sessions => join(&["sessions"]),
             Under::Evictions => join(&["evictions"]),

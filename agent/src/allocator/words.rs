@@ -126,7 +126,9 @@ fn key(spelled: &store::Key) -> Option<Key> {
             epoch: Epoch { generation: Generation { number, id }, take, counter },
             object,
         },
-        Item::Takes(_) | Item::Owner(_) | Item::Order(_) => return None,
+        Item::Founding | Item::Copying | Item::Moved | Item::Takes(_) | Item::Owner(_) | Item::Order(_) => {
+            return None;
+        }
     })
 }
 

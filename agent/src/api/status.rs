@@ -3,7 +3,7 @@
 use super::desk::Desk;
 use super::pools::{self, by_pool_and_zone};
 use super::{hosts, orders};
-use crate::config::{Config, ProviderConfig};
+use crate::config::{Config, ProviderConfig, StoreKind};
 use crate::late::Progress;
 use crate::reconciler::Finding;
 use ::api::{Answer, Condition, Host, HostLife, Mode, Order, OrderState, Part, PoolLine, Source, Status};
@@ -55,6 +55,13 @@ fn mode(desk: &Desk) -> Mode {
     }
 }
 
+fn store(config: &Config) -> String {
+    match &config.store {
+        StoreKind::Embedded => format!("embedded, {}", config.rim.host.store_file().display()),
+        StoreKind::Etcd(etcd) => format!("etcd at {}, keys below {}", etcd.endpoints.join(", "), etcd.prefix),
+    }
+}
+
 fn parts(desk: &Desk, config: &Config) -> Vec<Part> {
     let part = |part, what: String| Part { part, what, condition: desk.troubles.of(part) };
     let state_dir = config.rim.host.state_dir.display();
@@ -64,7 +71,7 @@ fn parts(desk: &Desk, config: &Config) -> Vec<Part> {
     };
     vec![
         part(Source::Journal, format!("in {state_dir}")),
-        part(Source::Store, format!("embedded, {state_dir}/store.redb")),
+        part(Source::Store, store(config)),
         kernel(desk),
         docker(desk, config),
         part(Source::Cloud, cloud),

@@ -24,6 +24,9 @@ fn every_item() -> Vec<Item> {
         Item::Owner(odd),
         Item::Order("o1".into()),
         Item::Eviction("h1".into()),
+        Item::Founding,
+        Item::Copying,
+        Item::Moved,
     ]
 }
 
