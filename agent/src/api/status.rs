@@ -9,10 +9,11 @@ use crate::reconciler::Finding;
 use ::api::{Answer, Condition, Host, HostLife, Mode, Order, OrderState, Part, PoolLine, Source, Status};
 use axum::Json;
 use axum::extract::State;
+use ipam::NotReady;
 
 pub(crate) async fn status(State(desk): State<Desk>) -> Json<Answer<Status>> {
-    let pools = match desk.view().await {
-        Ok(view) => by_pool_and_zone(&view),
+    let (pools, not_ready) = match desk.view().await {
+        Ok(view) => (by_pool_and_zone(&view), view.not_ready),
         Err(_) => Default::default(),
     };
     let lines = pools.into_iter().map(|((pool, zone), (_, counts))| PoolLine { pool, zone, counts });
@@ -24,7 +25,7 @@ pub(crate) async fn status(State(desk): State<Desk>) -> Json<Answer<Status>> {
         host: desk.known.borrow().as_ref().map(|known| known.identity.instance.to_string()),
         started: desk.started,
         mode: mode(&desk),
-        parts: desk.config.as_ref().map_or_else(|_| Vec::new(), |config| parts(&desk, config)),
+        parts: desk.config.as_ref().map_or_else(|_| Vec::new(), |config| parts(&desk, config, not_ready)),
         pools: lines.collect(),
         orders,
         hosts,
@@ -62,7 +63,7 @@ fn store(config: &Config) -> String {
     }
 }
 
-fn parts(desk: &Desk, config: &Config) -> Vec<Part> {
+fn parts(desk: &Desk, config: &Config, not_ready: Option<NotReady>) -> Vec<Part> {
     let part = |part, what: String| Part { part, what, condition: desk.troubles.of(part) };
     let state_dir = config.rim.host.state_dir.display();
     let cloud = match &config.provider {
@@ -71,11 +72,21 @@ fn parts(desk: &Desk, config: &Config) -> Vec<Part> {
     };
     vec![
         part(Source::Journal, format!("in {state_dir}")),
-        part(Source::Store, store(config)),
+        Part { condition: store_condition(desk, not_ready), ..part(Source::Store, store(config)) },
         kernel(desk),
         docker(desk, config),
         part(Source::Cloud, cloud),
     ]
+}
+
+/// A store that answers is not good where this host may not act on it: frozen, or another host's record.
+fn store_condition(desk: &Desk, not_ready: Option<NotReady>) -> Condition {
+    match not_ready {
+        Some(why) if !why.passes() => {
+            Condition::Failing { problem: why.to_string(), hint: None, since: desk.started, next_try: None }
+        }
+        _ => desk.troubles.of(Source::Store),
+    }
 }
 
 /// The kernel does what it is told. What must not be missed is a container that was cut off, or that a
