@@ -137,22 +137,18 @@ impl<'a> Reader<'a> {
     fn held(&mut self, address: IpAddr, holding: &Holding) {
         match &holding.state {
             Life::Assigned { epoch, .. } => self.assigned(address, *epoch, holding),
-            Life::Cooling { epoch, .. } => match self.open.remove(&address) {
-                Some((open, gain)) => {
-                    self.last.remove(&gain);
-                    if open != *epoch {
-                        self.say(
-                            "S2",
-                            address,
-                            &format!("cools after {epoch}, and was assigned under {open}"),
-                        );
-                    }
-                }
-                // Said again, or after a boot.
-                None => (),
-            },
+            Life::Cooling { epoch, .. } => self.cools(address, *epoch),
             Life::Free { .. } => self.free(address, "became free"),
             Life::Leaving { .. } => self.free(address, "was leaving"),
+        }
+    }
+
+    fn cools(&mut self, address: IpAddr, epoch: Epoch) {
+        // Said again, or after a boot.
+        let Some((open, gain)) = self.open.remove(&address) else { return };
+        self.last.remove(&gain);
+        if open != epoch {
+            self.say("S2", address, &format!("cools after {epoch}, and was assigned under {open}"));
         }
     }
 

@@ -285,5 +285,5 @@ fn ending(seen: &BlockSeen, addresses: BTreeSet<IpAddr>) -> Option<Ending> {
     let changed = block != seen.block;
     let id = block.id();
     let writes = vec![Write::Put { key, value: Value::Block(block) }];
-    changed.then(|| Ending { block: id, addresses, transaction: Transaction { compares, writes } })
+    changed.then_some(Ending { block: id, addresses, transaction: Transaction { compares, writes } })
 }
