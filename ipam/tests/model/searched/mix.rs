@@ -20,7 +20,7 @@ pub(crate) struct Mix {
     pub(crate) exact: bool,
     /// Whether an agent that starts may find the store out of reach.
     pub(crate) cut_off: bool,
-    /// Whether watches may lag behind, each prefix by itself.
+    /// Whether the watches of blocks and of hosts may lag behind, each by itself.
     pub(crate) lagging: bool,
     /// Whether wants are on their way as long as any other call; else the store takes them at once.
     pub(crate) slow_wants: bool,

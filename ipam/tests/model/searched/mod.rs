@@ -20,4 +20,4 @@ mod world;
 pub(crate) use mix::Mix;
 pub(crate) use mutation::Mutation;
 pub(crate) use reached::Event;
-pub(crate) use search::{Searched, search};
+pub(crate) use search::search;

@@ -41,20 +41,6 @@ pub(crate) enum Mutation {
 }
 
 impl Mutation {
-    /// All of them, each with the word that asks for it.
-    pub(crate) const ALL: [(&'static str, Self); 10] = [
-        ("epoch", Self::NoEpoch),
-        ("incarnation", Self::NoIncarnation),
-        ("boot-id", Self::NoBootId),
-        ("boot-of-journal", Self::BootOfJournal),
-        ("generation", Self::NoGeneration),
-        ("journal-first", Self::AnswerBeforeJournal),
-        ("settled-by-absence", Self::SettleByAbsence),
-        ("lagging-adoption", Self::LaggingAdoption),
-        ("quarantine-ends-open", Self::QuarantineEndsOpen),
-        ("asker", Self::NoAsker),
-    ];
-
     /// What is left of a transaction of `machine` when it reaches the store.
     pub(crate) fn strip(self, world: &World, machine: usize, mut transaction: Transaction) -> Transaction {
         transaction.compares.retain(|compare| match (self, compare) {

@@ -399,8 +399,9 @@ impl<'a> Stage<'a> {
         };
         let (outcome, events) = self.land(m, transaction);
         self.feed(m, Input::Sent { token, outcome });
-        // What the agent itself did it knows already.
-        self.show(events, Some(m));
+        // What the agent itself did it knows already; only a watch that lags shows it again.
+        let knows = !self.story.mix.lagging;
+        self.show(events, knows.then_some(m));
     }
 
     fn commit_unheard(&mut self, m: usize, transaction: Transaction) -> Sent {
@@ -512,13 +513,15 @@ impl<'a> Stage<'a> {
             }
             let seen = events.iter().filter_map(|event| Some((watched(machine, &event.key)?, event.clone())));
             let seen: Vec<(Prefix, Seen)> = seen.collect();
-            if self.story.mix.lagging {
-                let machine = self.machine(m);
-                for (prefix, event) in seen {
-                    machine.unseen.entry(prefix).or_default().push_back(Arc::new(vec![event]));
-                }
-            } else if !seen.is_empty() {
-                self.feed(m, Input::Seen(seen.into_iter().map(|(_, event)| event).collect()));
+            let lags = |(prefix, _): &(Prefix, Seen)| {
+                self.story.mix.lagging && matches!(prefix, Prefix::Blocks | Prefix::Hosts)
+            };
+            let (later, now): (Vec<_>, Vec<_>) = seen.into_iter().partition(lags);
+            for (prefix, event) in later {
+                self.machine(m).unseen.entry(prefix).or_default().push_back(Arc::new(vec![event]));
+            }
+            if !now.is_empty() {
+                self.feed(m, Input::Seen(now.into_iter().map(|(_, event)| event).collect()));
             }
         }
     }
