@@ -77,7 +77,7 @@ mod tests {
             gateway: None,
             epoch: epoch(counter),
             zone: "vlan".into(),
-            bridge: IfName::parse("brcloud").unwrap(),
+            bridge: IfName::parse("brcloud").ok(),
             endpoint: None,
             released: false,
         };

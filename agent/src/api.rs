@@ -6,6 +6,7 @@
 mod access;
 mod addresses;
 mod desk;
+mod glance;
 mod hosts;
 mod networks;
 mod orders;

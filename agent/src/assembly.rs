@@ -10,7 +10,7 @@ use crate::api::{self, Access, Desk};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Mistakes, Rejected, Rim};
 use crate::docker::events::{self, Watched};
-use crate::docker::{Book, Driver, plugin, refusal};
+use crate::docker::{Book, Driver, listeners, plugin, refusal};
 use crate::identity;
 use crate::journal::{Journal, JournalError};
 use crate::late::{LateAllocator, Progress};
@@ -189,7 +189,7 @@ async fn serve(
         },
         tasks.stop.clone(),
     );
-    let driver = Driver::new(addresses.clone(), book.clone(), reconciler.clone());
+    let driver = Driver::new(addresses.clone(), book.clone(), reconciler.clone(), docker.clone(), listeners);
     tasks.run("the plugin socket", plugin::serve(sockets.plugin.listener, driver, tasks.stop.clone()));
     tasks.serve_metrics(config.metrics.listen, &metrics).await?;
 
@@ -250,7 +250,8 @@ fn refuse(
     let (listener, stop) = (sockets.plugin.listener, tasks.stop.clone());
     let book = match opened {
         Ok(book) => {
-            let driver = Driver::new(addresses.clone(), book.clone(), reconciler.clone());
+            let driver =
+                Driver::new(addresses.clone(), book.clone(), reconciler.clone(), docker.clone(), listeners);
             tasks.run("the plugin socket", plugin::serve(listener, driver, stop));
             Some(book)
         }

@@ -20,13 +20,17 @@ mod wire;
 
 pub use addresses::{AddressError, Addresses, Assigned, InUse, OutOfOrder};
 pub use book::{Book, Pages};
-pub use driver::Driver;
+pub use driver::{Driver, Listener, listeners};
 pub(crate) use record::mac_of;
 pub use record::{Endpoint, Lent, Network, NetworkId, PublishedPort, Record, Stage, aside_id};
 
 /// The name of both drivers, as in `docker network create -d berth --ipam-driver berth`. dockerd finds the
 /// plugin under it: `/run/docker/plugins/berth.sock`.
 pub const DRIVER: &str = "berth";
+
+/// The option by which a network's MTU is asked for, of every driver of Docker's. Source: libnetwork,
+/// `netlabel/labels.go`.
+pub(crate) const MTU_OPTION: &str = "com.docker.network.driver.mtu";
 
 #[cfg(test)]
 pub(crate) mod testing;

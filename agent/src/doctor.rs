@@ -178,9 +178,10 @@ async fn provider(desk: &Desk) -> Vec<Examination> {
     let mut examinations = Vec::new();
     for at in &known.identity.attachments {
         examinations.push(match cloud.subnets(&at.zone).await {
-            Ok(subnets) => {
-                good("provider", format!("{} shows {} subnets in {}", cloud.name(), subnets.len(), at.zone))
-            }
+            Ok(subnets) => good(
+                "provider",
+                format!("{} answers; portable subnets in zone {}: {}", cloud.name(), at.zone, subnets.len()),
+            ),
             Err(error) => failed("provider", &error),
         });
         for pool in config.pools.iter().filter(|pool| pool.subnets_max > 0 && is_on(pool, at.network)) {

@@ -91,6 +91,8 @@ struct Outcome {
     /// What stands in the way.
     obstacles: Vec<hostnet::Obstacle>,
     wanted: HostNet,
+    /// A bridge was learned from Docker: there is more to bring in line.
+    learned: bool,
 }
 
 /// What a caller of [`Reconciler::bring`] cannot do without.

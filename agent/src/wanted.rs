@@ -70,6 +70,7 @@ fn bridge(network: &Network, interfaces: &Interfaces) -> Result<Bridge, WantedEr
     Ok(Bridge {
         mac: Mac::derived(&network.id.0),
         interface: interface(&network.zone, interfaces)?,
+        mtu: network.mtu,
         reach: if network.internal { Reach::Internal } else { Reach::Vlan },
         maker: Maker::Berth,
     })
@@ -107,17 +108,17 @@ fn attach(
 }
 
 fn lend(host: &mut HostNet, lent: &Lent, interfaces: &Interfaces) -> Result<(), WantedError> {
+    let Some(bridge) = &lent.bridge else { return Ok(()) };
     let interface = interface(&lent.zone, interfaces)?;
-    host.bridges.insert(
-        lent.bridge.clone(),
-        Bridge {
-            mac: Mac::derived(lent.bridge.as_str()),
-            interface: interface.clone(),
-            reach: Reach::Vlan,
-            maker: Maker::Docker,
-        },
-    );
-    route(host, lent.address, lent.gateway, interface, lent.bridge.clone());
+    let made = Bridge {
+        mac: Mac::derived(bridge.as_str()),
+        interface: interface.clone(),
+        mtu: None,
+        reach: Reach::Vlan,
+        maker: Maker::Docker,
+    };
+    host.bridges.insert(bridge.clone(), made);
+    route(host, lent.address, lent.gateway, interface, bridge.clone());
     Ok(())
 }
 

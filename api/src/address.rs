@@ -92,6 +92,9 @@ impl AddressState {
 pub struct AddressReport {
     /// The address as the agent sees it.
     pub address: Address,
+    /// The host's ports that lead to it (`-p`), as `[ADDRESS:]HOST->CONTAINER/PROTOCOL`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<String>,
     /// What each source says. Sources that were silent stand in the envelope.
     pub words: Vec<Word>,
     /// What to do where they differ.

@@ -36,4 +36,8 @@ pub struct Endpoint {
     pub mac: Option<String>,
     /// The container's name, if Docker told it.
     pub container: Option<String>,
+    /// The host's ports that lead to it (`-p`), as `[ADDRESS:]HOST->CONTAINER/PROTOCOL`. Docker cannot show
+    /// those that nobody named.
+    #[serde(default)]
+    pub ports: Vec<String>,
 }

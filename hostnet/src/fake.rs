@@ -230,6 +230,7 @@ mod tests {
         let bridge = crate::Bridge {
             mac: Mac::derived("blue"),
             interface: IfName::parse("eth0").unwrap(),
+            mtu: None,
             reach: crate::Reach::Internal,
             maker: crate::Maker::Berth,
         };

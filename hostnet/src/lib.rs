@@ -12,7 +12,7 @@
 //! let observed = Observed { interfaces: [(eth0.clone(), seen)].into(), ..Observed::default() };
 //!
 //! let mac = Mac::derived("blue");
-//! let bridge = Bridge { mac, interface: eth0, reach: Reach::Vlan, maker: Maker::Berth };
+//! let bridge = Bridge { mac, interface: eth0, mtu: None, reach: Reach::Vlan, maker: Maker::Berth };
 //! let wanted = HostNet { bridges: [(IfName::bridge("blue"), bridge)].into(), ..HostNet::default() };
 //!
 //! let steps: Vec<String> = plan(&wanted, &observed).iter().map(ToString::to_string).collect();

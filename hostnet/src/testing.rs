@@ -37,7 +37,7 @@ fn example(interface: &IfName) -> HostNet {
     let mut wanted = HostNet::default();
     for (name, reach) in [(&bridge, Reach::Vlan), (&IfName::bridge("inside"), Reach::Internal)] {
         let mac = Mac::derived(name.as_str());
-        let made = Bridge { mac, interface: interface.clone(), reach, maker: Maker::Berth };
+        let made = Bridge { mac, interface: interface.clone(), mtu: None, reach, maker: Maker::Berth };
         wanted.bridges.insert(name.clone(), made);
     }
     let port = Port {

@@ -35,6 +35,9 @@ pub struct Bridge {
     pub mac: Mac,
     /// The VLAN interface of the zone whose subnets it serves; the bridge takes its MTU.
     pub interface: IfName,
+    /// A smaller MTU for the bridge and its ports, in bytes; a larger one than the VLAN's is not heeded.
+    /// Ignored where [`Maker::Docker`] made the bridge.
+    pub mtu: Option<u32>,
     /// How far its containers can talk.
     pub reach: Reach,
     /// Who makes and deletes the link.

@@ -76,7 +76,8 @@ fn networks() -> impl Strategy<Value = HostNet> {
             for (number, (interface, internal)) in bridges {
                 let reach = if internal { Reach::Internal } else { Reach::Vlan };
                 let mac = Mac::derived(&number.to_string());
-                net.bridges.insert(bridge(number), Bridge { mac, interface, reach, maker: Maker::Berth });
+                net.bridges
+                    .insert(bridge(number), Bridge { mac, interface, mtu: None, reach, maker: Maker::Berth });
             }
             for (on, endpoint) in ports {
                 let id = endpoint.to_string();

@@ -21,7 +21,8 @@
 //! - Nothing is answered before the journal has it; nothing is sent before the journal is synced.
 //! - An operation nobody knows the outcome of is settled, never guessed at.
 //! - After a reboot nothing is used before the store has confirmed that it is still held.
-//! - A released address cools; one that services knew cools until nothing in the cloud names it.
+//! - A released address cools; one that services knew cools until nothing in the cloud names it. One
+//!   that was asked for by address cools for others only: who asks so again on this host gets it.
 //! - A refusal says the whole reason ([`Refusal`], [`Shortage`]).
 //!
 //! [`check`] tells whether they are kept.

@@ -157,6 +157,9 @@ pub enum Life {
         until: Timestamp,
         /// Which boot's clock that is.
         boot: BootId,
+        /// Was asked for by address (`--ip`): who asks so again on this host need not wait for the timer.
+        #[serde(default)]
+        exact: bool,
         /// Whether its endpoint was opened: then the timer is not enough.
         published: bool,
     },

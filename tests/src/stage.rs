@@ -1,35 +1,59 @@
-//! A host with a subnet and a Docker network `cloud`, and the questions that tests ask of it.
+//! A host with a subnet and a Docker network `cloud`, as tests use it; what they ask of it is in `questions`.
 
+use std::io::{Read, Write};
 use std::net::IpAddr;
-use std::time::Duration;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
-use crate::lab::{BerthConfig, DockerHost, Host, Lab, Layout, Pool, until};
 use anyhow::{Context, Result, ensure};
-use api::AddressState;
 use ipnetwork::IpNetwork;
+use serde_json::Value;
 
-/// An order takes seconds in the simulated cloud; the machine may be busy.
-pub const DELIVERY: Duration = Duration::from_secs(90);
+use crate::lab::{BerthConfig, Cloud, DockerHost, Host, Lab, Layout, Pool};
+
+mod questions;
+
+/// An order takes seconds in the simulated cloud; but where only a person can help, the cloud is asked once
+/// a minute.
+pub const DELIVERY: Duration = Duration::from_secs(120);
 
 /// Whatever berthd does without being asked.
 pub const SOON: Duration = Duration::from_secs(30);
 
-/// A lab with one Docker host, whose network `cloud` is created.
+/// The reconciler wants both witnesses to miss an endpoint for a minute, and looks every twenty seconds.
+pub const REAPED: Duration = Duration::from_secs(150);
+
+/// Docker waits 15 s for a plugin that is away; a refusal must not take longer than that.
+pub const DOCKERS_PATIENCE: Duration = Duration::from_secs(15);
+
+/// The usual container: a small web site that tells its visitors their address.
+pub const SITE: &str = "busybox httpd -f -p 0.0.0.0:80 -h /www";
+
+/// A lab with one Docker host.
 pub struct Stage {
     lab: Lab,
 }
 
 impl Stage {
-    /// Sets it, with the Docker host set up as given.
+    /// Sets it, with the Docker host set up as given, and creates the Docker network `cloud`.
     pub fn set(options: DockerHost) -> Result<Stage> {
         let stage = Stage { lab: Lab::up(Layout::one_host_with(options))? };
-        stage.await_subnets(1)?;
-        // Docker takes `--ip` only where the subnet was named.
-        let subnet = stage.subnet()?;
-        stage
-            .host()
-            .sh(&format!("docker network create -d berth --ipam-driver berth --subnet {subnet} cloud"))?;
+        stage.create_network()?;
         Ok(stage)
+    }
+
+    /// The same without any daemon running yet, and without the network.
+    pub fn build(options: DockerHost) -> Result<Stage> {
+        Ok(Stage { lab: Lab::build(Layout::one_host_with(options))? })
+    }
+
+    /// Creates the Docker network `cloud` as soon as there is a subnet.
+    pub fn create_network(&self) -> Result<()> {
+        self.await_subnets(1)?;
+        // Docker takes `--ip` only where the subnet was named.
+        let subnet = self.subnet()?;
+        let create = format!("docker network create -d berth --ipam-driver berth --subnet {subnet} cloud");
+        self.host().sh(&create).map(drop)
     }
 
     /// The Docker host.
@@ -37,9 +61,9 @@ impl Stage {
         self.lab.host("h1").expect("every layout of these tests has h1")
     }
 
-    /// A shell on the plain virtual machine, which must succeed.
-    pub fn on_vm(&self, script: &str) -> Result<String> {
-        self.lab.node("vm1")?.sh(script)
+    /// The simulated cloud.
+    pub fn cloud(&self) -> &Cloud {
+        self.lab.cloud()
     }
 
     /// The lab.
@@ -47,14 +71,9 @@ impl Stage {
         &self.lab
     }
 
-    /// Waits until the pool has this many subnets with addresses to give.
-    pub fn await_subnets(&self, count: usize) -> Result<()> {
-        until(DELIVERY, &format!("{count} subnets are open"), || {
-            let subnets: Vec<api::Subnet> = self.host().ask("subnet list")?;
-            let open = subnets.iter().filter(|subnet| subnet.counts.usable() > 0).count();
-            Ok((open >= count).then_some(()))
-        })
-        .with_context(|| self.host().log_tail(crate::lab::Daemon::Berthd))
+    /// A shell on the plain virtual machine, which must succeed.
+    pub fn on_vm(&self, script: &str) -> Result<String> {
+        self.lab.node("vm1")?.sh(script)
     }
 
     /// The pool's first subnet.
@@ -65,54 +84,42 @@ impl Stage {
 
     /// Runs a container that stays, and answers its address.
     pub fn run(&self, name: &str, options: &str) -> Result<IpAddr> {
-        self.host().sh(&format!(
-            "docker run -d --name {name} --network cloud {options} busybox httpd -f -p 0.0.0.0:80 -h /www"
-        ))?;
+        self.host().sh(&format!("docker run -d --name {name} --network cloud {options} {SITE}"))?;
         self.host().address_of(name)
     }
 
-    /// The virtual machine gets the container's page, and the container sees who asks.
-    pub fn vm_reaches(&self, address: IpAddr) -> Result<()> {
-        let own = self.lab.node("vm1")?.address()?;
-        let page = self.on_vm(&format!("timeout 10 busybox wget -q -O - http://{address}/cgi-bin/whoami"))?;
-        ensure!(page.trim() == format!("you are {own}"), "{address} said: {page}");
-        Ok(())
+    /// Runs a container that must be refused, before Docker's patience ends. Answers what Docker's user reads.
+    pub fn refused(&self, options: &str) -> Result<String> {
+        let begun = Instant::now();
+        let said = self.host().try_sh(&format!("docker run --rm --network cloud {options} busybox true"))?;
+        ensure!(!said.is_success(), "docker run {options} was not refused");
+        let took = begun.elapsed();
+        ensure!(took < DOCKERS_PATIENCE, "docker run {options} was refused after {took:?}: {}", said.stderr);
+        Ok(said.stderr)
     }
 
-    /// The addresses that berthd says are in use.
-    pub fn assigned(&self) -> Result<Vec<IpAddr>> {
-        let addresses: Vec<api::Address> = self.host().ask("address list")?;
-        let assigned = addresses.into_iter().filter(|it| it.state == AddressState::Assigned);
-        Ok(assigned.map(|it| it.address).collect())
-    }
-
-    /// Waits until exactly these addresses are in use, and the kernel answers for exactly these.
-    pub fn settles_on(&self, expected: &[IpAddr], limit: Duration) -> Result<()> {
-        let mut expected = expected.to_vec();
-        expected.sort();
-        let mut last = String::new();
-        let settled = until(limit, &format!("{expected:?} are in use, and nothing else"), || {
-            // An agent that has just started has no answer yet.
-            let Ok(assigned) = self.assigned() else { return Ok(None) };
-            let proxied = self.proxied()?;
-            last = format!("assigned {assigned:?}, answered for {proxied:?}");
-            Ok((assigned == expected && proxied == expected).then_some(()))
-        });
-        settled.with_context(|| format!("{last}\n{}", self.host().log_tail(crate::lab::Daemon::Berthd)))
-    }
-
-    /// The addresses that the kernel answers for on the VLAN.
-    pub fn proxied(&self) -> Result<Vec<IpAddr>> {
-        let said = self.host().sh("ip neighbour show proxy")?;
-        let mut proxied: Vec<IpAddr> =
-            said.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect();
-        proxied.sort();
-        Ok(proxied)
+    /// One call on the plugin socket, as dockerd makes them: the HTTP status and the answer.
+    pub fn call(&self, path: &str, body: &[u8]) -> Result<(u16, Value)> {
+        let mut stream = UnixStream::connect(self.host().outside("/run/docker/plugins/berth.sock")?)?;
+        stream.set_read_timeout(Some(DOCKERS_PATIENCE))?;
+        write!(stream, "POST {path} HTTP/1.1\r\nHost: plugin\r\nContent-Length: {}\r\n\r\n", body.len())?;
+        stream.write_all(body)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).with_context(|| format!("no answer to {path}"))?;
+        let (head, body) = answer.split_once("\r\n\r\n").with_context(|| format!("{path}: {answer}"))?;
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let body = serde_json::from_str(body).with_context(|| format!("{path}: {answer}"))?;
+        Ok((status.with_context(|| format!("{path}: {head}"))?, body))
     }
 }
 
+/// A host with one pool as given.
+pub fn with_pool(pool: Pool) -> DockerHost {
+    let berth = BerthConfig { pools: vec![pool], ..BerthConfig::default() };
+    DockerHost { berth, ..DockerHost::default() }
+}
+
 /// A host whose released addresses are free again at once, for tests that use them over and over.
-pub fn without_cooling(options: DockerHost) -> DockerHost {
-    let pool = Pool { cooling_secs: 1, ..Pool::default() };
-    DockerHost { berth: BerthConfig { pools: vec![pool], ..options.berth }, ..options }
+pub fn without_cooling() -> DockerHost {
+    with_pool(Pool { cooling_secs: 1, ..Pool::default() })
 }

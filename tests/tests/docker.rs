@@ -4,6 +4,8 @@
 mod bridge_driver;
 #[path = "docker/crashes.rs"]
 mod crashes;
+#[path = "docker/habits.rs"]
+mod habits;
 #[path = "docker/networks.rs"]
 mod networks;
 #[path = "docker/ports.rs"]

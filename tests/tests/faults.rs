@@ -15,5 +15,3 @@ mod plugin_socket;
 mod provider;
 #[path = "faults/reboot.rs"]
 mod reboot;
-#[path = "faults/scene.rs"]
-mod scene;

@@ -73,12 +73,15 @@ pub(crate) async fn show(
     let view = desk.view().await.map_err(Refusal)?;
     let Some((subnet, found)) = words::find(&view, address) else { return Err(Refusal(outside(address))) };
     let shown = named(words::address(subnet, found, desk.clock.wall()), desk.sight().ok().as_deref());
+    let pages = desk.pages();
+    let here = pages.endpoint_at(address).map(|endpoint| endpoint.open_ports().map(ToString::to_string));
+    let ports = here.into_iter().flatten().collect();
     let testimony = Testimony::gather(&desk, &view).await;
     let (words, silent) = (testimony.about(subnet, found), testimony.silent());
     let differs = words.iter().any(|word| word.differs);
     let hint = differs.then(|| "`berth host plan` shows what the agent will do about it".to_owned());
     let words_of = [Source::Journal, Source::Store, Source::Kernel, Source::Docker, Source::Cloud];
-    Ok(Json(Answer::new(words_of, AddressReport { address: shown, words, hint }).without(silent)))
+    Ok(Json(Answer::new(words_of, AddressReport { address: shown, ports, words, hint }).without(silent)))
 }
 
 /// `GET /v1/explain`

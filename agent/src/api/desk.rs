@@ -1,5 +1,6 @@
 //! What the API answers from: handles on every part, and who is silent where a part is not there.
 
+use super::glance::Glance;
 use crate::allocator::Allocator;
 use crate::capacity::Capacity;
 use crate::clock::Clock;
@@ -23,7 +24,12 @@ use tokio::sync::watch;
 
 /// Handles on every part of the agent. Clones share them.
 #[derive(Clone)]
-pub struct Desk(Arc<Parts>);
+pub struct Desk(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    glance: tokio::sync::Mutex<Glance>,
+}
 
 /// What a desk is made of. With a bad configuration much of it is missing, and the API says so.
 pub struct Parts {
@@ -60,7 +66,7 @@ pub struct Parts {
 impl Desk {
     /// A desk over these parts.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(Inner { parts, glance: Default::default() }))
     }
 
     /// The allocator, or why there is none to ask.
@@ -102,30 +108,40 @@ impl Desk {
 
     /// The provider, or why it cannot be asked.
     pub(crate) fn cloud(&self) -> Result<Arc<Cloud>, Silence> {
-        self.0.cloud.borrow().clone().ok_or_else(|| match self.troubles.of(Source::Cloud) {
+        self.cloud.borrow().clone().ok_or_else(|| match self.troubles.of(Source::Cloud) {
             ::api::Condition::Failing { problem, .. } => silence(Source::Cloud, problem),
             _ => silence(Source::Cloud, "it has not been asked yet"),
         })
     }
 
-    /// The portable subnets of this host's zones, as the provider shows them now.
+    /// The portable subnets of this host's zones, as the provider showed them moments ago.
     pub(crate) async fn in_the_cloud(&self) -> (Vec<CloudSubnet>, Vec<Silence>) {
-        let cloud = match self.cloud() {
-            Ok(cloud) => cloud,
-            Err(silence) => return (Vec::new(), vec![silence]),
-        };
+        let mut glance = self.0.glance.lock().await;
+        let now = self.clock.now();
+        if let Some(subnets) = glance.fresh(now) {
+            return (subnets, Vec::new());
+        }
+        match self.look_at_the_cloud().await {
+            Ok(subnets) => {
+                glance.keep(now, subnets.clone());
+                (subnets, Vec::new())
+            }
+            Err(silence) => (Vec::new(), vec![silence]),
+        }
+    }
+
+    async fn look_at_the_cloud(&self) -> Result<Vec<CloudSubnet>, Silence> {
+        let cloud = self.cloud()?;
         let zones: Vec<ZoneId> = match &*self.known.borrow() {
             Some(known) => known.identity.attachments.iter().map(|it| it.zone.clone()).collect(),
-            None => return (Vec::new(), vec![silence(Source::Cloud, "it has not said who this machine is")]),
+            None => return Err(silence(Source::Cloud, "it has not said who this machine is")),
         };
         let mut subnets = Vec::new();
         for zone in zones {
-            match cloud.subnets(&zone).await {
-                Ok(found) => subnets.extend(found),
-                Err(error) => return (Vec::new(), vec![silence(Source::Cloud, with_causes(&error))]),
-            }
+            let found = cloud.subnets(&zone).await;
+            subnets.extend(found.map_err(|error| silence(Source::Cloud, with_causes(&error)))?);
         }
-        (subnets, Vec::new())
+        Ok(subnets)
     }
 }
 
@@ -133,7 +149,7 @@ impl Deref for Desk {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.0.parts
     }
 }
 

@@ -40,5 +40,6 @@ fn endpoint(endpoint: &Endpoint, sight: Option<&Sight>) -> ::api::Endpoint {
         address: Some(endpoint.address.ip()),
         mac: Some(endpoint.mac.to_string()),
         container: container.map(|container| container.name.clone()),
+        ports: endpoint.open_ports().map(ToString::to_string).collect(),
     }
 }

@@ -4,7 +4,7 @@ mod report;
 mod settle;
 
 use super::desk::{Desk, silence};
-use crate::capacity::OrderRecord;
+use crate::capacity::{Capacity, OrderRecord, ProviderTrouble};
 use crate::troubles::with_causes;
 use ::api::{Answer, Order, OrderState, Silence, Source};
 use axum::Json;
@@ -18,11 +18,32 @@ pub(crate) use settle::{drain, settle, undrain};
 
 /// `GET /v1/orders`
 pub(crate) async fn orders(State(desk): State<Desk>) -> Json<Answer<Vec<Order>>> {
-    let (orders, silent) = match read(&desk).await {
+    let (orders, mut silent) = match read(&desk).await {
         Ok(orders) => (orders, Vec::new()),
         Err(silence) => (Vec::new(), vec![silence]),
     };
-    Json(Answer::new([Source::Store], orders).without(silent))
+    silent.extend(unplaced(&desk));
+    Json(Answer::new([Source::Store, Source::Cloud], orders).without(silent))
+}
+
+/// What is not in the store, because the cloud did not answer or did not even verify it: an order is written down
+/// only then.
+fn unplaced(desk: &Desk) -> Vec<Silence> {
+    let of_role = |role: &Capacity| {
+        let status = role.status();
+        let status = status.borrow();
+        let unasked = status.trouble.iter().map(told);
+        let of_pool =
+            |(pool, trouble)| format!("no subnet could be ordered for pool {pool}: {}", told(trouble));
+        let unplaced = status.unplaced.iter().map(of_pool);
+        unasked.chain(unplaced).map(|because| silence(Source::Cloud, because)).collect::<Vec<_>>()
+    };
+    desk.capacity.borrow().iter().flat_map(of_role).collect()
+}
+
+fn told(trouble: &ProviderTrouble) -> String {
+    let hint = trouble.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+    format!("{}, next try {:.0}{hint}", trouble.problem, trouble.next_try)
 }
 
 /// All orders of the cluster.

@@ -9,12 +9,7 @@ use provider::{
     order::{Order, OrderState},
 };
 
-use super::{
-    OrderKey,
-    decide::{Need, need},
-    trouble::Trouble,
-    view::View,
-};
+use super::{OrderKey, trouble::Trouble, view::View};
 
 /// What the role of a zone does and what keeps it from doing more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +22,8 @@ pub struct CapacityStatus {
     pub orders: Vec<OrderLine>,
     /// For each pool, what a refusal should say.
     pub pools: BTreeMap<PoolName, ipam::Capacity>,
+    /// Pools that need a subnet for which no order could even be written down, and why.
+    pub unplaced: BTreeMap<PoolName, ProviderTrouble>,
     /// The last failure to ask the provider or the store, until one succeeds.
     pub trouble: Option<ProviderTrouble>,
 }
@@ -61,7 +58,8 @@ impl CapacityStatus {
     /// Before the first look.
     pub(super) fn new(zone: &ZoneId) -> Self {
         let role = "not looked for yet".to_owned();
-        Self { zone: zone.clone(), role, orders: vec![], pools: BTreeMap::new(), trouble: None }
+        let (pools, unplaced) = (BTreeMap::new(), BTreeMap::new());
+        Self { zone: zone.clone(), role, orders: vec![], pools, unplaced, trouble: None }
     }
 }
 
@@ -126,6 +124,9 @@ impl Told {
             let ours = view.pools.iter().filter(|policy| policy.network == view.network);
             status.pools = ours.map(|policy| (policy.name.clone(), self.capacity(view, policy))).collect();
         }
+        let is_told =
+            |pool: &PoolName| status.orders.iter().any(|it| it.pool == *pool && it.trouble.is_some());
+        status.unplaced = self.pools.clone().into_iter().filter(|(pool, _)| !is_told(pool)).collect();
         self.last = Some(status.clone());
         status
     }
@@ -148,11 +149,10 @@ impl Told {
             let trouble = self.orders.get(&record.key()).map(said).unwrap_or_default();
             format!("order {} is {}{trouble}", record.key(), phrase(&record.key(), &record.order.state))
         });
-        let failed = || {
-            self.pools.get(&policy.name).map(|trouble| format!("no order could be placed{}", said(trouble)))
-        };
-        let limit = (need(view, policy) == Need::Limit).then(|| {
-            format!("the limit of {} subnets in the zone is reached (subnets_max)", policy.subnets_max)
+        let failed = || Some(format!("no order could be placed{}", said(self.pools.get(&policy.name)?)));
+        // A refusal may come before the next look: what matters is whether one more may be paid for at all.
+        let limit = (view.paid_for(&policy.name) >= policy.subnets_max).then(|| {
+            format!("the limit of subnets in the zone is reached (subnets_max = {})", policy.subnets_max)
         });
         ipam::Capacity { order: order.or_else(failed), limit }
     }

@@ -19,6 +19,7 @@ const STALE_RECORDS_MAX: usize = 4096;
 #[derive(Clone)]
 pub struct Book {
     inner: Arc<Mutex<Inner>>,
+    lending: Arc<tokio::sync::Mutex<()>>,
 }
 
 struct Inner {
@@ -32,7 +33,13 @@ impl Book {
     pub fn open(file: &Path) -> Result<Book, JournalError> {
         let (journal, records) = Journal::open(file)?;
         let inner = Inner { pages: Pages::read(&records), journal, records: records.len() };
-        Ok(Book { inner: Arc::new(Mutex::new(inner)) })
+        Ok(Book { inner: Arc::new(Mutex::new(inner)), lending: Arc::default() })
+    }
+
+    /// The turn to lend a released address again, or to take it back for good: neither must act on what the
+    /// other changes meanwhile. Kept for a moment only, because the reconciler waits for it.
+    pub async fn lending(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.lending.lock().await
     }
 
     /// What the book says now.

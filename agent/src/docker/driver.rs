@@ -2,22 +2,29 @@
 //!
 //! A call that fails leaves nothing behind that the reconciler would not find.
 
-use ipam::{Assignment, EndpointId, PoolName, Subnet};
+use ipam::{AddressState, Assignment, EndpointId, PoolName, Refusal, Subnet, Usage};
 use ipnetwork::IpNetwork;
 
-use super::addresses::Addresses;
+use tokio::sync::watch;
+
+use super::addresses::{AddressError, Addresses};
 use super::book::Book;
+use super::events::Watched;
 use super::record::NetworkId;
 use super::wire::Id;
+use crate::allocator::AllocateError;
 use crate::reconciler::Reconciler;
 
 mod error;
 mod ipam_calls;
+mod lending;
+mod listening;
 mod network_calls;
 mod offers;
 mod ports;
 
 pub(super) use error::CallError;
+pub use listening::{Listener, listeners};
 
 /// The pool that is meant where nobody names one.
 const POOL_DEFAULT: &str = "default";
@@ -28,13 +35,48 @@ pub struct Driver<A> {
     addresses: A,
     book: Book,
     reconciler: Reconciler,
+    docker: watch::Receiver<Watched>,
+    listeners: fn() -> Vec<Listener>,
     offers: offers::Offers,
 }
 
 impl<A: Addresses> Driver<A> {
     /// A driver over these addresses, this book, and the reconciler that brings the host in line.
-    pub fn new(addresses: A, book: Book, reconciler: Reconciler) -> Self {
-        Self { addresses, book, reconciler, offers: offers::Offers::default() }
+    ///
+    /// `docker` is what was last seen of Docker, which is never called from here; `listeners` says which of
+    /// the host's ports are in use.
+    pub fn new(
+        addresses: A,
+        book: Book,
+        reconciler: Reconciler,
+        docker: watch::Receiver<Watched>,
+        listeners: fn() -> Vec<Listener>,
+    ) -> Self {
+        Self { addresses, book, reconciler, docker, listeners, offers: offers::Offers::default() }
+    }
+
+    /// The name of the container that has this endpoint, if Docker has shown it.
+    fn container_of(&self, endpoint: &EndpointId) -> Option<String> {
+        let sight = self.docker.borrow().sight.clone()?;
+        sight.container_of(endpoint).map(|container| container.name.clone())
+    }
+
+    /// The refusal with the name of the container that is in the way: people do not know endpoints.
+    fn named(&self, error: AddressError) -> CallError {
+        let AddressError::Allocator(AllocateError::Refused(Refusal::InTheWay { address, state })) = &error
+        else {
+            return error.into();
+        };
+        let AddressState::Assigned { epoch, usage: Usage::Bound(endpoint) } = state else {
+            return error.into();
+        };
+        match self.container_of(endpoint) {
+            Some(container) => {
+                let by = format!("by container {container} (endpoint {endpoint}, epoch {epoch})");
+                CallError::InUse { address: *address, by }
+            }
+            None => error.into(),
+        }
     }
 
     /// The subnet of that CIDR, or why there is none.

@@ -11,12 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::models::{
-    ContainerSummary, ContainerSummaryStateEnum, EndpointSettings, Network as ListedNetwork,
-};
 use bollard::query_parameters::{EventsOptions, ListContainersOptions, ListNetworksOptions};
 use futures::StreamExt;
-use hostnet::Mac;
+use hostnet::{IfName, Mac};
 use ipam::{EndpointId, Timestamp};
 use ipnetwork::IpNetwork;
 use tokio::sync::watch;
@@ -24,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::record::NetworkId;
 use crate::clock::Clock;
+
+mod listed;
 
 /// How long dockerd may take for a list, in seconds. It is slow while it waits for a plugin.
 const CALL_SECS_MAX: u64 = 30;
@@ -58,6 +57,11 @@ impl Sight {
     /// The attachment of a running container that Docker shows with this address.
     pub fn attachment_at(&self, address: IpAddr) -> Option<&Attachment> {
         self.running().flat_map(|it| &it.attachments).find(|at| at.address == Some(address))
+    }
+
+    /// The bridge of the network that an attachment is on, if Docker's own bridge driver runs it.
+    pub fn bridge_of(&self, attachment: &Attachment) -> Option<&IfName> {
+        self.networks.iter().find(|network| network.id == attachment.network)?.bridge.as_ref()
     }
 
     fn running(&self) -> impl Iterator<Item = &Container> {
@@ -112,6 +116,17 @@ pub struct SeenNetwork {
     pub auxiliary: BTreeMap<String, IpAddr>,
     /// `--internal`
     pub internal: bool,
+    /// The MTU asked for, in bytes.
+    pub mtu: Option<u32>,
+    /// Its bridge, where Docker's built-in bridge driver runs it.
+    pub bridge: Option<IfName>,
+}
+
+impl SeenNetwork {
+    /// Whether another driver runs it, with addresses of ours.
+    pub fn is_lent_to(&self) -> bool {
+        self.driver != super::DRIVER && self.ipam_driver == super::DRIVER
+    }
 }
 
 /// What we know from Docker: the newest look, and whether it still answers.
@@ -201,54 +216,7 @@ async fn look(docker: &Docker, at: Timestamp) -> Result<Sight, bollard::errors::
     let networks = docker.list_networks(None::<ListNetworksOptions>).await?;
     Ok(Sight {
         at,
-        containers: containers.into_iter().map(container).collect(),
-        networks: networks.into_iter().filter_map(network).collect(),
-    })
-}
-
-fn container(listed: ContainerSummary) -> Container {
-    let name = listed.names.unwrap_or_default().into_iter().next().unwrap_or_default();
-    let networks = listed.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
-    let gone = matches!(
-        listed.state,
-        Some(
-            ContainerSummaryStateEnum::CREATED
-                | ContainerSummaryStateEnum::EXITED
-                | ContainerSummaryStateEnum::DEAD
-        )
-    );
-    Container {
-        id: listed.id.unwrap_or_default(),
-        name: name.trim_start_matches('/').to_owned(),
-        labels: listed.labels.unwrap_or_default().into_iter().collect(),
-        running: !gone,
-        attachments: networks.into_iter().map(|(name, settings)| attachment(name, settings)).collect(),
-    }
-}
-
-fn attachment(network_name: String, settings: EndpointSettings) -> Attachment {
-    let address = |text: Option<String>| text.and_then(|text| text.parse().ok());
-    Attachment {
-        network: NetworkId(settings.network_id.unwrap_or_default()),
-        network_name,
-        endpoint: settings.endpoint_id.filter(|id| !id.is_empty()).map(EndpointId),
-        address: address(settings.ip_address).or_else(|| address(settings.global_ipv6_address)),
-        mac: settings.mac_address.and_then(|text| text.parse().ok()),
-    }
-}
-
-fn network(listed: ListedNetwork) -> Option<SeenNetwork> {
-    let ipam = listed.ipam.unwrap_or_default();
-    let configs = ipam.config.unwrap_or_default();
-    let subnets = configs.iter().filter_map(|config| config.subnet.as_ref()?.parse().ok()).collect();
-    let auxiliary = configs.into_iter().flat_map(|config| config.auxiliary_addresses.unwrap_or_default());
-    Some(SeenNetwork {
-        id: NetworkId(listed.id?),
-        name: listed.name.unwrap_or_default(),
-        driver: listed.driver.unwrap_or_default(),
-        ipam_driver: ipam.driver.unwrap_or_default(),
-        subnets,
-        auxiliary: auxiliary.filter_map(|(name, address)| Some((name, address.parse().ok()?))).collect(),
-        internal: listed.internal.unwrap_or(false),
+        containers: containers.into_iter().map(listed::container).collect(),
+        networks: listed::networks(networks),
     })
 }

@@ -59,6 +59,9 @@ pub struct Network {
     pub subnet: IpNetwork,
     /// `--internal`: its containers reach each other on this host, and nothing else.
     pub internal: bool,
+    /// The MTU asked for, in bytes; absent: the VLAN's.
+    #[serde(default)]
+    pub mtu: Option<u32>,
 }
 
 /// A container's attachment to a network of our driver, or an auxiliary address of the network itself.
@@ -82,6 +85,14 @@ pub struct Endpoint {
     pub published: bool,
     /// How far its life has come.
     pub stage: Stage,
+}
+
+impl Endpoint {
+    /// The ports that lead to it now.
+    pub fn open_ports(&self) -> impl Iterator<Item = &PublishedPort> {
+        let is_open = self.published && self.stage < Stage::Deleted;
+        self.ports.iter().filter(move |_| is_open)
+    }
 }
 
 /// The life of an endpoint, in the order of Docker's calls.
@@ -124,7 +135,8 @@ impl fmt::Display for PublishedPort {
     }
 }
 
-/// An address lent to a container of Docker's built-in bridge driver, which tells us nothing more of it.
+/// An address lent to a container of another driver than ours, which tells us nothing more of it. Most
+/// often it is Docker's built-in bridge driver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lent {
     /// The address, with the prefix of its subnet.
@@ -135,8 +147,9 @@ pub struct Lent {
     pub epoch: Epoch,
     /// The zone of that subnet.
     pub zone: Zone,
-    /// The bridge of the host behind which the container will be.
-    pub bridge: IfName,
+    /// The bridge of the host behind which the container will be, once it is known. Nothing leads to the
+    /// address before.
+    pub bridge: Option<IfName>,
     /// The endpoint, once Docker was seen to list a container with this address.
     pub endpoint: Option<EndpointId>,
     /// Docker asked to release it; done when neither Docker nor the kernel shows it any more.

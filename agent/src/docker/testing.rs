@@ -135,7 +135,10 @@ impl Addresses for FakeAddresses {
         };
         let Some(address) = found else {
             let (address, state) = match wish {
-                Wish::Exact(address) => (address, AddressState::Outside),
+                Wish::Exact(address) => match state.assigned.get(&address).cloned() {
+                    Some((epoch, usage)) => (address, AddressState::Assigned { epoch, usage }),
+                    None => (address, AddressState::Outside),
+                },
                 _ => (IpAddr::from([0, 0, 0, 0]), AddressState::Outside),
             };
             return Err(refused(Refusal::InTheWay { address, state }));

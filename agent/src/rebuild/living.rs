@@ -83,6 +83,7 @@ impl Finder<'_> {
                     zone: subnet.zone.clone(),
                     subnet: subnet.cidr,
                     internal: seen.internal,
+                    mtu: seen.mtu,
                 };
                 self.living.networks.insert(seen.id.clone(), network);
             }
@@ -122,7 +123,7 @@ impl Finder<'_> {
             let place = Place::Port { network: at.network.clone(), mac: at.mac, joined };
             return self.uses(address, endpoint.clone(), user, place);
         }
-        match self.bridge_to(address) {
+        match self.bridge_to(address).or_else(|| network.bridge.clone()) {
             Some(bridge) => self.uses(address, endpoint.clone(), user, Place::Lent { bridge }),
             None => self.differs(format!(
                 "Docker shows {user} with {address}, and no route says behind which bridge: left out"
@@ -145,7 +146,7 @@ impl Finder<'_> {
     fn bridge_to(&self, address: IpAddr) -> Option<IfName> {
         let route = self.observed.routes.iter().find(|route| leads_to(route, address));
         let lent = self.before.lent.get(&address);
-        route.map(|route| route.through.clone()).or_else(|| Some(lent?.bridge.clone()))
+        route.map(|route| route.through.clone()).or_else(|| lent?.bridge.clone())
     }
 
     /// A container that Docker does not list may still run: its address stays in quarantine.

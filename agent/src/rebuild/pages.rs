@@ -28,7 +28,7 @@ pub(super) fn pages(
                     gateway: used.subnet.gateway,
                     epoch,
                     zone: used.subnet.zone.clone(),
-                    bridge: bridge.clone(),
+                    bridge: Some(bridge.clone()),
                     endpoint: Some(used.endpoint.clone()),
                     released: false,
                 };

@@ -43,6 +43,8 @@ fn network(id: &str, name: &str, driver: &str) -> SeenNetwork {
         subnets: vec!["10.50.0.0/26".parse().unwrap()],
         auxiliary: BTreeMap::new(),
         internal: false,
+        mtu: None,
+        bridge: None,
     }
 }
 
@@ -118,8 +120,10 @@ impl World {
             let Endpoint { id, address, epoch, mac, stage, .. } = it;
             format!("endpoint {id} {address} {epoch} {mac} {stage:?} {}", ports.join(" "))
         });
-        let lent =
-            pages.lent.values().map(|it| format!("lent {} {} behind {}", it.address, it.epoch, it.bridge));
+        let lent = pages.lent.values().map(|it| {
+            let bridge = it.bridge.as_ref().map_or("nothing", IfName::as_str);
+            format!("lent {} {} behind {bridge}", it.address, it.epoch)
+        });
         let differs = living.differences.iter().map(|it| format!("! {it}"));
         let lines: Vec<String> = networks.chain(endpoints).chain(lent).chain(differs).collect();
         let text: String = lines.iter().map(|line| format!("{}\n", line.trim_end())).collect();

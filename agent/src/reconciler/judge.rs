@@ -55,12 +55,12 @@ pub enum Step {
         address: IpAddr,
         /// Docker's endpoint.
         endpoint: EndpointId,
+        /// The bridge that it is behind, if Docker tells.
+        bridge: Option<IfName>,
     },
-    /// Neither Docker nor the kernel shows a container with this lent address any more: take it back.
-    TakeBack {
-        /// The address.
-        address: IpAddr,
-    },
+    /// Neither Docker nor the kernel shows a container with this lent address any more: take it back,
+    /// if it is still lent so.
+    TakeBack(Lent),
 }
 
 /// Since when both witnesses have missed which assignments. Forgotten with the agent: it then looks anew.
@@ -123,17 +123,22 @@ impl Judgement<'_> {
     fn judge_lent(&mut self, lent: &Lent) {
         let address = lent.address.ip();
         let Some(sight) = self.look.sight else { return };
-        let endpoint = sight.attachment_at(address).and_then(|attachment| attachment.endpoint.clone());
+        let attachment = sight.attachment_at(address);
+        let endpoint = attachment.and_then(|attachment| attachment.endpoint.clone());
+        let bridge = attachment.and_then(|attachment| sight.bridge_of(attachment).cloned());
         let shown = endpoint.is_some() || self.has_unexplained_port(lent, sight);
         match endpoint {
-            Some(endpoint) if lent.endpoint.as_ref() != Some(&endpoint) => {
-                self.steps.push(Step::Bind { address, endpoint });
+            Some(endpoint)
+                if lent.endpoint.as_ref() != Some(&endpoint)
+                    || (lent.bridge.is_none() && bridge.is_some()) =>
+            {
+                self.steps.push(Step::Bind { address, endpoint, bridge });
             }
             // Docker itself asked for the release: the witnesses need not be heard twice.
-            None if lent.released && !shown => self.steps.push(Step::TakeBack { address }),
+            None if lent.released && !shown => self.steps.push(Step::TakeBack(lent.clone())),
             _ => {
                 if self.is_missed_for_long(address, lent.epoch, Some(shown)) {
-                    self.steps.push(Step::TakeBack { address });
+                    self.steps.push(Step::TakeBack(lent.clone()));
                 }
             }
         }
@@ -196,7 +201,8 @@ impl Judgement<'_> {
 
     /// Whether the bridge has more ports than Docker lists containers for.
     fn has_unexplained_port(&self, lent: &Lent, sight: &Sight) -> bool {
-        let ports = self.look.bridge_ports.get(&lent.bridge).copied().unwrap_or(0);
+        let Some(bridge) = &lent.bridge else { return false };
+        let ports = self.look.bridge_ports.get(bridge).copied().unwrap_or(0);
         let here = self.look.pages.lent.values().filter(|other| other.bridge == lent.bridge);
         let explained = here.filter(|other| sight.attachment_at(other.address.ip()).is_some()).count();
         ports > explained

@@ -39,8 +39,14 @@ impl<A: Addresses, K: Kernel, N: Announcer> Passes<A, K, N> {
         }
     }
 
-    /// Brings the kernel in line, then settles what Docker forgot.
+    /// Brings the kernel in line, then settles what Docker forgot. Where that taught us behind which bridge
+    /// an address is, the kernel is brought in line once more.
     pub(super) async fn run(&mut self) -> Outcome {
+        let outcome = self.once().await;
+        if outcome.learned { self.once().await } else { outcome }
+    }
+
+    async fn once(&mut self) -> Outcome {
         let mut report = Report { looked: true, ..Report::default() };
         let outcome = match self.look().await {
             Ok(seen) => self.act(seen, &mut report).await,
@@ -87,7 +93,7 @@ impl<A: Addresses, K: Kernel, N: Announcer> Passes<A, K, N> {
         if outcome.refused.is_empty() {
             self.report_silence(&in_use.revoked).await;
         }
-        let bridge_ports = bridge_ports::count(pages.lent.values().map(|lent| &lent.bridge));
+        let bridge_ports = bridge_ports::count(pages.lent.values().filter_map(|lent| lent.bridge.as_ref()));
         let look = Look {
             pages: &pages,
             assigned: &assigned,
@@ -100,6 +106,10 @@ impl<A: Addresses, K: Kernel, N: Announcer> Passes<A, K, N> {
         report.findings = findings;
         report.findings.extend(outcome.obstacles.iter().cloned().map(Finding::Obstacle));
         report.findings.extend(outcome.refused.iter().cloned().map(|reason| Finding::Refused { reason }));
+        let unknown = |address| pages.lent.get(address).is_some_and(|lent| lent.bridge.is_none());
+        outcome.learned = steps
+            .iter()
+            .any(|step| matches!(step, Step::Bind { address, bridge: Some(_), .. } if unknown(address)));
         for step in steps {
             report.findings.extend(self.settle(step).await);
         }
@@ -163,27 +173,43 @@ impl<A: Addresses, K: Kernel, N: Announcer> Passes<A, K, N> {
                 let outcome = self.parts.addresses.reap(address, epoch).await;
                 outcome.err().map(|error| Finding::Unpaid { address, reason: with_causes(&error) })
             }
-            Step::Bind { address, endpoint } => {
+            Step::Bind { address, endpoint, bridge } => {
                 let lent = self.parts.book.read(|pages| pages.lent.get(&address).cloned())?;
                 if let Err(error) = self.parts.addresses.bind(address, endpoint.clone()).await {
                     return Some(Finding::Unpaid { address, reason: with_causes(&error) });
                 }
-                let bound = Lent { endpoint: Some(endpoint), released: false, ..lent };
+                // What was named on the network's creation is not guessed anew.
+                let bridge = lent.bridge.clone().or(bridge);
+                let bound = Lent { endpoint: Some(endpoint), released: false, bridge, ..lent };
                 self.write(Record::Lent(bound)).err().map(unwritten)
             }
-            Step::TakeBack { address } => self.take_back(address).await,
+            Step::TakeBack(lent) => self.take_back(lent).await,
         }
     }
 
-    async fn take_back(&self, address: IpAddr) -> Option<Finding> {
-        let lent = self.parts.book.read(|pages| pages.lent.get(&address).cloned())?;
-        if let Some(endpoint) = lent.endpoint
+    async fn take_back(&self, lent: Lent) -> Option<Finding> {
+        let _turn = self.parts.book.lending().await;
+        let address = lent.address.ip();
+        // Asked for again since it was judged: it is in use.
+        if self.parts.book.read(|pages| pages.lent.get(&address) != Some(&lent)) {
+            return None;
+        }
+        if let Some(endpoint) = lent.endpoint.clone()
             && let Err(error) = self.parts.addresses.endpoint_gone(endpoint).await
         {
             return Some(Finding::Unpaid { address, reason: with_causes(&error) });
         }
         match self.parts.addresses.reap(address, lent.epoch).await {
-            Ok(()) => self.write(Record::LentGone(address)).err().map(unwritten),
+            // From here on it may be lent anew, and that record is another's.
+            Ok(()) => self
+                .parts
+                .book
+                .change(Durability::Written, |pages| {
+                    let same = pages.lent.get(&address) == Some(&lent);
+                    Ok(same.then_some(Record::LentGone(address)).into_iter().collect())
+                })
+                .err()
+                .map(unwritten),
             Err(error) => Some(Finding::Unpaid { address, reason: with_causes(&error) }),
         }
     }

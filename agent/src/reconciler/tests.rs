@@ -14,6 +14,7 @@ fn outcome(obstacle: Obstacle) -> Outcome {
     let bridge = |interface: &str| Bridge {
         mac: Mac([2, 0, 0, 0, 0, 1]),
         interface: name(interface),
+        mtu: None,
         reach: Reach::Vlan,
         maker: Maker::Berth,
     };

@@ -11,7 +11,8 @@ fn epoch(counter: u64) -> Epoch {
 
 fn network(id: &str, internal: bool) -> Network {
     let subnet = "10.50.0.0/26".parse().unwrap();
-    Network { id: NetworkId(id.into()), pool: "default".into(), zone: "vlan".into(), subnet, internal }
+    let (id, pool, zone) = (NetworkId(id.into()), "default".into(), "vlan".into());
+    Network { id, pool, zone, subnet, internal, mtu: None }
 }
 
 fn endpoint(id: &str, network: &str, address: &str, stage: Stage) -> Endpoint {
@@ -41,7 +42,7 @@ fn lent(address: &str) -> Lent {
         gateway: address.iter().nth(1),
         epoch: epoch(1),
         zone: "vlan".into(),
-        bridge: IfName::parse("brcloud").unwrap(),
+        bridge: Some(IfName::parse("brcloud").unwrap()),
         endpoint: None,
         released: false,
     }
@@ -53,6 +54,11 @@ fn pages(networks: Vec<Network>, endpoints: Vec<Endpoint>, lent: Vec<Lent>) -> P
         endpoints: endpoints.into_iter().map(|it| (it.id.clone(), it)).collect(),
         lent: lent.into_iter().map(|it| (it.address.ip(), it)).collect(),
     }
+}
+
+/// Endpoints of one network on the VLAN, and nothing else.
+fn on_the_vlan(endpoints: Vec<Endpoint>) -> Pages {
+    pages(vec![network("aaaa1111", false)], endpoints, vec![])
 }
 
 fn assigned(addresses: &[&str]) -> Vec<Assigned> {
@@ -108,7 +114,7 @@ fn an_endpoint_is_wanted_from_join_to_leave() {
         .map(|(at, stage)| endpoint(&format!("e{at}"), "aaaa1111", "10.50.0.3/26", *stage))
         .collect();
     endpoints.push(endpoint("joined", "aaaa1111", "10.50.0.2/26", Stage::Joined));
-    let pages = pages(vec![network("aaaa1111", false)], endpoints, vec![]);
+    let pages = on_the_vlan(endpoints);
     check(
         &pages,
         &["10.50.0.2", "10.50.0.3"],
@@ -138,7 +144,7 @@ fn an_address_that_is_not_assigned_falls_silent() {
 #[test]
 fn an_assignment_of_another_epoch_is_another_endpoints() {
     let endpoints = vec![endpoint("e1", "aaaa1111", "10.50.0.2/26", Stage::Joined)];
-    let pages = pages(vec![network("aaaa1111", false)], endpoints, vec![]);
+    let pages = on_the_vlan(endpoints);
     let newer = vec![Assigned { address: "10.50.0.2".parse().unwrap(), epoch: epoch(2) }];
     assert!(wanted(&pages, &newer, &interfaces()).unwrap().ports.is_empty());
 }
@@ -154,6 +160,12 @@ fn an_internal_container_has_a_port_and_no_place_on_the_vlan() {
         port berth-pe1 of 10.50.0.2 on berth-bbbbb2222
     "#]],
     );
+}
+
+#[test]
+fn a_lent_address_leads_nowhere_before_its_bridge_is_known() {
+    let nowhere = Lent { bridge: None, ..lent("10.50.0.9/26") };
+    check(&pages(vec![], vec![], vec![nowhere]), &["10.50.0.9"], expect![[""]]);
 }
 
 #[test]
@@ -173,7 +185,7 @@ fn a_lent_address_leads_to_dockers_own_bridge() {
 fn addresses_of_a_further_subnet_bring_their_own_gateway() {
     let endpoints = vec![endpoint("e1", "aaaa1111", "10.60.7.2/26", Stage::Joined)];
     check(
-        &pages(vec![network("aaaa1111", false)], endpoints, vec![]),
+        &on_the_vlan(endpoints),
         &["10.60.7.2"],
         expect![[r#"
         bridge berth-baaaa1111 to eth0 reaching Vlan, made by Berth
@@ -187,6 +199,6 @@ fn addresses_of_a_further_subnet_bring_their_own_gateway() {
 
 #[test]
 fn a_zone_without_an_interface_is_said_and_not_left_out() {
-    let pages = pages(vec![network("aaaa1111", false)], vec![], vec![]);
+    let pages = on_the_vlan(vec![]);
     assert_eq!(wanted(&pages, &[], &Interfaces::new()), Err(WantedError::NoInterface("vlan".into())));
 }

@@ -4,7 +4,7 @@ use super::words;
 use crate::agent::{Agent, AskError};
 use crate::args::AddressVerb;
 use crate::page::{Page, Verdict};
-use crate::table::{moment, or_dash, table};
+use crate::table::{list, moment, or_dash, table};
 use api::{Address, AddressReport, AddressState, Explanation, Reservation, Reserve, Silence, paths};
 
 pub(crate) async fn answer(agent: &Agent, verb: &AddressVerb) -> Result<Page, AskError> {
@@ -81,6 +81,7 @@ fn show(report: &AddressReport, silent: &[Silence]) -> String {
     let address = &report.address;
     let mut heading = vec![address.address.to_string(), address.state.name().into()];
     heading.extend(address.container.clone());
+    heading.extend((!report.ports.is_empty()).then(|| format!("ports {}", list(&report.ports))));
     heading.extend(address.reservation.as_ref().map(|name| format!("reserved as {name}")));
     heading.push(format!("pool {}", address.pool));
     heading.push(format!("subnet {}", address.subnet));

@@ -48,11 +48,12 @@ fn show(network: &Network) -> String {
             or_dash(endpoint.address),
             or_dash(endpoint.container.as_ref()),
             or_dash(endpoint.mac.as_ref()),
+            if endpoint.ports.is_empty() { "-".into() } else { list(&endpoint.ports) },
             short(&endpoint.id),
         ]
     };
     text += "\n";
-    text += &table(&["address", "container", "mac", "endpoint"], network.endpoints.iter().map(row));
+    text += &table(&["address", "container", "mac", "ports", "endpoint"], network.endpoints.iter().map(row));
     text
 }
 

@@ -106,6 +106,7 @@ fn address(last: u8, state: AddressState) -> Address {
 pub(crate) fn address_report() -> Answer<AddressReport> {
     let report = AddressReport {
         address: address(18, AddressState::Assigned),
+        ports: vec!["49153->80/tcp".into()],
         words: vec![
             Word::of(Source::Journal, "assigned, epoch 1.3.41"),
             Word::of(Source::Store, "held by vm-1001, take 3"),
@@ -264,7 +265,7 @@ fn an_address_is_shown_on_everybodys_word_with_a_mark_where_they_differ() {
     FakeAgent::new().answers("GET /v1/addresses/10.11.4.18", address_report()).check(
         "address show 10.11.4.18",
         expect![[r#"
-            10.11.4.18  assigned  web-7f  pool default  subnet 10.11.4.0/26  zone vlan-1234
+            10.11.4.18  assigned  web-7f  ports 49153->80/tcp  pool default  subnet 10.11.4.0/26  zone vlan-1234
               journal  assigned, epoch 1.3.41
               store    held by vm-1001, take 3
               kernel   no route                                  <- differs
@@ -356,6 +357,7 @@ fn networks() -> Answer<Vec<Network>> {
         address: Some([10, 11, 4, 18].into()),
         mac: Some("02:42:0a:0b:04:12".into()),
         container: Some("web-7f".into()),
+        ports: vec!["49153->80/tcp".into()],
     };
     let network = Network {
         id: "c".repeat(64),
@@ -395,8 +397,8 @@ fn a_network_is_found_by_the_beginning_of_its_id_and_shows_its_containers() {
         internal   no
         in docker  yes
 
-        ADDRESS     CONTAINER  MAC                ENDPOINT
-        10.11.4.18  web-7f     02:42:0a:0b:04:12  eeeeeeeeeeee
+        ADDRESS     CONTAINER  MAC                PORTS          ENDPOINT
+        10.11.4.18  web-7f     02:42:0a:0b:04:12  49153->80/tcp  eeeeeeeeeeee
         --- exit 0
     "#]],
     );

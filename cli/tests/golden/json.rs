@@ -34,6 +34,9 @@ fn json_is_the_whole_answer_with_the_names_of_those_who_gave_it() {
                   "network": "cloud",
                   "reservation": null
                 },
+                "ports": [
+                  "49153->80/tcp"
+                ],
                 "words": [
                   {
                     "by": "journal",

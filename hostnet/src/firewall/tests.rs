@@ -6,8 +6,13 @@ use crate::{InterfaceSeen, Mac, Maker, Published, Reach};
 #[test]
 fn the_rules_of_a_published_and_an_internal_network() {
     let eth0 = IfName::parse("eth0").unwrap();
-    let bridge =
-        |reach| Bridge { mac: Mac::derived("x"), interface: eth0.clone(), reach, maker: Maker::Berth };
+    let bridge = |reach| Bridge {
+        mac: Mac::derived("x"),
+        interface: eth0.clone(),
+        mtu: None,
+        reach,
+        maker: Maker::Berth,
+    };
     let (blue, inside) = (IfName::bridge("blue"), IfName::bridge("inside"));
     let (routed, internal) = (bridge(Reach::Vlan), bridge(Reach::Internal));
     let bridges = BTreeMap::from([(&blue, &routed), (&inside, &internal)]);

@@ -52,11 +52,13 @@ impl<'a> Target<'a> {
         target
     }
 
-    /// The MTU of a bridge and its ports: its VLAN interface's; while that is missing, what it has.
+    /// The MTU of a bridge and its ports: its VLAN interface's, or a smaller one that was asked for; while
+    /// the interface is missing, what the bridge has.
     pub(super) fn mtu(&self, name: &IfName, bridge: &Bridge) -> u32 {
         let of_interface = self.observed.interfaces.get(&bridge.interface).map(|seen| seen.mtu);
         let of_bridge = || self.observed.bridges.get(name).map(|seen| seen.mtu);
-        of_interface.or_else(of_bridge).unwrap_or(MTU_DEFAULT)
+        let largest = of_interface.or_else(of_bridge).unwrap_or(MTU_DEFAULT);
+        bridge.mtu.map_or(largest, |asked| asked.min(largest))
     }
 
     /// The address that the host shows on a bridge: its own on the VLAN, once more, without a subnet.

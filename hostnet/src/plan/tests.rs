@@ -38,6 +38,19 @@ fn a_bridge_is_guarded_addressed_and_switched_before_it_is_up() {
     );
 }
 
+#[test]
+fn a_smaller_mtu_is_heeded_and_a_larger_than_the_vlans_is_not() {
+    for (asked, given) in [(1400, 1400), (9000, 1500)] {
+        let mut wanted = one_container();
+        wanted.bridges.values_mut().for_each(|bridge| bridge.mtu = Some(asked));
+        let mtus = plan(&wanted, &host()).into_iter().filter_map(|change| match change {
+            Change::CreateBridge { mtu, .. } | Change::CreatePort { mtu, .. } => Some(mtu),
+            _ => None,
+        });
+        assert_eq!(mtus.collect::<Vec<u32>>(), [given, given]);
+    }
+}
+
 #[tokio::test]
 async fn a_container_is_answered_for_last() {
     let before = after(&one_bridge()).await;
@@ -290,8 +303,13 @@ fn eth0() -> IfName {
 }
 
 fn one_bridge() -> HostNet {
-    let bridge =
-        Bridge { mac: Mac::derived("blue"), interface: eth0(), reach: Reach::Vlan, maker: Maker::Berth };
+    let bridge = Bridge {
+        mac: Mac::derived("blue"),
+        interface: eth0(),
+        mtu: None,
+        reach: Reach::Vlan,
+        maker: Maker::Berth,
+    };
     HostNet { bridges: BTreeMap::from([(IfName::bridge("blue"), bridge)]), ..HostNet::default() }
 }
 

@@ -141,11 +141,14 @@ impl Host {
         }
     }
 
-    /// Whether an address cools by its timer alone, and is kept by a reservation.
-    pub(super) fn rests_under_its_name(&self, address: IpAddr) -> bool {
-        self.held.get(&address).is_some_and(|held| {
-            let by_timer = matches!(held.holding.state, Life::Cooling { published: false, .. });
-            by_timer && held.holding.reserved.is_some() && self.usable(held)
+    /// Whether an address cools by its timer alone, and for somebody: it is kept by a reservation, or was
+    /// asked for by address on this very host, as a container with an `--ip` does at each of its starts.
+    pub(super) fn rests_for_who_asks_again(&self, address: IpAddr) -> bool {
+        self.held.get(&address).is_some_and(|held| match held.holding.state {
+            Life::Cooling { published: false, exact, .. } => {
+                (exact || held.holding.reserved.is_some()) && self.usable(held)
+            }
+            _ => false,
         })
     }
 
@@ -306,12 +309,17 @@ impl Host {
             let state = match self.held.get(&address).map(|held| held.holding.state.clone()) {
                 // A new life of the cluster, not of the host: its containers run on.
                 Some(running @ Life::Assigned { .. }) if self.this_boots(block.id()) => running,
-                Some(Life::Assigned { epoch, published, .. } | Life::Cooling { epoch, published, .. }) => {
+                Some(
+                    Life::Assigned { epoch, exact, published, .. }
+                    | Life::Cooling { epoch, exact, published, .. },
+                ) => {
                     let published = published || open.contains_key(&address);
-                    Life::Cooling { epoch, until, boot, published }
+                    Life::Cooling { epoch, until, boot, exact, published }
                 }
                 _ => match open.get(&address) {
-                    Some(epoch) => Life::Cooling { epoch: *epoch, until, boot, published: true },
+                    Some(epoch) => {
+                        Life::Cooling { epoch: *epoch, until, boot, exact: false, published: true }
+                    }
                     None => Life::Free { turn: self.next_turn() },
                 },
             };

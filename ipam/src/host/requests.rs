@@ -36,7 +36,7 @@ impl Host {
         self.answer(request, Ok(Answer::Explained(explanation)));
     }
 
-    /// Assigns a held, usable address that is free, or rests under its name; an unbound assignment
+    /// Assigns a held, usable address that is free, or rests for who asks again; an unbound assignment
     /// asked for by address again is given again. Answered once the journal has it.
     pub(super) fn assign_held(
         &mut self,
@@ -161,8 +161,9 @@ impl Host {
             let until = self.cool_until(address);
             let boot = self.identity.boot.clone();
             self.change(address, |state| match state {
-                Life::Assigned { epoch, published, .. } => {
-                    Some(Life::Cooling { epoch: *epoch, until, boot, published: *published })
+                Life::Assigned { epoch, exact, published, .. } => {
+                    let (epoch, exact, published) = (*epoch, *exact, *published);
+                    Some(Life::Cooling { epoch, until, boot, exact, published })
                 }
                 _ => None,
             });

@@ -203,8 +203,9 @@ impl Host {
             AddressState::Assigned { usage: Usage::Unbound, .. } if self.asked_for_exactly(address) => {
                 return Hope::Here(address);
             }
-            // Its name outlives containers, so a restarted one need not wait for the timer.
-            AddressState::Cooling { .. } if self.rests_under_its_name(address) => {
+            // It outlives its containers, by its name or by their `--ip`: a restarted one need not wait for
+            // the timer, which Docker would never do for it.
+            AddressState::Cooling { .. } if self.rests_for_who_asks_again(address) => {
                 return Hope::Here(address);
             }
             AddressState::Assigned { .. }

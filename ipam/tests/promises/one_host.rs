@@ -314,6 +314,44 @@ fn a_reserved_address_rests_for_others_but_not_for_who_asks_for_it_again() {
 }
 
 #[test]
+fn an_address_asked_for_exactly_rests_for_others_but_not_for_who_asks_so_again() {
+    let mut world = World::running(1, SUBNET);
+    let address = ip("10.50.0.4");
+    let mut before = world.assign(0, Wish::Exact(address)).unwrap();
+    // Docker asks for the `--ip` again a moment after each release, and after a boot.
+    for reboot in [false, true, true] {
+        if reboot {
+            world.run();
+            world.power_loss(0, 9);
+            world.start(0);
+            world.list(0);
+            world.run();
+        } else {
+            world.release(0, address).unwrap();
+        }
+        assert!(matches!(world.state(0, address), AddressState::Cooling { .. }));
+        assert!(all_others(&mut world).iter().all(|other| *other != address));
+        let again = world.assign(0, Wish::Exact(address)).unwrap();
+        assert!(again.epoch > before.epoch);
+        before = again;
+        world.pass(COOLING);
+        assert!(matches!(world.state(0, address), AddressState::Assigned { .. }));
+    }
+}
+
+/// Assigns all that can be had without asking for it by address, and releases it again.
+fn all_others(world: &mut World) -> Vec<std::net::IpAddr> {
+    let mut others = Vec::new();
+    while let Ok(assignment) = world.assign_any(0) {
+        others.push(assignment.address);
+    }
+    for address in &others {
+        world.release(0, *address).unwrap();
+    }
+    others
+}
+
+#[test]
 fn a_draining_subnet_is_left_and_never_taken_from() {
     let mut world = World::running(1, SUBNET);
     let kept = world.assign_any(0).unwrap();

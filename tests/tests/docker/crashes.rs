@@ -5,14 +5,11 @@ use std::time::Duration;
 use anyhow::Result;
 use tests::lab::{Daemon, DockerHost, until};
 
-use tests::stage::{SOON, Stage, without_cooling};
-
-/// The reconciler wants both witnesses to miss an endpoint for a minute, and looks every twenty seconds.
-const REAPED: Duration = Duration::from_secs(150);
+use tests::stage::{REAPED, SOON, Stage, without_cooling};
 
 #[test]
 fn an_agent_killed_while_containers_come_and_go_leaks_nothing() -> Result<()> {
-    let stage = Stage::set(without_cooling(DockerHost { sockets_held: true, ..DockerHost::default() }))?;
+    let stage = Stage::set(DockerHost { sockets_held: true, ..without_cooling() })?;
     let host = stage.host();
     // Killed a little later in the life of a container each time.
     for delay_millis in [50, 150, 300, 500, 800] {
@@ -38,7 +35,7 @@ fn an_agent_killed_while_containers_come_and_go_leaks_nothing() -> Result<()> {
 
 #[test]
 fn endpoints_that_a_killed_dockerd_never_released_are_released_by_two_witnesses() -> Result<()> {
-    let stage = Stage::set(without_cooling(DockerHost::default()))?;
+    let stage = Stage::set(without_cooling())?;
     let host = stage.host();
     let leaked = stage.run("leaked", "")?;
     host.kill(Daemon::Dockerd)?;

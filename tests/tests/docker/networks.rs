@@ -110,6 +110,14 @@ fn the_mtu_of_containers_is_the_vlans() -> Result<()> {
     stage.run("web", "")?;
     let inside = stage.host().sh("docker exec web cat /sys/class/net/eth0/mtu")?;
     ensure!(inside.trim() == "1400", "the container's MTU is {inside}");
+
+    // Smaller, where it is asked for.
+    let (subnet, option) = (stage.subnet()?, "-o com.docker.network.driver.mtu=1300");
+    stage.host().sh(&format!(
+        "docker network create -d berth --ipam-driver berth --subnet {subnet} {option} small"
+    ))?;
+    let inside = stage.host().sh("docker run --rm --network small busybox cat /sys/class/net/eth0/mtu")?;
+    ensure!(inside.trim() == "1300", "the container's MTU is {inside}");
     Ok(())
 }
 
@@ -120,7 +128,7 @@ fn what_cannot_be_had_is_refused_with_what_to_do() -> Result<()> {
     let subnets: Vec<api::Subnet> = stage.host().ask("subnet list")?;
     let gateway = subnets[0].gateway.context("a subnet without a gateway")?;
     for (command, says) in [
-        (format!("docker run --rm --network cloud --ip {address} busybox true"), "in use"),
+        (format!("docker run --rm --network cloud --ip {address} busybox true"), "in use by container web"),
         (format!("docker run --rm --network cloud --ip {gateway} busybox true"), "set aside"),
         ("docker network create -d berth plain".to_owned(), "--ipam-driver berth"),
         (
@@ -138,7 +146,12 @@ fn what_cannot_be_had_is_refused_with_what_to_do() -> Result<()> {
             ),
             "--ip-range",
         ),
-        ("docker run --rm --network cloud -p 80 busybox true".to_owned(), "-p 8080:80"),
+        ("docker run --rm --network cloud -p 80:80/sctp busybox true".to_owned(), "tcp and udp can"),
+        (
+            "docker network create -d berth --ipam-driver berth -o com.docker.network.driver.mtu=big x"
+                .to_owned(),
+            "is no MTU",
+        ),
     ] {
         let said = stage.host().try_sh(&command)?;
         ensure!(

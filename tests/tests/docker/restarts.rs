@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use tests::lab::{Daemon, DockerHost, Host, until};
+use tests::lab::{Daemon, DockerHost, Host, Pool, until};
 
-use tests::stage::{SOON, Stage, without_cooling};
+use tests::stage::{SOON, Stage, with_pool, without_cooling};
 
 #[test]
 fn a_dockerd_that_restarts_in_order_or_is_killed_leaks_no_address() -> Result<()> {
-    let stage = Stage::set(without_cooling(DockerHost::default()))?;
+    let stage = Stage::set(without_cooling())?;
     let host = stage.host();
     stage.run("auto", "")?;
     for how in [Host::stop, Host::kill] {
@@ -85,4 +85,44 @@ fn docker_run_waits_while_the_agent_is_replaced() -> Result<()> {
         let address = run.join().map_err(|_| anyhow::anyhow!("the thread panicked"))??;
         stage.vm_reaches(address)
     })
+}
+
+#[test]
+fn a_container_with_an_address_of_its_own_comes_back_with_it_by_itself() -> Result<()> {
+    // Longer than any start waits: what is released cools for everybody else.
+    let stage = Stage::set(with_pool(Pool { cooling_secs: 600, ..Pool::default() }))?;
+    let host = stage.host();
+    let fixed = stage.subnet()?.iter().nth(20).context("a small subnet")?;
+    stage.run("fixed", &format!("--ip {fixed} --restart always"))?;
+    stage.vm_reaches(fixed)?;
+    let is_back = || -> Result<()> {
+        until(SOON, "the container is back", || {
+            let state = host.sh("docker inspect -f '{{.State.Running}}' fixed")?;
+            if state.trim() != "true" {
+                return Ok(None);
+            }
+            Ok(host.address_of("fixed").ok().filter(|address| *address == fixed).map(drop))
+        })
+        .with_context(|| host.log_tail(Daemon::Dockerd))?;
+        stage.settles_on(&[fixed], SOON)?;
+        stage.vm_reaches(fixed)
+    };
+
+    host.sh("docker restart -t 0 fixed")?;
+    is_back()?;
+    // It dies, and Docker's restart policy starts it again.
+    let started = host.sh("docker inspect -f '{{.State.StartedAt}}' fixed")?;
+    host.sh("kill -9 $(docker inspect -f '{{.State.Pid}}' fixed)")?;
+    until(SOON, "Docker starts it again", || {
+        let now = host.sh("docker inspect -f '{{.State.StartedAt}}' fixed")?;
+        Ok((now != started).then_some(()))
+    })?;
+    is_back()?;
+    for boot in 2..=3 {
+        host.power_off()?;
+        host.power_on(&format!("00000000-0000-4000-8000-00000000000{boot}"))?;
+        Daemon::ALL.into_iter().try_for_each(|daemon| host.start(daemon))?;
+        is_back()?;
+    }
+    Ok(())
 }

@@ -3,26 +3,26 @@
 use anyhow::{Result, ensure};
 use tests::lab::{Daemon, until};
 
-use super::scene::{SOON, Scene, without_cooling};
+use tests::stage::{REAPED, SOON, Stage, without_cooling};
 
 #[test]
 fn a_full_disk_loses_nothing_and_damaged_or_shared_state_is_refused_with_what_to_do() -> Result<()> {
-    let scene = Scene::build(without_cooling())?;
-    let host = scene.host();
+    let stage = Stage::build(without_cooling())?;
+    let host = stage.host();
     // The state directory on a small disk of its own.
     let state = format!("{}/state", host.home().display());
     host.sh(&format!("mount -t tmpfs -o size=12m,mode=700 tmpfs {state}"))?;
     host.start_all()?;
-    scene.create_network()?;
-    a_full_disk_refuses_and_loses_nothing(&scene, &state)?;
-    a_second_agent_on_the_same_state_is_refused(&scene, &state)?;
-    damaged_files_are_refused_with_how_to_make_them_again(&scene, &state)
+    stage.create_network()?;
+    a_full_disk_refuses_and_loses_nothing(&stage, &state)?;
+    a_second_agent_on_the_same_state_is_refused(&stage, &state)?;
+    damaged_files_are_refused_with_how_to_make_them_again(&stage, &state)
 }
 
-fn a_full_disk_refuses_and_loses_nothing(scene: &Scene, state: &str) -> Result<()> {
-    let host = scene.host();
-    let kept = scene.run("kept", "")?;
-    scene.run("going", "")?;
+fn a_full_disk_refuses_and_loses_nothing(stage: &Stage, state: &str) -> Result<()> {
+    let host = stage.host();
+    let kept = stage.run("kept", "")?;
+    stage.run("going", "")?;
     host.sh(&format!("dd if=/dev/zero of={state}/fill bs=4k 2>/dev/null || true; df {state}"))?;
     // A little is left in what the journal's last page has: used up by a few refusals and a few grants.
     let said = until(SOON, "there is no room for a record", || {
@@ -30,7 +30,7 @@ fn a_full_disk_refuses_and_loses_nothing(scene: &Scene, state: &str) -> Result<(
         Ok((!said.is_success()).then_some(said.stderr))
     })?;
     ensure!(said.contains("free") && said.contains("space"), "{said}");
-    scene.vm_reaches(kept)?;
+    stage.vm_reaches(kept)?;
     // Docker hears that the endpoint could not be deleted, or its release is kept: found by the two witnesses.
     host.try_sh("docker rm -f going")?;
 
@@ -38,17 +38,17 @@ fn a_full_disk_refuses_and_loses_nothing(scene: &Scene, state: &str) -> Result<(
     host.kill(Daemon::Berthd)?;
     host.sh(&format!("rm {state}/fill"))?;
     host.start(Daemon::Berthd)?;
-    scene.vm_reaches(kept)?;
+    stage.vm_reaches(kept)?;
     host.sh("docker ps -aq --filter label=late | xargs -r docker rm -f; docker rm -f going || true")?;
-    scene.settles_on(&[kept], super::killed::REAPED)?;
-    let again = scene.run("again", "")?;
-    scene.vm_reaches(again)?;
+    stage.settles_on(&[kept], REAPED)?;
+    let again = stage.run("again", "")?;
+    stage.vm_reaches(again)?;
     host.sh("docker rm -f again")?;
-    scene.settles_on(&[kept], SOON)
+    stage.settles_on(&[kept], SOON)
 }
 
-fn a_second_agent_on_the_same_state_is_refused(scene: &Scene, state: &str) -> Result<()> {
-    let host = scene.host();
+fn a_second_agent_on_the_same_state_is_refused(stage: &Stage, state: &str) -> Result<()> {
+    let host = stage.host();
     host.sh(
         "sed -e 's#/run/docker/plugins/berth.sock#/run/other-plugin.sock#' -e 's#/run/berth/#/run/other/#' \
          -e 's#:9717#:9718#' /etc/berth/berth.toml >/etc/berth/other.toml",
@@ -57,21 +57,21 @@ fn a_second_agent_on_the_same_state_is_refused(scene: &Scene, state: &str) -> Re
     let words = format!("{}{}", said.stdout, said.stderr);
     ensure!(said.code == 1 && words.contains("only one berthd may use it"), "{}: {words}", said.code);
     ensure!(words.contains(state), "{words}");
-    let address = scene.run("beside", "")?;
-    scene.vm_reaches(address)?;
+    let address = stage.run("beside", "")?;
+    stage.vm_reaches(address)?;
     host.sh("docker rm -f beside").map(drop)
 }
 
-fn damaged_files_are_refused_with_how_to_make_them_again(scene: &Scene, state: &str) -> Result<()> {
-    let host = scene.host();
+fn damaged_files_are_refused_with_how_to_make_them_again(stage: &Stage, state: &str) -> Result<()> {
+    let host = stage.host();
     let kept = host.address_of("kept")?;
     host.stop(Daemon::Berthd)?;
     for journal in ["allocator.journal", "docker.journal"] {
         for damage in ["printf XXXX | dd of=FILE bs=1 seek=40 conv=notrunc", "truncate -s 7 FILE"] {
             // The agent comes up, so that dockerd need not wait, and refuses.
-            let words = with_damage(scene, &format!("{state}/{journal}"), damage, || {
+            let words = with_damage(stage, &format!("{state}/{journal}"), damage, || {
                 host.start(Daemon::Berthd)?;
-                let said = scene.refused("")?;
+                let said = stage.refused("")?;
                 host.stop(Daemon::Berthd)?;
                 Ok(said)
             })?;
@@ -79,26 +79,26 @@ fn damaged_files_are_refused_with_how_to_make_them_again(scene: &Scene, state: &
         }
     }
     for damage in ["printf nonsense >FILE", "dd if=/dev/zero of=FILE bs=4k count=4 conv=notrunc"] {
-        let words = with_damage(scene, &format!("{state}/store.redb"), damage, || {
+        let words = with_damage(stage, &format!("{state}/store.redb"), damage, || {
             let said = host.try_sh("timeout 20 berthd --config /etc/berth/berth.toml")?;
             ensure!(said.code == 1, "berthd ended with {}", said.code);
             Ok(said.stdout + &said.stderr)
         })?;
         ensure!(words.contains("berth store rebuild"), "the store after {damage}: {words}");
     }
-    scene.vm_reaches(kept)?;
+    stage.vm_reaches(kept)?;
     host.start(Daemon::Berthd)?;
-    scene.settles_on(&[kept], SOON)
+    stage.settles_on(&[kept], SOON)
 }
 
 /// What is said while a file is damaged; it must name the file. Afterwards the file is as it was.
 fn with_damage(
-    scene: &Scene,
+    stage: &Stage,
     path: &str,
     damage: &str,
     said: impl FnOnce() -> Result<String>,
 ) -> Result<String> {
-    let host = scene.host();
+    let host = stage.host();
     host.sh(&format!("cp {path} /run/good && {{ {}; }} 2>&1", damage.replace("FILE", path)))?;
     let words = said()?;
     ensure!(words.contains(path), "{path} after {damage} is not named: {words}");

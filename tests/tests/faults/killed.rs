@@ -6,16 +6,13 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use tests::lab::{Daemon, DockerHost};
 
-use super::scene::{Scene, without_cooling};
-
-/// The reconciler wants both witnesses to miss an endpoint for a minute, and looks every twenty seconds.
-pub(crate) const REAPED: Duration = Duration::from_secs(150);
+use tests::stage::{REAPED, Stage, without_cooling};
 
 #[test]
 fn an_agent_killed_in_the_middle_of_attach_and_detach_leaves_nothing_that_differs() -> Result<()> {
-    let scene = Scene::set(DockerHost { sockets_held: true, ..without_cooling() })?;
-    let host = scene.host();
-    let kept = scene.run("kept", "")?;
+    let stage = Stage::set(DockerHost { sockets_held: true, ..without_cooling() })?;
+    let host = stage.host();
+    let kept = stage.run("kept", "")?;
     // How far into the command the agent is killed: each time a little later.
     for millis in [40, 120, 200, 300, 420, 560] {
         for command in
@@ -31,10 +28,10 @@ fn an_agent_killed_in_the_middle_of_attach_and_detach_leaves_nothing_that_differ
                 Ok(())
             })?;
         }
-        scene.vm_reaches(kept)?;
+        stage.vm_reaches(kept)?;
         host.try_sh("docker rm -f moving")?;
     }
-    scene.settles_on(&[kept], REAPED)?;
-    let next = scene.run("next", "")?;
-    scene.vm_reaches(next)
+    stage.settles_on(&[kept], REAPED)?;
+    let next = stage.run("next", "")?;
+    stage.vm_reaches(next)
 }

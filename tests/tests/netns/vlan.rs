@@ -208,5 +208,5 @@ pub(crate) fn add(net: &mut HostNet, container: &Container) {
 }
 
 pub(crate) fn routed(name: &str) -> Bridge {
-    Bridge { mac: Mac::derived(name), interface: eth0(), reach: Reach::Vlan, maker: Maker::Berth }
+    Bridge { mac: Mac::derived(name), interface: eth0(), mtu: None, reach: Reach::Vlan, maker: Maker::Berth }
 }

@@ -12,7 +12,8 @@ use crate::wanted::wanted;
 
 fn pages(assignment: &Assignment) -> Pages {
     let id = NetworkId("n".into());
-    let network = Network { id: id.clone(), pool: pool(), zone: zone(), subnet: subnet(), internal: false };
+    let network =
+        Network { id: id.clone(), pool: pool(), zone: zone(), subnet: subnet(), internal: false, mtu: None };
     let endpoint = Endpoint {
         id: "web".into(),
         network: id.clone(),

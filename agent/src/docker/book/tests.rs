@@ -8,6 +8,7 @@ fn network(id: &str) -> Network {
         zone: "vlan".into(),
         subnet: "10.50.0.0/26".parse().unwrap(),
         internal: false,
+        mtu: None,
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use hostnet::IfName;
 use ipam::{EndpointId, PoolName};
 use ipnetwork::IpNetwork;
 
@@ -74,18 +73,22 @@ pub(in super::super) enum CallError {
     EndpointExists(EndpointId),
     #[error("the endpoint has no address; hint: the network must be created with `--ipam-driver berth`")]
     NoAddress,
-    #[error("{address} is in use behind bridge {bridge}; hint: `berth address show {address}` says by whom")]
-    Lent { address: IpAddr, bridge: IfName },
+    #[error("{address} is in use {by}; hint: `berth address show {address}` says what is known of it")]
+    InUse { address: IpAddr, by: String },
     #[error(
-        "port {container_port} asks for a protocol (number {protocol}) that cannot be published; hint: tcp and udp can"
+        "port {container_port} asks for a protocol (number {protocol}) that cannot be published; hint: tcp and udp can; over any other, and so over sctp, the container is reached by its own address"
     )]
     Protocol { container_port: u16, protocol: u8 },
+    #[error("-p {0} names no port of a container; hint: ports are 1 to 65535")]
+    NoPort(u16),
     #[error(
-        "-p {container_port} names no port of the host, and Docker could not show which one it got; hint: name one, as in -p 8080:{container_port}"
+        "every host port from {first} to {last} is taken; hint: name one, as in -p 8080:{container_port}"
     )]
-    AnyHostPort { container_port: u16 },
+    NoFreePort { container_port: u16, first: u16, last: u16 },
+    #[error("{value:?} is no MTU; hint: {option} takes a number of bytes from 68 to 65535")]
+    Mtu { option: &'static str, value: String },
     #[error(
-        "host port {host_port} is taken by {taken_by}; hint: `docker ps` shows who it is; choose another with -p"
+        "host port {host_port} is taken by {taken_by}; hint: `berth network show` and `ss -lntup` show who has which; choose another with -p"
     )]
     PortTaken { host_port: String, taken_by: String },
     #[error("berthd does not know the call {0}; hint: this version speaks what Docker 20.10 to 28 send")]

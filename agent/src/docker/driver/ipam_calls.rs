@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use hostnet::IfName;
-use ipam::{Assignment, Family, PoolName, Released, Wish};
+use ipam::{Family, PoolName, Released, Wish};
 use ipnetwork::IpNetwork;
 use serde_json::Value;
 
@@ -16,7 +16,6 @@ use crate::docker::wire::{
     AddressAnswer, PoolAnswer, ReleaseAddress, ReleasePool, RequestAddress, RequestPool, answer, fixed,
 };
 use crate::journal::{Durability, JournalError};
-use crate::reconciler::Needed;
 
 /// The options of `--ipam-opt` that we know.
 const OPTIONS: &str = "pool=NAME, and bridge=NAME for a network of Docker's own bridge driver";
@@ -57,11 +56,12 @@ impl<A: Addresses> Driver<A> {
         let address = if call.is_for_the_gateway() {
             self.offers.taken();
             self.gateway(&from, call.address).await?
-        } else if let Some(bridge) = &from.bridge {
-            self.lend(&from, bridge, call.address).await?
+        } else if let Some(borrower) = self.borrower(&from) {
+            self.lend(&from, borrower, call.address).await?
         } else {
             let any = Wish::Any(if from.subnet.is_ipv6() { Family::V6 } else { Family::V4 });
-            with_prefix(&self.addresses.assign(&from.pool, call.address.map_or(any, Wish::Exact)).await?)
+            let wish = call.address.map_or(any, Wish::Exact);
+            with_prefix(&self.addresses.assign(&from.pool, wish).await.map_err(|error| self.named(error))?)
         };
         Ok(answer(&AddressAnswer { address, data: BTreeMap::new() }))
     }
@@ -115,57 +115,6 @@ impl<A: Addresses> Driver<A> {
             }
             _ => Ok(IpNetwork::new(gateway, from.subnet.prefix()).unwrap_or_else(|_| gateway.into())),
         }
-    }
-
-    /// Assigns an address to a container of Docker's bridge driver, and routes it at once: no endpoint
-    /// call will come.
-    async fn lend(
-        &self,
-        from: &PoolId,
-        bridge: &IfName,
-        asked: Option<IpAddr>,
-    ) -> Result<IpNetwork, CallError> {
-        if let Some(lent) =
-            asked.and_then(|address| self.book.read(|pages| pages.lent.get(&address).cloned()))
-        {
-            return self.lend_again(lent).await;
-        }
-        let zone = self.subnet(Some(&from.pool), from.subnet).await?.zone;
-        // That bridge knows one gateway, so the address must come from the network's own subnet.
-        let wish = asked.map_or(Wish::Within(from.subnet), Wish::Exact);
-        let Assignment { address, gateway, epoch, .. } = self.addresses.assign(&from.pool, wish).await?;
-        let prefixed = IpNetwork::new(address, from.subnet.prefix()).unwrap_or_else(|_| address.into());
-        let lent = Lent {
-            address: prefixed,
-            gateway,
-            epoch,
-            zone,
-            bridge: bridge.clone(),
-            endpoint: None,
-            released: false,
-        };
-        if let Err(error) = self.route(&lent).await {
-            self.write(Record::Lent(Lent { released: true, ..lent }))?;
-            self.reconciler.nudge();
-            return Err(error);
-        }
-        Ok(prefixed)
-    }
-
-    /// A container that restarts asks for its `--ip` again, before anybody could look whether it is gone.
-    async fn lend_again(&self, lent: Lent) -> Result<IpNetwork, CallError> {
-        if !lent.released {
-            return Err(CallError::Lent { address: lent.address.ip(), bridge: lent.bridge });
-        }
-        let again = Lent { released: false, endpoint: None, ..lent };
-        self.route(&again).await?;
-        Ok(again.address)
-    }
-
-    async fn route(&self, lent: &Lent) -> Result<(), CallError> {
-        self.write(Record::Lent(lent.clone()))?;
-        let needed = Needed { links: vec![lent.bridge.clone()], address: lent.address.ip() };
-        Ok(self.reconciler.bring(Some(&needed)).await?)
     }
 
     /// Writes one record down.

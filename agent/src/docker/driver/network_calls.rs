@@ -1,13 +1,17 @@
 //! The calls of Docker's NetworkDriver.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use hostnet::IfName;
 use ipam::{EndpointId, PoolName};
 use ipnetwork::IpNetwork;
 use serde_json::Value;
 
+use super::ports::Taken;
 use super::{CallError, Driver, endpoint_id, network_id, ports, with_prefix};
+use crate::docker::MTU_OPTION;
 use crate::docker::addresses::Addresses;
 use crate::docker::book::Pages;
 use crate::docker::record::{Endpoint, Network, NetworkId, Record, Stage, aside_id, mac_of};
@@ -19,7 +23,10 @@ use crate::journal::Durability;
 use crate::reconciler::Needed;
 
 /// The options of `-o` that we know.
-const OPTIONS: &str = "berth.pool=NAME; the MTU follows the VLAN interface";
+const OPTIONS: &str = "berth.pool=NAME and com.docker.network.driver.mtu=BYTES";
+
+/// What IPv4 can do with (RFC 791) and a link can have (`ETH_MAX_MTU`, linux/if_ether.h), in bytes.
+const MTUS: RangeInclusive<u32> = 68..=65535;
 
 impl<A: Addresses> Driver<A> {
     /// Remembers the network for good: dockerd will never tell of it again.
@@ -31,7 +38,7 @@ impl<A: Addresses> Driver<A> {
             Err(CallError::NotASubnet { .. }) => return Err(CallError::NotOurIpam),
             found => found?,
         };
-        check_options(&call.options.generic, data.pool, &subnet.pool)?;
+        let mtu = check_options(&call.options.generic, data.pool, &subnet.pool)?;
         if let (Some(asked), Some(gateway)) = (data.gateway.map(|it| it.ip()), subnet.gateway)
             && asked != gateway
         {
@@ -43,6 +50,7 @@ impl<A: Addresses> Driver<A> {
             zone: subnet.zone,
             subnet: subnet.cidr,
             internal: call.options.internal,
+            mtu,
         };
         let mut records = vec![Record::Network(network)];
         records.extend(self.set_aside(&id, &data.aux_addresses).await?);
@@ -61,6 +69,8 @@ impl<A: Addresses> Driver<A> {
         for (name, address) in aux {
             let id = aside_id(network, name);
             let assignment = self.addresses.bind(address.ip(), id.clone()).await?;
+            // It was asked for before anybody could know that the network would be ours.
+            records.extend(self.lent_to(address.ip()));
             records.push(Record::Endpoint(Endpoint {
                 id,
                 network: network.clone(),
@@ -99,7 +109,9 @@ impl<A: Addresses> Driver<A> {
         let (network, id) = (network_id(&call.network_id), endpoint_id(&call.endpoint_id));
         let address =
             call.interface.address.or(call.interface.address_ipv6).ok_or(CallError::NoAddress)?.ip();
-        let wanted = call.options.ports.unwrap_or_default();
+        // What cannot be published at all is refused before anything is made; which host ports it will be
+        // is known when Docker opens them, on only one of a container's networks.
+        ports::choose(&call.options.ports.unwrap_or_default(), Vec::new())?;
         let check = |pages: &Pages| {
             if !pages.networks.contains_key(&network) {
                 return Err(CallError::UnknownNetwork(network.clone()));
@@ -111,24 +123,28 @@ impl<A: Addresses> Driver<A> {
             {
                 return Err(CallError::EndpointExists(id.clone()));
             }
-            ports::choose(&wanted, &id, pages)
+            Ok(())
         };
         // Before the address is bound, so that a refusal leaves nothing to undo.
         self.book.read(check)?;
-        let assignment = self.addresses.bind(address, id.clone()).await?;
+        let bound = self.addresses.bind(address, id.clone()).await;
+        let assignment = bound.map_err(|error| self.named(error))?;
+        let lent = self.lent_to(assignment.address);
         let mac = call.interface.mac_address.unwrap_or_else(|| mac_of(assignment.address));
         let kept = self.book.change(Durability::Written, |pages| {
-            Ok(vec![Record::Endpoint(Endpoint {
+            check(pages)?;
+            let endpoint = Record::Endpoint(Endpoint {
                 id: id.clone(),
                 network: network.clone(),
                 address: with_prefix(&assignment),
                 gateway: assignment.gateway,
                 epoch: assignment.epoch,
                 mac,
-                ports: check(pages)?,
+                ports: Vec::new(),
                 published: false,
                 stage: Stage::Created,
-            })])
+            });
+            Ok(lent.into_iter().chain([endpoint]).collect())
         });
         if let Err(error) = kept {
             // Docker releases the address next, which a bound one would not let it.
@@ -176,13 +192,14 @@ impl<A: Addresses> Driver<A> {
     /// Opens the ports that `-p` asked for.
     pub(in super::super) async fn open_ports(&self, call: ExternalCall) -> Result<Value, CallError> {
         let (network, id) = (network_id(&call.network_id), endpoint_id(&call.endpoint_id));
+        let requests = call.options.ports.unwrap_or_default();
+        let listeners = if requests.is_empty() { Vec::new() } else { (self.listeners)() };
         let mut opened = None;
         self.book.change(Durability::Written, |pages| {
             let endpoint = known(pages, &network, &id)?;
-            let ports = match &call.options.ports {
-                Some(requests) => ports::choose(requests, &id, pages)?,
-                None => endpoint.ports.clone(),
-            };
+            let others = pages.endpoints.values().filter(|it| it.id != id);
+            let taken = others.flat_map(|it| self.ports_of(it)).chain(listeners.into_iter().map(Taken::from));
+            let ports = ports::choose(&requests, taken.collect())?;
             opened = (!ports.is_empty()).then_some(Endpoint { ports, published: true, ..endpoint });
             Ok::<_, CallError>(opened.clone().map(Record::Endpoint).into_iter().collect())
         })?;
@@ -190,6 +207,20 @@ impl<A: Addresses> Driver<A> {
             self.reconciler.bring(Some(&needs(&endpoint))).await?;
         }
         Ok(fixed::done())
+    }
+
+    fn ports_of(&self, endpoint: &Endpoint) -> Vec<Taken> {
+        let address = endpoint.address.ip();
+        let by = match self.container_of(&endpoint.id) {
+            Some(container) => format!("container {container} ({address})"),
+            None => address.to_string(),
+        };
+        endpoint.open_ports().map(|port| Taken { port: *port, by: by.clone() }).collect()
+    }
+
+    /// An address that was lent because nobody could know that it was for a network of ours.
+    fn lent_to(&self, address: IpAddr) -> Option<Record> {
+        self.book.read(|pages| pages.lent.contains_key(&address)).then_some(Record::LentGone(address))
     }
 
     /// Closes the ports again.
@@ -283,13 +314,19 @@ fn only_subnet(call: &CreateNetwork) -> Result<&NetworkSubnet, CallError> {
     }
 }
 
+/// Checks the options of `-o`. Answers with the MTU asked for, if there is one.
 fn check_options(
     generic: &BTreeMap<String, String>,
     subnet: IpNetwork,
     actual: &PoolName,
-) -> Result<(), CallError> {
+) -> Result<Option<u32>, CallError> {
+    let mut mtu = None;
     for (option, value) in generic {
         match option.as_str() {
+            MTU_OPTION => {
+                let bytes = value.parse().ok().filter(|bytes| MTUS.contains(bytes));
+                mtu = Some(bytes.ok_or_else(|| CallError::Mtu { option: MTU_OPTION, value: value.clone() })?);
+            }
             "berth.pool" if *value == actual.0 => {}
             "berth.pool" => {
                 let asked = PoolName(value.clone());
@@ -298,5 +335,5 @@ fn check_options(
             _ => return Err(CallError::UnknownOption { option: option.clone(), known: OPTIONS }),
         }
     }
-    Ok(())
+    Ok(mtu)
 }

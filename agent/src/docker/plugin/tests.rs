@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::docker::events::{Attachment, Container, Sight, Watched};
+use crate::docker::events::{Attachment, Container, SeenNetwork, Sight, Watched};
 use crate::docker::testing::FakeAddresses;
 use crate::docker::{Book, NetworkId, OutOfOrder, Stage};
 use crate::reconciler::{Announcer, Parts, Reconciler};
@@ -102,10 +102,11 @@ impl Agent {
             kernel: Shared(Arc::clone(&kernel)),
             announcer: Mute,
             interfaces,
-            docker: docker_watched,
+            docker: docker_watched.clone(),
         };
         let reconciler = Reconciler::start(parts, stop.clone());
-        let driver = Driver::new(addresses.clone(), book.clone(), reconciler.clone());
+        let driver =
+            Driver::new(addresses.clone(), book.clone(), reconciler.clone(), docker_watched, Vec::new);
         let served = tokio::spawn(serve_within(listen(&dir), driver, stop.clone(), deadline));
         let _interfaces = interfaces_sender;
         Agent { addresses, kernel, reconciler, book, docker, stop, served, _interfaces, dir }
@@ -149,8 +150,12 @@ impl Agent {
 
     /// `docker run --ip …`, up to the running container. Answers what Join said.
     async fn run(&self, endpoint: &str, address: &str, ports: Value) -> Value {
+        self.run_from(POOL, endpoint, address, ports).await
+    }
+
+    async fn run_from(&self, pool: &str, endpoint: &str, address: &str, ports: Value) -> Value {
         let answer = self
-            .call("/IpamDriver.RequestAddress", json!({"PoolID": POOL, "Address": address, "Options": null}))
+            .call("/IpamDriver.RequestAddress", json!({"PoolID": pool, "Address": address, "Options": null}))
             .await;
         let address = answer["Address"].clone();
         let created =
@@ -197,8 +202,12 @@ impl Agent {
 
     /// Shows the reconciler one look at Docker, taken at this second.
     fn docker_shows(&self, at_secs: u64, containers: Vec<Container>) {
+        self.docker_shows_all(at_secs, containers, Vec::new());
+    }
+
+    fn docker_shows_all(&self, at_secs: u64, containers: Vec<Container>, networks: Vec<SeenNetwork>) {
         let at = ipam::Timestamp(at_secs * 1000);
-        let sight = Arc::new(Sight { at, containers, networks: Vec::new() });
+        let sight = Arc::new(Sight { at, containers, networks });
         self.docker.send_replace(Watched { sight: Some(sight), silent: None });
     }
 }

@@ -18,7 +18,14 @@ fn address() -> IpAddr {
 
 fn network() -> Network {
     let subnet = "10.50.0.0/26".parse().unwrap();
-    Network { id: NetworkId(N.into()), pool: "default".into(), zone: "vlan".into(), subnet, internal: false }
+    Network {
+        id: NetworkId(N.into()),
+        pool: "default".into(),
+        zone: "vlan".into(),
+        subnet,
+        internal: false,
+        mtu: None,
+    }
 }
 
 fn endpoint(stage: Stage) -> Endpoint {
@@ -41,7 +48,7 @@ fn lent(endpoint: Option<&str>, released: bool) -> Lent {
         gateway: None,
         epoch: epoch(),
         zone: "vlan".into(),
-        bridge: IfName::parse("brcloud").unwrap(),
+        bridge: Some(IfName::parse("brcloud").unwrap()),
         endpoint: endpoint.map(Into::into),
         released,
     }
@@ -122,9 +129,16 @@ impl Case {
             subnets: vec![],
             auxiliary: BTreeMap::new(),
             internal: false,
+            mtu: None,
+            bridge: Some(IfName::parse("brcloud").unwrap()),
         };
         Sight { at: Timestamp(secs * 1000), containers: vec![container], networks: vec![network] }
     }
+}
+
+fn bind() -> Vec<Step> {
+    let bridge = IfName::parse("brcloud").ok();
+    vec![Step::Bind { address: address(), endpoint: E.into(), bridge }]
 }
 
 fn release() -> Vec<Step> {
@@ -135,8 +149,8 @@ fn reap() -> Vec<Step> {
     vec![Step::Reap { address: address(), epoch: epoch() }]
 }
 
-fn take_back() -> Vec<Step> {
-    vec![Step::TakeBack { address: address() }]
+fn take_back(lent: Lent) -> Vec<Step> {
+    vec![Step::TakeBack(lent)]
 }
 
 #[test]
@@ -235,15 +249,17 @@ fn an_endpoint_without_an_assignment_is_struck_from_the_book_or_said_loudly() {
 fn a_lent_address_is_bound_once_docker_shows_its_container() {
     let seen = Case { docker_lists_endpoint: true, docker_lists_address: true, ..Case::default() };
     let unbound = Case { lent: Some(lent(None, false)), ..seen };
-    assert_eq!(unbound.over(&[100]), vec![Step::Bind { address: address(), endpoint: E.into() }]);
+    assert_eq!(unbound.over(&[100]), bind());
     let bound = Case { lent: Some(lent(Some(E), false)), ..unbound };
     assert_eq!(bound.over(&[100]), vec![]);
+    let nowhere = Lent { bridge: None, ..lent(Some(E), false) };
+    assert_eq!(Case { lent: Some(nowhere), ..bound }.over(&[100]), bind(), "its bridge was not known");
 }
 
 #[test]
 fn a_released_lent_address_is_taken_back_when_neither_docker_nor_the_bridge_shows_it() {
     let released = Case { lent: Some(lent(Some(E), true)), ..Case::default() };
-    assert_eq!(released.over(&[100]), take_back());
+    assert_eq!(released.over(&[100]), take_back(lent(Some(E), true)));
     let on_the_bridge = Case { bridge_ports: 1, ..released };
     assert_eq!(on_the_bridge.over(&[100, 200]), vec![]);
 }
@@ -252,7 +268,7 @@ fn a_released_lent_address_is_taken_back_when_neither_docker_nor_the_bridge_show
 fn a_lent_address_that_was_never_released_is_taken_back_only_after_long() {
     let forgotten = Case { lent: Some(lent(Some(E), false)), ..Case::default() };
     assert_eq!(forgotten.over(&[100, 159]), vec![]);
-    assert_eq!(forgotten.over(&[100, 160]), take_back());
+    assert_eq!(forgotten.over(&[100, 160]), take_back(lent(Some(E), false)));
 }
 
 #[test]

@@ -129,7 +129,7 @@ async fn what_users_ask_wrongly_is_refused_with_what_to_do() {
         "cloud" is not a PoolID that berth gave out; hint: remove the Docker network and create it again
         the network has no subnet of a pool; hint: create it with `--ipam-driver berth`
         the network has no subnet of a pool; hint: create it with `--ipam-driver berth`
-        unknown option mtu; hint: berth knows berth.pool=NAME; the MTU follows the VLAN interface
+        unknown option mtu; hint: berth knows berth.pool=NAME and com.docker.network.driver.mtu=BYTES
         10.50.0.0/26 belongs to pool default, not to web; hint: choose the pool with `--ipam-opt pool=web`
         network 4f1c9a52e0b7 is not known to berthd; hint: its journal may have been lost: `docker network rm` and create it again
         endpoint aa11c9a52e0b is not known to berthd; hint: start the container again

@@ -35,7 +35,8 @@ async fn an_agent_that_cannot_start_keeps_releases_and_refuses_the_rest() {
 
     let book = Book::open(&file).unwrap();
     let reason = "line 3: no pool has a limit".to_owned();
-    let driver = Driver::new(OutOfOrder { reason }, book.clone(), Reconciler::absent());
+    let docker = watch::channel(Watched::default()).1;
+    let driver = Driver::new(OutOfOrder { reason }, book.clone(), Reconciler::absent(), docker, Vec::new);
     let stop = CancellationToken::new();
     let served = tokio::spawn(serve(listen(&dir), driver, stop.clone()));
     let socket = dir.path().join("berth.sock");

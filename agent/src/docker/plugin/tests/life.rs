@@ -80,17 +80,45 @@ async fn a_host_port_is_given_to_one_container_only() {
     let agent = Agent::start().await;
     agent.create_network().await;
     agent.run(E, "10.50.0.10", port(8080, 80)).await;
-    let request = json!({"PoolID": POOL, "Address": "10.50.0.11", "Options": null});
-    let address = agent.call("/IpamDriver.RequestAddress", request).await["Address"].clone();
-    let refused =
-        agent.call("/NetworkDriver.CreateEndpoint", endpoint_call(E2, address, "", &port(8080, 81))).await;
-    expect![
-        "host port 8080 is taken by 10.50.0.10; hint: `docker ps` shows who it is; choose another with -p"
-    ]
-    .assert_eq(refused["Err"].as_str().unwrap());
-    // Docker gives the address back after a refused endpoint, and must be able to.
-    agent.call("/IpamDriver.ReleaseAddress", json!({"PoolID": POOL, "Address": "10.50.0.11"})).await;
-    assert_eq!(agent.addresses.used(), ["10.50.0.10"]);
+    agent.docker_shows(100, vec![container("web", E, "10.50.0.10")]);
+    agent.run(E2, "10.50.0.11", json!([])).await;
+    let open = |endpoint| {
+        let options = json!({"com.docker.network.portmap": port(8080, 81)});
+        let body = json!({"NetworkID": N, "EndpointID": endpoint, "Options": options});
+        agent.call("/NetworkDriver.ProgramExternalConnectivity", body)
+    };
+    expect!["host port 8080 is taken by container web (10.50.0.10); hint: `berth network show` and `ss -lntup` show who has which; choose another with -p"]
+        .assert_eq(open(E2).await["Err"].as_str().unwrap());
+    // Docker moves a container's ports from one of its networks to another: they are closed first.
+    agent.call("/NetworkDriver.RevokeExternalConnectivity", json!({"NetworkID": N, "EndpointID": E})).await;
+    assert_eq!(open(E2).await, json!({}));
+    let published = agent.reconciler.report().borrow().wanted.published.clone();
+    let shown: Vec<String> = published.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["tcp any 8080 to 10.50.0.11 81"]);
+}
+
+#[tokio::test]
+async fn a_refusal_names_the_container_that_is_in_the_way() {
+    let agent = Agent::start().await;
+    agent.create_network().await;
+    agent.run(E, "10.50.0.10", json!([])).await;
+    agent.docker_shows(100, vec![container("web", E, "10.50.0.10")]);
+    let again = json!({"PoolID": POOL, "Address": "10.50.0.10", "Options": null});
+    let refused = agent.call("/IpamDriver.RequestAddress", again).await;
+    let expected = format!("10.50.0.10 is in use by container web (endpoint {E}, epoch 1-0001/1/1)");
+    assert!(refused["Error"].as_str().unwrap().starts_with(&expected), "{refused}");
+}
+
+#[tokio::test]
+async fn a_networks_mtu_is_kept_and_nonsense_refused() {
+    let agent = Agent::start().await;
+    let with = |mtu: &str| json!({"com.docker.network.generic": {"com.docker.network.driver.mtu": mtu}});
+    for nonsense in ["", "big", "67", "65536"] {
+        let answer = agent.call("/NetworkDriver.CreateNetwork", network(with(nonsense), json!({}))).await;
+        assert!(answer["Err"].as_str().unwrap().contains("is no MTU"), "{answer}");
+    }
+    agent.create_network_with(with("1400")).await;
+    assert_eq!(agent.book.pages().networks[&NetworkId(N.into())].mtu, Some(1400));
 }
 
 #[tokio::test]
@@ -113,9 +141,10 @@ async fn a_network_outlives_its_subnet_and_joins_with_the_gateway_of_the_next() 
     let body = json!({"NetworkID": N, "Options": {"com.docker.network.generic": null}, "IPv6Data": null,
         "IPv4Data": [{"AddressSpace": "berthlocal", "Gateway": "10.50.0.1/30", "Pool": "10.50.0.0/30"}]});
     assert_eq!(agent.call("/NetworkDriver.CreateNetwork", body).await, json!({}));
-    assert_eq!(agent.run(E, "", json!([])).await["Gateway"], "10.50.0.1");
+    let small = "default/10.50.0.0/30";
+    assert_eq!(agent.run_from(small, E, "", json!([])).await["Gateway"], "10.50.0.1");
     addresses.add("default", "10.60.7.0/26");
-    assert_eq!(agent.run(E2, "", json!([])).await["Gateway"], "10.60.7.1");
+    assert_eq!(agent.run_from(small, E2, "", json!([])).await["Gateway"], "10.60.7.1");
     assert_eq!(agent.addresses_answered_for().await, ["10.50.0.2", "10.60.7.2"]);
 }
 
