@@ -28,6 +28,10 @@ check: rust ## the fast loop, no root: format, lints, unit tests, docs
 test: rust packages-test ## everything, as continuous integration does
 	@dev/test
 
+.PHONY: model
+model: rust ## searches larger worlds for a broken promise (dev/model hosts=2 kills=1 … for one)
+	@dev/model
+
 .PHONY: clean-lab
 clean-lab: rust build ## removes what killed labs left behind
 	@dev/as-root target/debug/berth-lab clean

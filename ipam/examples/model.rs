@@ -10,35 +10,21 @@ mod searched;
 
 use searched::{Event, Mix, Mutation, search};
 
-/// What can be taken away, each with the word that asks for it.
-const SAFEGUARDS: [(&str, Mutation); 10] = [
-    ("epoch", Mutation::NoEpoch),
-    ("incarnation", Mutation::NoIncarnation),
-    ("boot-id", Mutation::NoBootId),
-    ("boot-per-block", Mutation::BootOfJournal),
-    ("generation", Mutation::NoGeneration),
-    ("journal-first", Mutation::AnswerBeforeJournal),
-    ("settling", Mutation::SettleByAbsence),
-    ("newest-acted", Mutation::LaggingAdoption),
-    ("closed-endpoint", Mutation::QuarantineEndsOpen),
-    ("asker", Mutation::NoAsker),
-];
-
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let (without, words): (Vec<&str>, Vec<&str>) =
         words.iter().flat_map(|word| word.split_whitespace()).partition(|word| word.starts_with("without="));
     let safeguard = without.first().map(|word| word.trim_start_matches("without="));
-    let mutation = safeguard.map(|word| SAFEGUARDS.iter().find(|(name, _)| *name == word));
+    let mutation = safeguard.map(Mutation::without);
     let Ok(mix) = Mix::parse(&words.join(" ")).inspect_err(|word| eprintln!("error: {word}")) else {
         return ExitCode::from(64);
     };
     if mutation == Some(None) {
-        let known: Vec<&str> = SAFEGUARDS.iter().map(|(name, _)| *name).collect();
+        let known: Vec<&str> = Mutation::ALL.iter().map(|(name, _)| *name).collect();
         eprintln!("error: no such safeguard; there are {}", known.join(", "));
         return ExitCode::from(64);
     }
-    let searched = search(mix, mutation.flatten().map(|(_, mutation)| *mutation));
+    let searched = search(mix, mutation.flatten());
     println!("{searched}");
     if searched.broken.is_some() || !searched.never(&[Event::Assigned]).is_empty() {
         return ExitCode::FAILURE;

@@ -41,11 +41,32 @@ pub(crate) enum Mutation {
 }
 
 impl Mutation {
+    /// All of them, each by the safeguard that it takes away.
+    pub(crate) const ALL: [(&'static str, Self); 10] = [
+        ("epoch", Self::NoEpoch),
+        ("incarnation", Self::NoIncarnation),
+        ("boot-id", Self::NoBootId),
+        ("boot-per-block", Self::BootOfJournal),
+        ("generation", Self::NoGeneration),
+        ("journal-first", Self::AnswerBeforeJournal),
+        ("settling", Self::SettleByAbsence),
+        ("newest-acted", Self::LaggingAdoption),
+        ("closed-endpoint", Self::QuarantineEndsOpen),
+        ("asker", Self::NoAsker),
+    ];
+
+    /// The one that takes this safeguard away.
+    pub(crate) fn without(safeguard: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(name, _)| *name == safeguard).map(|(_, mutation)| *mutation)
+    }
+
     /// What is left of a transaction of `machine` when it reaches the store.
     pub(crate) fn strip(self, world: &World, machine: usize, mut transaction: Transaction) -> Transaction {
         transaction.compares.retain(|compare| match (self, compare) {
             (Self::NoGeneration, Compare::At { key: Key::Cluster, .. }) => false,
-            (Self::NoAsker, Compare::At { key: Key::Host(host), .. }) => *host == *world.machines[machine].host(),
+            (Self::NoAsker, Compare::At { key: Key::Host(host), .. }) => {
+                *host == *world.machines[machine].host()
+            }
             (Self::NoIncarnation, Compare::At { key: Key::Host(host), revision }) => {
                 let evicted = world.machines.iter().find(|machine| machine.host() == host);
                 evicted.and_then(|machine| machine.evicted_from) != Some(*revision)

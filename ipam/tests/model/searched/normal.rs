@@ -104,7 +104,13 @@ enum Tokens {
 
 impl NormalForm {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { words: Vec::with_capacity(2_048), clock, host: None, tokens: Tokens::Nowhere, last: [Wrote::Number; 2] }
+        Self {
+            words: Vec::with_capacity(2_048),
+            clock,
+            host: None,
+            tokens: Tokens::Nowhere,
+            last: [Wrote::Number; 2],
+        }
     }
 
     fn wrote(&mut self, what: Wrote) {
@@ -152,7 +158,8 @@ impl NormalForm {
             (_, Kind::Counter(_)) => Tokens::AfterCounter,
             _ => Tokens::Before,
         };
-        let word = if self.tokens == Tokens::Here && number < 1_000 { (self.token_kind(), number) } else { word };
+        let word =
+            if self.tokens == Tokens::Here && number < 1_000 { (self.token_kind(), number) } else { word };
         self.words.push(word);
     }
 
@@ -247,7 +254,8 @@ fn hints() -> &'static [Vec<(Kind, u64)>] {
     static HINTS: OnceLock<Vec<Vec<(Kind, u64)>>> = OnceLock::new();
     HINTS.get_or_init(|| {
         let counted = (1..=4).map(|free| Surplus { free: [(pool(), free)].into() });
-        let told = counted.chain([Surplus::default()]).map(|surplus| BTreeMap::from([(ZONE.into(), surplus)]));
+        let told =
+            counted.chain([Surplus::default()]).map(|surplus| BTreeMap::from([(ZONE.into(), surplus)]));
         let told: Vec<BTreeMap<Zone, Surplus>> = told.chain([BTreeMap::new()]).collect();
         // In a moment, in either clock's words, or not at all.
         let moments = [vec![1, 2], vec![1, 101], vec![0]];

@@ -262,7 +262,9 @@ impl<'a> Stage<'a> {
                     // Hints decide only whom to ask first; here none ever arrives.
                     effects.extend(self.step(m, Input::Sent { token, outcome: Sent::Failed }));
                 }
-                Effect::Send { token, transaction } if !self.story.mix.slow_wants && is_want(&transaction) => {
+                Effect::Send { token, transaction }
+                    if !self.story.mix.slow_wants && is_want(&transaction) =>
+                {
                     self.prompt.push_back((m, token, transaction));
                 }
                 Effect::Send { token, transaction } => {
@@ -572,13 +574,14 @@ fn is_want(transaction: &Transaction) -> bool {
 }
 
 fn ends_cooling(machine: &Machine, record: &Record) -> bool {
-    let Record::Address { address, holding: Some(Holding { state: Life::Free { .. }, .. }), .. } = record else {
+    let Record::Address { address, holding: Some(Holding { state: Life::Free { .. }, .. }), .. } = record
+    else {
         return false;
     };
     machine.disk.records().iter().any(|known| match known {
-        Record::Address { address: of, holding: Some(Holding { state: Life::Cooling { .. }, .. }), .. } => {
-            of == address
-        }
+        Record::Address {
+            address: of, holding: Some(Holding { state: Life::Cooling { .. }, .. }), ..
+        } => of == address,
         _ => false,
     })
 }
@@ -614,4 +617,3 @@ fn event_of(change: &Change) -> Event {
         Change::Drained | Change::Undrained => Event::Drained,
     }
 }
-

@@ -111,7 +111,7 @@ impl Story {
             let here = machine.in_use.keys().filter(|address| !published(**address));
             acts.extend(here.map(|address| Act::Open(m, *address)));
         }
-        if self.mix.faults.lost_journals + self.mix.faults.rebuilds > 0 && machine.asked.is_empty() {
+        if self.mix.faults.lost_journals > 0 && machine.asked.is_empty() {
             for address in machine.in_use.keys() {
                 let quarantined = world.block_of(*address).and_then(|b| b.quarantined().get(address));
                 if quarantined.is_some_and(|q| q.was.by.host == *machine.host()) {
@@ -211,12 +211,16 @@ impl Model for Story {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("S1: no two endpoints use one address", |story, world| kept(story, world, Promise::S1)),
+            Property::always("S1: no two endpoints use one address", |story, world| {
+                kept(story, world, Promise::S1)
+            }),
             Property::always("S2: epochs only grow", |story, world| kept(story, world, Promise::S2)),
             Property::always("S4: nothing of an older epoch names an address in use", |story, world| {
                 kept(story, world, Promise::S4)
             }),
-            Property::always("S5: every address is in exactly one state", |story, world| kept(story, world, Promise::S5)),
+            Property::always("S5: every address is in exactly one state", |story, world| {
+                kept(story, world, Promise::S5)
+            }),
             Property::always("S7: no running container loses its address", |story, world| {
                 kept(story, world, Promise::S7)
             }),
