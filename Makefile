@@ -39,6 +39,10 @@ sim: rust build ## tells the story of one seed of the simulated fleet (SEED, HOS
 	@target/debug/berth-sim --seed $(SEED) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(HOSTS),--hosts $(HOSTS)) \
 		$(if $(STEPS),--steps $(STEPS)) $(if $(ONLY),--only $(ONLY))
 
+.PHONY: model
+model: rust ## searches larger worlds for a broken promise (dev/model hosts=2 kills=1 … for one)
+	@dev/model
+
 .PHONY: clean-lab
 clean-lab: rust build ## removes what killed labs left behind
 	@dev/as-root target/debug/berth-lab clean

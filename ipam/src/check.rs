@@ -69,7 +69,8 @@ pub fn view_broken(view: &View) -> Vec<String> {
         let shown = block.holders.get(&view.host).copied().unwrap_or(0);
         // Before a re-take the journal may still show what was given away in the boot before.
         let settled = block.operation.is_none() && not_retaken == 0 && view.not_ready.is_none();
-        if settled && here > shown {
+        // What running containers use after a rebuild waits in quarantine until it is claimed.
+        if settled && here > shown + block.counts.quarantined {
             broken.push(format!(
                 "S5: {here} addresses of {} are used as held, the block shows {shown}",
                 block.id

@@ -120,6 +120,11 @@ impl Host {
             }
             return;
         }
+        let claims = self.to_claim(block);
+        if !claims.is_empty() {
+            self.begin(id, Deed::Claim(claims), Transaction::default()).ok();
+            return;
+        }
         self.empty_if_draining(id);
         if let Some((addresses, to, also)) = self.next_leaving(id) {
             self.begin(id, Deed::GiveBack { addresses, to }, also).ok();

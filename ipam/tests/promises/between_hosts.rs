@@ -106,3 +106,26 @@ fn a_want_whose_removal_failed_is_removed_again() {
         assert!(!world.store.entries.keys().any(|key| matches!(key, Key::Want { .. })), "{fate:?}");
     }
 }
+
+/// The model found that nobody claimed it: its quarantine would have ended under the container.
+#[test]
+fn a_running_container_s_address_is_claimed_from_a_rebuilt_store() {
+    let mut world = World::running(1, SUBNET);
+    let kept = world.assign_any(0).unwrap();
+    world.run();
+    let cluster = |number, state| {
+        let generation = Generation { number, id: 7 };
+        Value::Cluster(ClusterRecord { id: "c".into(), generation, state })
+    };
+    // The oracle would call the time in quarantine a loss.
+    world.machines[0].in_use.clear();
+    world.store.put(Key::Cluster, cluster(1, ClusterState::Frozen));
+    let below = Incarnation(u64::MAX);
+    world.apply(BlockCommand::Sweep { host: "h1".into(), below, why: "rebuilt".into() });
+    world.store.put(Key::Cluster, cluster(2, ClusterState::Open));
+    world.settle();
+    let holder = world.block().held().get(&kept.address).map(|held| held.by.host.clone());
+    assert_eq!(holder, Some("h1".into()));
+    let AddressState::Assigned { epoch, .. } = world.state(0, kept.address) else { panic!("not assigned") };
+    assert_eq!(epoch, kept.epoch);
+}
