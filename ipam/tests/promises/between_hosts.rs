@@ -107,7 +107,7 @@ fn a_want_whose_removal_failed_is_removed_again() {
     }
 }
 
-/// The model found that nobody claimed it: its quarantine would have ended under the container.
+/// Nobody else would claim it: its quarantine would have ended under the container.
 #[test]
 fn a_running_container_s_address_is_claimed_from_a_rebuilt_store() {
     let mut world = World::running(1, SUBNET);
