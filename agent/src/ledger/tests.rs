@@ -110,7 +110,8 @@ fn generation() -> Generation {
 }
 
 fn epoch(counter: u64) -> Epoch {
-    Epoch { generation: generation(), take: 1, counter }
+    // The first take of a block that was opened above 0.
+    Epoch { generation: generation(), take: 2, counter }
 }
 
 fn of(last: u8) -> Query {
