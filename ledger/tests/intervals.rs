@@ -36,7 +36,7 @@ fn assigned(counter: u64, endpoint: Option<&str>) -> Life {
 
 fn cooling(counter: u64) -> Life {
     let boot = BootId::from("boot-1");
-    Life::Cooling { epoch: epoch(counter), until: ipam::Timestamp(0), boot, published: false }
+    Life::Cooling { epoch: epoch(counter), until: ipam::Timestamp(0), boot, published: false, exact: false }
 }
 
 fn hearing(cause: Cause, now: u64) -> Hearing {
