@@ -12,7 +12,7 @@ use ledger::{
 use proptest::prelude::*;
 
 fn block() -> BlockId {
-    BlockId { subnet: "10.50.0.0/26".parse().unwrap(), index: 0 }
+    BlockId { subnet: "10.50.0.0/26".parse().expect("a subnet"), index: 0 }
 }
 
 fn address(last: u8) -> IpAddr {
@@ -85,6 +85,18 @@ fn why_an_assignment_ended_is_told_by_what_was_asked_and_what_became_of_the_addr
         append(&mut tally, &mut journal, &[record_after], &hearing(cause, 3_000));
         assert_eq!(tally.ended().next().unwrap().interval.end.unwrap().why, why);
     }
+}
+
+#[test]
+fn what_docker_let_go_of_was_released_whoever_closes_it() {
+    let (mut tally, mut journal) = (tally(), Vec::new());
+    let Life::Assigned { epoch, exact, published, .. } = assigned(1, None) else { unreachable!() };
+    let gone = Life::Assigned { epoch, usage: Usage::Gone("e".into()), exact, published };
+    let opening = record(address(2), assigned(1, Some("e")));
+    append(&mut tally, &mut journal, &[opening], &hearing(Cause::Other, 2_000));
+    append(&mut tally, &mut journal, &[record(address(2), gone)], &hearing(Cause::Other, 2_100));
+    append(&mut tally, &mut journal, &[record(address(2), cooling(1))], &hearing(Cause::Reap, 2_200));
+    assert_eq!(tally.ended().next().unwrap().interval.end.unwrap().why, Why::Released);
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Fleet {
             unknown: false,
             end: None,
         };
-        Entry { block: block(), interval }
+        Entry { block: block(), interval, gone: false }
     }
 
     async fn values(&self, host: &str) -> usize {
