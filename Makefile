@@ -21,7 +21,7 @@ smoke: rust packages-run build ## the same without a person: checks every step
 	@dev/as-root target/debug/berth-lab smoke
 
 .PHONY: check
-check: rust ## the fast loop, no root: format, lints, unit tests, docs
+check: rust protoc ## the fast loop, no root: format, lints, unit tests, docs
 	@dev/check
 
 .PHONY: test
@@ -32,17 +32,32 @@ test: rust packages-test ## everything, as continuous integration does
 bench-ledger: rust ## measures look-ups over ten million intervals on disk (two minutes, 1 GB)
 	@cargo bench -p ledger --bench history
 
+# For `make sim`: which story, or how many.
+SEED ?= 1
+.PHONY: sim
+sim: rust build ## tells the story of one seed of the simulated fleet (SEED, HOSTS, STEPS, ONLY; or SEEDS of them)
+	@target/debug/berth-sim --seed $(SEED) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(HOSTS),--hosts $(HOSTS)) \
+		$(if $(STEPS),--steps $(STEPS)) $(if $(ONLY),--only $(ONLY))
+
+.PHONY: model
+model: rust ## searches larger worlds for a broken promise (dev/model hosts=2 kills=1 … for one)
+	@dev/model
+
 .PHONY: clean-lab
 clean-lab: rust build ## removes what killed labs left behind
 	@dev/as-root target/debug/berth-lab clean
 
 .PHONY: install
-install: rust ## installs berthd, berth, systemd units, man pages (PREFIX, DESTDIR)
+install: rust protoc ## installs berthd, berth, systemd units, man pages (PREFIX, DESTDIR)
 	@dev/install "$(DESTDIR)" "$(PREFIX)"
 
 .PHONY: rust
 rust:
 	@dev/require-rust
+
+.PHONY: protoc
+protoc:
+	@dev/require-protoc
 
 .PHONY: packages-run packages-test
 packages-run packages-test: packages-%:

@@ -9,7 +9,7 @@ mod founding;
 mod line;
 mod newest;
 mod task;
-mod words;
+pub(crate) mod words;
 
 #[cfg(test)]
 mod tests;
@@ -33,7 +33,9 @@ use crate::clock::Clock;
 use crate::journal::Journal;
 
 pub use error::AllocateError;
-pub use founding::{Founding, FoundingError, found_cluster, write_pool};
+pub use founding::{
+    Founded, Founding, FoundingError, FoundingRecord, find_cluster, found_cluster, init_cluster, write_pool,
+};
 pub use line::{Line, records};
 pub(crate) use task::assigned as assigned_in;
 

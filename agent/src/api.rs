@@ -5,7 +5,9 @@
 
 mod access;
 mod addresses;
+mod cluster;
 mod desk;
+mod evict;
 mod glance;
 mod history;
 mod hosts;
@@ -66,7 +68,10 @@ fn router(desk: Desk, access: Access) -> Router {
         .route(&format!("{}/{{order}}", paths::ORDERS), get(orders::show))
         .route(&format!("{}/{{order}}/settle", paths::ORDERS), post(orders::settle))
         .route(paths::HOSTS, get(hosts::hosts))
+        .route(paths::HOST_EVICT, post(evict::evict))
         .route(paths::HOST_PLAN, get(hosts::plan))
+        .route(paths::CLUSTER, get(cluster::show).post(cluster::init))
+        .route(paths::STORE_BACKUP, get(cluster::backup))
         .route(paths::CHECK, get(crate::check::check))
         .route(paths::DOCTOR, get(crate::doctor::doctor))
         .fallback(unknown)

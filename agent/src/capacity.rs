@@ -7,7 +7,9 @@
 //! - `decide` is the pure decision: which `Action`s a view calls for,
 //! - `act` carries them out, each written down before it reaches the cloud,
 //! - `settle` takes an operator's word where nobody else can know,
-//! - `term` says who has the role.
+//! - `term` says who has the role,
+//! - `eviction` evicts hosts that the provider witnesses to be dead, and `evict` those an operator names,
+//! - `quarantine` ends quarantines.
 //!
 //! At most one subnet is ever ordered for one shortage. The intent is in the store before the order goes out; an
 //! intent that is found without an answer is looked for at the provider, never sent again; what cannot be settled is
@@ -15,8 +17,11 @@
 
 mod act;
 mod decide;
+mod evict;
+mod eviction;
 mod look;
 mod open;
+mod quarantine;
 mod record;
 mod role;
 mod settle;
@@ -27,7 +32,12 @@ mod tests;
 mod trouble;
 mod view;
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use ipam::{HostId, PoolName};
@@ -39,6 +49,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 
+pub use evict::{EvictError, Evicted, Plea};
+pub use eviction::SilentHost;
+pub use quarantine::QuarantineLine;
 pub use record::{OrderKey, OrderRecord, OwnerRecord, Writer};
 pub use role::Role;
 pub use settle::{SettleError, Settlement};
@@ -63,6 +76,8 @@ pub struct Parts<P> {
     pub provider: Arc<P>,
     /// Finds addresses that somebody uses already.
     pub probe: Arc<dyn Probe>,
+    /// Finds those that this very host uses: it does not answer its own probe.
+    pub used_here: Arc<dyn UsedHere>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// How long things take and how often to look.
@@ -95,6 +110,10 @@ pub struct Timing {
     pub staleness_max: Duration,
     /// L: how long after the store confirmed the role a change may be sent to the provider.
     pub term_confirmed_for: Duration,
+    /// Between the two questions to the provider whether a silent host is dead.
+    pub witness_pause: Duration,
+    /// How long an address rests in quarantine before anybody is asked whether it may be used again.
+    pub quarantine: Duration,
     /// Between the two looks that must agree before anything is ordered or returned. Longer than hosts take to say
     /// how many free addresses they hold.
     pub second_look: Duration,
@@ -116,6 +135,8 @@ impl Default for Timing {
             call_max: crate::cloud::CALL_TIME_MAX,
             staleness_max: Duration::from_secs(60),
             term_confirmed_for: Duration::from_secs(60),
+            witness_pause: Duration::from_secs(15),
+            quarantine: QUARANTINE_DEFAULT,
             second_look: Duration::from_secs(3),
             order_poll: Duration::from_secs(3),
             idle: Duration::from_secs(30),
@@ -126,6 +147,14 @@ impl Default for Timing {
     }
 }
 
+/// How long an address rests in quarantine, unless the operator says otherwise.
+///
+/// Longer than a host that was evicted by mistake may be cut off, or stand still in a live migration, in the
+/// everyday course of things, so that it is back and found in use; short enough that a small pool does not
+/// stay without the addresses of a dead host for long. What neighbours remember does not count: an address is
+/// announced to its gateway whenever it arrives somewhere.
+pub const QUARANTINE_DEFAULT: Duration = Duration::from_secs(600);
+
 /// Finds out, on the wire, which addresses somebody uses already.
 pub trait Probe: Send + Sync + 'static {
     /// Those of `candidates`, addresses of `subnet`, that are answered for in `zone`.
@@ -135,6 +164,26 @@ pub trait Probe: Send + Sync + 'static {
         subnet: IpNetwork,
         candidates: Vec<IpAddr>,
     ) -> BoxFuture<'a, Result<BTreeSet<IpAddr>, ProbeError>>;
+}
+
+/// Finds out which addresses this very host still uses, whoever holds them by the book.
+pub trait UsedHere: Send + Sync + 'static {
+    /// Those of `candidates` that the kernel, Docker or the journals of this host show, and who shows each.
+    fn used<'a>(
+        &'a self,
+        candidates: &'a BTreeSet<IpAddr>,
+    ) -> BoxFuture<'a, Result<BTreeMap<IpAddr, String>, SilentHere>>;
+}
+
+/// Somebody on this host did not say what it uses.
+#[derive(Debug, thiserror::Error)]
+#[error("it is not known what this host uses: {who} does not answer")]
+pub struct SilentHere {
+    /// Who.
+    pub who: &'static str,
+    /// Why not.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
 /// Why nothing could be asked on the wire.
@@ -160,6 +209,7 @@ pub struct Capacity {
 enum Word {
     Nudge,
     Settle { order: OrderKey, settlement: Settlement, answer: oneshot::Sender<Result<(), SettleError>> },
+    Evict { plea: Plea, answer: oneshot::Sender<Result<Evicted, EvictError>> },
 }
 
 /// Room for a few words of an operator; nudges that do not fit are not needed.
@@ -197,6 +247,16 @@ impl Capacity {
         self.words.send(word).await.map_err(|_| SettleError::Stopped)?;
         answered.await.map_err(|_| SettleError::Stopped)?
     }
+
+    /// Evicts a host on an operator's word.
+    ///
+    /// # Errors
+    /// When something speaks against it, or it could not be written down.
+    pub async fn evict(&self, plea: Plea) -> Result<Evicted, EvictError> {
+        let (answer, answered) = oneshot::channel();
+        self.words.send(Word::Evict { plea, answer }).await.map_err(|_| EvictError::Stopped)?;
+        answered.await.map_err(|_| EvictError::Stopped)?
+    }
 }
 
 async fn run<P: Provider>(
@@ -219,6 +279,9 @@ async fn run<P: Provider>(
                 Some(Word::Settle { order, settlement, answer }) => {
                     // An operator who went away does not need the answer.
                     let _ = answer.send(role.settle(order, settlement).await);
+                }
+                Some(Word::Evict { plea, answer }) => {
+                    let _ = answer.send(role.evict(plea).await);
                 }
                 // Every handle is gone; the role goes on until it is stopped.
                 None => tokio::select! {

@@ -4,14 +4,19 @@
 //! the two together. Reading collects all mistakes before it gives up, each with its line and what to
 //! write instead.
 
+mod ledger;
 mod mistake;
 mod reader;
+mod store;
 #[cfg(test)]
 mod tests;
 mod values;
 
+pub use ledger::LedgerConfig;
 pub use mistake::{Mistake, Mistakes};
+pub use store::StoreKind;
 
+use crate::capacity::QUARANTINE_DEFAULT;
 use ipnetwork::IpNetwork;
 use reader::{Document, Section};
 use std::net::{IpAddr, SocketAddr};
@@ -37,6 +42,10 @@ pub struct Config {
     pub ledger: LedgerConfig,
     /// `[provider]`.
     pub provider: ProviderConfig,
+    /// `quarantine_secs`: how long the addresses of a host that was evicted, or that lost its journals, rest
+    /// before they may be used again, 1 to 604800. Longer than a host may be cut off or stand still in the
+    /// everyday course of things and then come back: so it is found in use, and not given away.
+    pub quarantine: Duration,
     /// `[[pool]]`, at least one.
     pub pools: Vec<PoolConfig>,
 }
@@ -111,28 +120,6 @@ pub struct ApiConfig {
 pub struct Metrics {
     /// `listen`: address and port of `/metrics`; absent: no endpoint.
     pub listen: Option<SocketAddr>,
-}
-
-/// `[store]`: where the cluster's shared state is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum StoreKind {
-    /// `kind = "embedded"`: one file on this host, `<state_dir>/store.redb`; a cluster of one host.
-    #[default]
-    Embedded,
-}
-
-/// `[ledger]`: how long it is known who had which address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LedgerConfig {
-    /// `window_hours`: how long ended assignments stay in the store, 1 to 8760.
-    pub window_hours: u32,
-    /// `store_mib_max`: how much of the store this host's ended assignments may fill, 1 to 4096. What two
-    /// hosts have on disk leaves it before the window is over.
-    pub store_mib_max: u32,
-    /// `keep_days`: how long ended assignments stay on this host's disk, 1 to 36500.
-    pub keep_days: u32,
-    /// `disk_mib_max`: how much they may fill there, 1 to 1048576. The oldest go first.
-    pub disk_mib_max: u32,
 }
 
 /// `[provider]`: whose subnets are handed out.
@@ -232,13 +219,15 @@ impl Config {
     fn read(document: &Document<'_>) -> Result<Self, Box<Rejected>> {
         let mut root = document.root();
         let cluster = root.required("cluster", "`cluster = \"NAME\"`", values::cluster_name);
+        let quarantine = root.read("quarantine_secs", |value| values::integer(value, 1..=604_800));
+        let quarantine = quarantine.map_or(QUARANTINE_DEFAULT, Duration::from_secs);
         let rim = Rim {
             host: HostConfig::read(root.section("host")),
             docker: DockerConfig::read(root.section("docker")),
             api: ApiConfig::read(root.section("api")),
         };
         let metrics = Metrics::read(root.section("metrics"));
-        let store = StoreKind::read(root.section("store"));
+        let store = StoreKind::read(root.section("store"), cluster.as_deref());
         let ledger = LedgerConfig::read(root.section("ledger"));
         let provider = ProviderConfig::read(root.section("provider"));
         let pools = PoolConfig::read_all(&mut root);
@@ -246,7 +235,7 @@ impl Config {
 
         match (document.mistakes(), cluster, provider) {
             (None, Some(cluster), Some(provider)) => {
-                Ok(Self { cluster, rim, metrics, store, ledger, provider, pools })
+                Ok(Self { cluster, rim, metrics, store, ledger, provider, quarantine, pools })
             }
             (mistakes, ..) => Err(Box::new(Rejected { mistakes: mistakes.unwrap_or_default(), rim })),
         }
@@ -331,37 +320,6 @@ impl Metrics {
         let listen = section.read("listen", values::socket_address);
         section.finish();
         Self { listen }
-    }
-}
-
-impl StoreKind {
-    fn read(mut section: Section<'_>) -> Self {
-        let kind = section.read("kind", |value| values::one_of(value, &[("embedded", Self::Embedded)]));
-        section.finish();
-        kind.unwrap_or_default()
-    }
-}
-
-impl LedgerConfig {
-    fn read(mut section: Section<'_>) -> Self {
-        let defaults = Self::default();
-        let mut number = |name, max, default| {
-            section.read(name, |value| values::integer(value, 1..=max)).unwrap_or(default)
-        };
-        let ledger = Self {
-            window_hours: number("window_hours", 8_760, defaults.window_hours),
-            store_mib_max: number("store_mib_max", 4_096, defaults.store_mib_max),
-            keep_days: number("keep_days", 36_500, defaults.keep_days),
-            disk_mib_max: number("disk_mib_max", 1_048_576, defaults.disk_mib_max),
-        };
-        section.finish();
-        ledger
-    }
-}
-
-impl Default for LedgerConfig {
-    fn default() -> Self {
-        Self { window_hours: 24, store_mib_max: 64, keep_days: 400, disk_mib_max: 1_024 }
     }
 }
 

@@ -21,8 +21,8 @@ use std::sync::Arc;
 
 use hostnet::{Kernel, Netlink, Observed};
 use ipam::{Epoch, Subnet};
+use store::Store;
 use store::layout::{self, Under};
-use store::{EmbeddedStore, Store};
 
 use crate::allocator::{self, Line};
 use crate::amnesia::lost_its_end;
@@ -31,8 +31,9 @@ use crate::cloud::Cloud;
 use crate::config::Config;
 use crate::docker::events::{self, Sight};
 use crate::docker::{Pages, Record};
-use crate::identity::{self, Known};
+use crate::identity::{self, IdentityError, Known};
 use crate::metrics::Metrics;
+use crate::shared;
 use crate::troubles::{Troubles, with_causes};
 
 use claims::Claims;
@@ -52,7 +53,7 @@ pub async fn rebuild(config: &Config) -> Result<Report, RebuildError> {
     if memory.is_whole() && lost_its_end(&allocator::records(&memory.records), &before) {
         memory.disbelieve(format!("the journal {} has lost its end", memory.path().display()));
     }
-    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&host.store_file()).await?);
+    let store = shared::open(config).await?;
     let (sight, observed) = (docker(config).await?, kernel().await?);
     let subnets = subnets(&*store).await?;
 
@@ -107,15 +108,15 @@ async fn known(config: &Config) -> Result<Known, RebuildError> {
     let Config { provider, cluster, rim, .. } = config;
     let state_dir = &rim.host.state_dir;
     let troubles = Troubles::new(Arc::new(SystemClock));
-    let asked = async {
-        let cloud = Cloud::open(provider, cluster, state_dir, Metrics::default(), troubles);
-        let cloud = cloud.map_err(|error| with_causes(&error))?;
-        identity::ask(&cloud, state_dir).await.map_err(|error| with_causes(&error))
+    let reason = match Cloud::open(provider, cluster, state_dir, Metrics::default(), troubles) {
+        Ok(cloud) => match identity::ask(&cloud, state_dir).await {
+            Ok(known) => return Ok(known),
+            Err(copied @ IdentityError::Copied { .. }) => return Err(copied.into()),
+            Err(error) => with_causes(&error),
+        },
+        Err(error) => with_causes(&error),
     };
-    match asked.await {
-        Ok(known) => Ok(known),
-        Err(reason) => identity::remembered(state_dir).ok_or(RebuildError::WhoAmI { reason }),
-    }
+    identity::remembered_here(state_dir)?.ok_or(RebuildError::WhoAmI { reason })
 }
 
 /// Addresses with the epochs under which they are assigned.

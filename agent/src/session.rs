@@ -7,8 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipam::{BootId, HostId};
-use serde::{Deserialize, Serialize};
+use ipam::{BootId, HostId, SignOfLife};
 use store::layout::{self, Item, ValueError};
 use store::{Session, Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -23,13 +22,6 @@ const WORD_EVERY: Duration = Duration::from_secs(10);
 
 /// How long the store may take to answer a word.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// What stands under the key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignOfLife {
-    /// The boot that lives.
-    pub boot: BootId,
-}
 
 /// Why the sign could not be given.
 #[derive(Debug, thiserror::Error)]

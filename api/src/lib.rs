@@ -20,12 +20,16 @@
 //! | [`paths::ORDERS`]`/{id}/settle` | POST [`Settle`] | [`Order`] |
 //! | [`paths::SUBNET_DRAIN`], [`paths::SUBNET_UNDRAIN`] | POST [`NamedSubnet`] | [`Order`] |
 //! | [`paths::HOSTS`] | GET | `Vec<`[`Host`]`>` |
+//! | [`paths::HOST_EVICT`] | POST [`Evict`] | [`Host`] |
 //! | [`paths::HOST_PLAN`] | GET | [`HostPlan`] |
+//! | [`paths::CLUSTER`] | GET, POST | [`Cluster`] |
+//! | [`paths::STORE_BACKUP`] | GET | [`Backup`] |
 //! | [`paths::CHECK`] | GET | [`CheckReport`] |
 //! | [`paths::DOCTOR`] | GET | [`DoctorReport`] |
 
 mod address;
 mod answer;
+mod cluster;
 mod history;
 mod host;
 mod inspection;
@@ -39,12 +43,13 @@ pub use address::{
     Reserve, UnreserveQuery,
 };
 pub use answer::{Answer, Problem, ProblemKind, Silence, Source, Word};
+pub use cluster::{Backup, Cluster};
 pub use history::{Assignment, History, HistoryQuery, Unseen};
-pub use host::{Attachment, Host, HostPlan, MachineKind};
+pub use host::{Attachment, Evict, Eviction, Host, HostLife, HostPlan, MachineKind};
 pub use inspection::{CheckReport, DoctorReport, Examination, Finding, Verdict};
 pub use network::{Endpoint, Network};
 pub use order::{Candidate, NamedSubnet, NextStep, Order, OrderIntent, OrderReport, OrderState, Settle};
-pub use pool::{Counts, Pool, PoolZone, Subnet, SubnetState, Watermarks};
+pub use pool::{Counts, Pool, PoolZone, Quarantined, Subnet, SubnetState, Watermarks};
 pub use status::{Condition, Mode, Part, PoolLine, Status};
 
 /// The version of the vocabulary, as it stands in every answer and as `/v1` in every path.
@@ -76,8 +81,14 @@ pub mod paths {
     pub const ORDERS: &str = "/v1/orders";
     /// The hosts of the cluster.
     pub const HOSTS: &str = "/v1/hosts";
+    /// Takes a dead host's addresses away, on an operator's word.
+    pub const HOST_EVICT: &str = "/v1/hosts/evict";
     /// What the agent would change on this host now.
     pub const HOST_PLAN: &str = "/v1/host/plan";
+    /// The cluster's record; founding it.
+    pub const CLUSTER: &str = "/v1/cluster";
+    /// Everything in the store.
+    pub const STORE_BACKUP: &str = "/v1/store/backup";
     /// The oracle over journal, store, kernel, Docker and cloud.
     pub const CHECK: &str = "/v1/check";
     /// What is wrong around the agent, each with its cure.

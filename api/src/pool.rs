@@ -1,6 +1,7 @@
 //! Pools, and the cloud's subnets behind them.
 
 use ipnetwork::IpNetwork;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -120,6 +121,26 @@ pub struct Subnet {
     pub blocks: u32,
     /// Its addresses.
     pub counts: Counts,
+    /// Its addresses in quarantine, where this host has the zone's role and so knows how they stand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantine: Vec<Quarantined>,
+}
+
+/// An address in quarantine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// Which.
+    pub address: IpAddr,
+    /// The host that held it.
+    pub was: String,
+    /// Why that host does not hold it any more, and whose word that is.
+    pub why: String,
+    /// How it stands, and whose word that is.
+    pub state: String,
+    /// Whether something keeps it although its time is over.
+    pub kept: bool,
+    /// When that changes or is looked at again, if time alone decides.
+    pub next: Option<Timestamp>,
 }
 
 /// The life of a subnet.

@@ -1,6 +1,6 @@
 //! How the agent and everything it stands on is doing.
 
-use crate::{Counts, Order, Source};
+use crate::{Counts, Host, Order, Quarantined, Source};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,12 @@ pub struct Status {
     pub pools: Vec<PoolLine>,
     /// Orders that are not finished.
     pub orders: Vec<Order>,
+    /// Hosts that are silent and hold addresses, or whose eviction is half done.
+    #[serde(default)]
+    pub hosts: Vec<Host>,
+    /// Addresses that something keeps in quarantine although their time is over.
+    #[serde(default)]
+    pub quarantine: Vec<Quarantined>,
 }
 
 /// One pool in one zone, as a line of the status page.

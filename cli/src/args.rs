@@ -73,6 +73,16 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: HostVerb,
     },
+    /// The cluster's record in the store that its hosts share.
+    Cluster {
+        #[command(subcommand)]
+        verb: ClusterVerb,
+    },
+    /// The store as a whole.
+    Store {
+        #[command(subcommand)]
+        verb: StoreVerb,
+    },
     /// Do journal, store, kernel, Docker and cloud agree? Exit 1 if not, 2 if one of them is silent.
     Check,
     /// Is the ground the agent stands on sound? Exit 1 if not; each trouble with its cure.
@@ -242,4 +252,40 @@ pub(crate) enum HostVerb {
     },
     /// What the agent would change in this host's kernel now; exit 1 if anything.
     Plan,
+    /// Takes a dead host's addresses away: they go to quarantine, then to others. Needs root.
+    ///
+    /// Refused while anything speaks against it: its session stands in the store, the provider says that it
+    /// runs or may go on, somebody answers for its addresses. A host that the provider says is off or deleted
+    /// is evicted by itself, within three minutes of its last sign of life.
+    Evict {
+        /// The host's id, as `berth host list` shows it.
+        host: String,
+        /// You state that the machine is powered off, not paused and not only cut off: for when the provider
+        /// cannot say, or there is none. If that is untrue, two containers may end up with one address.
+        #[arg(long)]
+        powered_off: bool,
+        /// Whatever speaks against it; goes on record.
+        #[arg(long, requires = "because")]
+        force: bool,
+        /// Why it is forced.
+        #[arg(long, requires = "force", value_name = "WHY")]
+        because: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ClusterVerb {
+    /// The cluster of this host's store.
+    Show,
+    /// Founds the cluster in a store on etcd, once; its hosts wait for it. Needs root.
+    Init,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum StoreVerb {
+    /// Writes everything the store has, at one revision, to a file.
+    Backup {
+        /// The file; it is replaced if it exists.
+        file: PathBuf,
+    },
 }

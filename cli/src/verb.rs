@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 pub(crate) mod check;
+pub(crate) mod cluster;
 pub(crate) mod doctor;
 pub(crate) mod history;
 pub(crate) mod host;
@@ -10,6 +11,7 @@ pub(crate) mod network;
 pub(crate) mod order;
 pub(crate) mod pool;
 pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod subnet;
 
 use crate::agent::AskError;

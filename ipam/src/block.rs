@@ -21,6 +21,7 @@ mod apply;
 pub struct Block {
     id: BlockId,
     state: BlockState,
+    opened: u64,
     take: u64,
     set_aside: BTreeMap<IpAddr, SetAside>,
     held: BTreeMap<IpAddr, Held>,
@@ -228,6 +229,7 @@ impl Block {
         Self {
             id,
             state: BlockState::Open,
+            opened: take_above.saturating_add(1),
             take: take_above.saturating_add(1),
             set_aside: aside,
             held: BTreeMap::new(),
@@ -245,6 +247,12 @@ impl Block {
     /// Whether its addresses may be taken.
     pub fn state(&self) -> BlockState {
         self.state
+    }
+
+    /// The take number that it was opened with: tells the block of a subnet that was ordered again from
+    /// the one before, all of whose take numbers lie below.
+    pub fn opened(&self) -> u64 {
+        self.opened
     }
 
     /// Grows with every transaction by which any host gains or regains an address.

@@ -1,6 +1,7 @@
 //! The records of the store beside blocks: who the hosts are, what they want and what they publish.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ pub enum ClusterState {
     /// As usual.
     Open,
     /// Somebody saw that the store lost its memory: nothing is taken, given or adopted until
-    /// `berth store rebuild`.
+    /// the store has its memory back, or goes on elsewhere as a new generation.
     Frozen,
 }
 
@@ -40,6 +41,61 @@ pub struct HostRecord {
     pub boot: BootId,
     /// The zones it has a network in.
     pub zones: BTreeSet<Zone>,
+}
+
+/// A host's sign of life: it stands for as long as the host says in time that it lives.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SignOfLife {
+    /// The boot that lives.
+    pub boot: BootId,
+}
+
+/// The last time that a host was evicted by others; it stays when the host returns.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Eviction {
+    /// The incarnation that the host was raised to.
+    pub incarnation: Incarnation,
+    /// The host whose agent did it.
+    pub by: HostId,
+    /// When, by that host's time of day (RFC 3339): for people.
+    pub at: String,
+    /// Whose word it was that the host uses nothing any more.
+    pub word: EvictionWord,
+}
+
+/// Whose word it was that a host uses nothing any more.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvictionWord {
+    /// The provider's, asked twice.
+    Provider {
+        /// What it said.
+        said: String,
+    },
+    /// An operator's, with what else was found out.
+    Operator {
+        /// Who.
+        who: String,
+        /// What the operator stated, and what the provider and the wire said to it.
+        said: String,
+    },
+    /// An operator's alone, against what was found out or without it.
+    Force {
+        /// Who.
+        who: String,
+        /// Why.
+        because: String,
+    },
+}
+
+impl fmt::Display for EvictionWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Provider { said } => f.write_str(said),
+            Self::Operator { who, said } => write!(f, "on the word of {who}: {said}"),
+            Self::Force { who, because } => write!(f, "forced by {who}: {because}"),
+        }
+    }
 }
 
 /// How many free addresses a host holds, for others to know whom to ask first. Only a hint.

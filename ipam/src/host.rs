@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
-use crate::cluster::{ClusterState, HostRecord, Surplus, Want};
+use crate::cluster::{ClusterState, HostRecord, Surplus};
 use crate::epoch::Epoch;
 use crate::names::{
     BlockId, BootId, EndpointId, Holder, HostId, Incarnation, PoolName, RequestId, ReservationName, Revision,
@@ -44,7 +44,7 @@ use operation::BlockFacts;
 use publish::PublishedFacts;
 use standing::{ClusterFacts, Standing};
 use waiting::Waiting;
-use wants::Asked;
+use wants::{Asked, Wanted};
 
 /// How long a request may wait for the store or for other hosts, in milliseconds. Docker itself
 /// waits for ever, but gives up connecting after 15 s: an answer must come before.
@@ -100,7 +100,7 @@ pub struct Host {
     /// How many addresses were ever adopted from blocks.
     adopted: u64,
     /// What others want of this host.
-    wants: BTreeMap<(Zone, HostId), (Want, Revision)>,
+    wants: BTreeMap<(Zone, HostId), Wanted>,
     told_surplus: BTreeMap<Zone, Surplus>,
     surplus_due: Option<Timestamp>,
     /// Addresses lost while in use, until they have fallen silent.
@@ -132,6 +132,8 @@ enum AfterSend {
     Hint,
     /// What was asked of a holder.
     Want(HostId),
+    /// The removal of a want that cannot be served, as it stood at this revision.
+    Decline(Key, Revision),
 }
 
 impl Host {
@@ -192,12 +194,14 @@ impl Host {
         let blocks = self.blocks.values().filter_map(|facts| facts.not_before);
         let published = self.published.values().filter_map(PublishedFacts::due);
         let patience = self.waiting.values().map(|w| w.since().after(REQUEST_PATIENCE_MILLIS)).min();
+        let wants = self.wants.values().filter_map(Wanted::due);
         let idle = self.demand.values().filter_map(|demand| demand.idle_due);
         [cooled, patience, self.surplus_due, self.flush_due, self.ask_due, self.standing.due()]
             .into_iter()
             .flatten()
             .chain(blocks)
             .chain(published)
+            .chain(wants)
             .chain(idle)
             .min()
     }
@@ -291,6 +295,7 @@ impl Host {
             Some(AfterSend::Published(id)) => self.published_sent(id, outcome),
             Some(AfterSend::Dependents(address, epoch)) => self.dependents_sent(address, epoch, outcome),
             Some(AfterSend::Want(holder)) => self.want_sent(&holder, outcome),
+            Some(AfterSend::Decline(key, revision)) => self.decline_sent(key, revision, outcome),
             Some(AfterSend::Hint) => {
                 if let crate::transaction::Sent::Conflict { now } = outcome {
                     self.seen(now);

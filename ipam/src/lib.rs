@@ -8,6 +8,9 @@
 //!   (a request, an outcome, a watch event, time) and answers with what is to be done: write the
 //!   journal, send a transaction, answer.
 //!
+//! Beside them, [`role`] decides when a silent host may be taken for dead, and when what it held may
+//! be used again.
+//!
 //! A shell executes those effects and reports their outcomes. It decides nothing: not what is
 //! journalled before what is sent, not what is tried again, not under which number. So the same code
 //! runs in production and under a test that crashes it between any two effects.
@@ -101,12 +104,14 @@ mod names;
 mod pool;
 mod record;
 mod refusal;
+pub mod role;
 mod transaction;
 mod view;
 
 pub use block::{Block, BlockCommand, BlockCounts, BlockState, Held, Quarantined, SetAside, Step};
 pub use cluster::{
-    Ask, ClusterRecord, ClusterState, Dependent, EndpointRecord, HostRecord, Published, Surplus, Want,
+    Ask, ClusterRecord, ClusterState, Dependent, EndpointRecord, Eviction, EvictionWord, HostRecord,
+    Published, SignOfLife, Surplus, Want,
 };
 pub use epoch::{Epoch, Generation};
 pub use host::{

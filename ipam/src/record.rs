@@ -71,6 +71,8 @@ pub enum Record {
 pub struct Operation {
     /// Its number, which only grows per host and block.
     pub number: u64,
+    /// The boot that began it: what a re-take regained is usable under that boot alone.
+    pub boot: BootId,
     /// The revision of the block that it compares.
     pub compared: Revision,
     /// What it does.

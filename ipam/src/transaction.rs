@@ -9,7 +9,9 @@ use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
 use crate::block::Block;
-use crate::cluster::{ClusterRecord, Dependent, EndpointRecord, HostRecord, Published, Surplus, Want};
+use crate::cluster::{
+    ClusterRecord, Dependent, EndpointRecord, Eviction, HostRecord, Published, SignOfLife, Surplus, Want,
+};
 use crate::epoch::Epoch;
 use crate::names::{BlockId, HostId, PoolName, ReservationName, Revision, Zone};
 use crate::pool::{Pool, Reservation, Subnet};
@@ -21,6 +23,10 @@ pub enum Key {
     Cluster,
     /// A host's record.
     Host(HostId),
+    /// A host's sign of life.
+    Session(HostId),
+    /// When and why a host was evicted last.
+    Eviction(HostId),
     /// A pool's policy.
     Pool(PoolName),
     /// An opened subnet.
@@ -123,6 +129,10 @@ pub enum Value {
     Cluster(ClusterRecord),
     /// At [`Key::Host`].
     Host(HostRecord),
+    /// At [`Key::Session`].
+    Session(SignOfLife),
+    /// At [`Key::Eviction`].
+    Eviction(Eviction),
     /// At [`Key::Pool`].
     Pool(Pool),
     /// At [`Key::Subnet`].

@@ -1,4 +1,5 @@
 //! What the ledger promises, under any sequence of what a host may write.
+#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,7 +13,7 @@ use ledger::{
 use proptest::prelude::*;
 
 fn block() -> BlockId {
-    BlockId { subnet: "10.50.0.0/26".parse().expect("a subnet"), index: 0 }
+    BlockId { subnet: "10.50.0.0/26".parse().unwrap(), index: 0 }
 }
 
 fn address(last: u8) -> IpAddr {
@@ -36,7 +37,7 @@ fn assigned(counter: u64, endpoint: Option<&str>) -> Life {
 
 fn cooling(counter: u64) -> Life {
     let boot = BootId::from("boot-1");
-    Life::Cooling { epoch: epoch(counter), until: ipam::Timestamp(0), boot, published: false, exact: false }
+    Life::Cooling { epoch: epoch(counter), until: ipam::Timestamp(0), boot, exact: false, published: false }
 }
 
 fn hearing(cause: Cause, now: u64) -> Hearing {

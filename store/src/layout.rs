@@ -30,10 +30,18 @@ use text::{join, split};
 pub enum Item {
     /// `cluster`: id, generation, state.
     Cluster,
+    /// `founding`: the name under which the cluster was founded, and when.
+    Founding,
+    /// `copying`: this store is being filled from another one, and is nobody's until that is done.
+    Copying,
+    /// `moved`: this store was frozen because another one goes on in its place.
+    Moved,
     /// `hosts/<id>`: instance id, incarnation, boot id, zones.
     Host(String),
     /// `sessions/<id>`: a host's sign of life.
     Session(String),
+    /// `evictions/<id>`: when and on whose word a host was evicted last.
+    Eviction(String),
     /// `blocks/<subnet>/<n>`: who holds which of up to 256 addresses.
     Block {
         /// The subnet it is a slice of.
@@ -129,10 +137,14 @@ pub struct SegmentName {
 pub enum Under {
     /// The cluster's one record.
     Cluster,
+    /// All there is.
+    Everything,
     /// Every host record.
     Hosts,
     /// Every sign of life.
     Sessions,
+    /// The last eviction of every host that was evicted.
+    Evictions,
     /// Every block.
     Blocks,
     /// The blocks of one subnet.
@@ -203,8 +215,12 @@ impl Item {
     pub fn key(&self) -> Key {
         Key::new(match self {
             Item::Cluster => "cluster".to_owned(),
+            Item::Founding => "founding".to_owned(),
+            Item::Copying => "copying".to_owned(),
+            Item::Moved => "moved".to_owned(),
             Item::Host(id) => join(&["hosts", id]),
             Item::Session(id) => join(&["sessions", id]),
+            Item::Eviction(id) => join(&["evictions", id]),
             Item::Block { subnet, index } => join(&["blocks", &text::subnet(subnet), &index.to_string()]),
             Item::Surplus { zone, host } => join(&["surplus", zone, host]),
             Item::Want { zone, holder, asker } => join(&["wants", zone, holder, asker]),
@@ -246,8 +262,12 @@ impl Item {
         let owned = str::to_owned;
         let item = match parts.as_slice() {
             ["cluster"] => Item::Cluster,
+            ["founding"] => Item::Founding,
+            ["copying"] => Item::Copying,
+            ["moved"] => Item::Moved,
             ["hosts", id] => Item::Host(owned(id)),
             ["sessions", id] => Item::Session(owned(id)),
+            ["evictions", id] => Item::Eviction(owned(id)),
             ["blocks", subnet, index] => {
                 Item::Block { subnet: text::parse_subnet(subnet)?, index: index.parse().ok()? }
             }
@@ -310,8 +330,10 @@ impl Under {
     pub fn prefix(&self) -> Prefix {
         let parts = match self {
             Under::Cluster => return Prefix::new(Item::Cluster.key().as_str().to_owned()),
+            Under::Everything => return Prefix::new(String::new()),
             Under::Hosts => join(&["hosts"]),
             Under::Sessions => join(&["sessions"]),
+            Under::Evictions => join(&["evictions"]),
             Under::Blocks => join(&["blocks"]),
             Under::BlocksOf(subnet) => join(&["blocks", &text::subnet(subnet)]),
             Under::SurplusOf { zone } => join(&["surplus", zone]),

@@ -15,7 +15,8 @@ pub struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(key: Key, number: u64, ttl: Duration) -> Session {
+    /// A session of this number; for implementations of [`crate::Store`].
+    pub fn new(key: Key, number: u64, ttl: Duration) -> Session {
         Session { key, number, ttl }
     }
 
@@ -29,7 +30,8 @@ impl Session {
         self.ttl
     }
 
-    pub(crate) fn number(&self) -> u64 {
+    /// What tells it from others under the same key; for implementations of [`crate::Store`].
+    pub fn number(&self) -> u64 {
         self.number
     }
 }

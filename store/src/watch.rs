@@ -57,7 +57,8 @@ pub enum WatchError {
 }
 
 impl Watch {
-    pub(crate) fn new(changes: BoxStream<'static, Result<Change, WatchError>>) -> Watch {
+    /// A watch that shows these changes; for implementations of [`crate::Store`].
+    pub fn new(changes: BoxStream<'static, Result<Change, WatchError>>) -> Watch {
         Watch { changes }
     }
 

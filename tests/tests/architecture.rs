@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("provider-softlayer", &["provider"]),
     ("agent", &["ipam", "store", "provider", "provider-softlayer", "hostnet", "ledger", "api"]),
     ("cli", &["api"]),
+    ("simulation", &["ipam"]),
     (
         "tests",
         &[
@@ -44,7 +45,7 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("zstd", &["ledger"]),
     ("bollard", &["agent", "tests"]),
     ("reqwest", &["provider-softlayer", "cli", "tests"]),
-    ("clap", &["agent", "cli", "provider-mock", "tests"]),
+    ("clap", &["agent", "cli", "provider-mock", "simulation", "tests"]),
 ];
 
 fn metadata() -> Metadata {

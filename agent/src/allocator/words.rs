@@ -4,7 +4,7 @@ use ipam::{Compare, Epoch, Generation, HostId, Key, Prefix, Revision, Seen, Valu
 use store::layout::{self, Item, Under, ValueError};
 
 /// The store's transaction for one of `ipam`'s.
-pub(super) fn transaction(transaction: &ipam::Transaction) -> Result<store::Transaction, ValueError> {
+pub(crate) fn transaction(transaction: &ipam::Transaction) -> Result<store::Transaction, ValueError> {
     let compares = transaction.compares.iter().map(|compare| match compare {
         Compare::At { key, revision } => {
             store::Compare::Unchanged { key: item(key).key(), revision: store::Revision(revision.0) }
@@ -23,7 +23,7 @@ pub(super) fn transaction(transaction: &ipam::Transaction) -> Result<store::Tran
 }
 
 /// What a conflict showed: every key that was compared, there or not, and what stands under a prefix.
-pub(super) fn conflict(
+pub(crate) fn conflict(
     transaction: &ipam::Transaction,
     now: &store::Snapshot,
 ) -> Result<Vec<Seen>, ValueError> {
@@ -79,6 +79,8 @@ pub(super) fn item(key: &Key) -> Item {
     match key {
         Key::Cluster => Item::Cluster,
         Key::Host(host) => Item::Host(host.0.clone()),
+        Key::Session(host) => Item::Session(host.0.clone()),
+        Key::Eviction(host) => Item::Eviction(host.0.clone()),
         Key::Pool(pool) => Item::Pool(pool.0.clone()),
         Key::Subnet(cidr) => Item::Subnet(*cidr),
         Key::Block(block) => Item::Block { subnet: block.subnet, index: block.index },
@@ -105,6 +107,8 @@ fn key(spelled: &store::Key) -> Option<Key> {
     Some(match Item::of(spelled)? {
         Item::Cluster => Key::Cluster,
         Item::Host(host) => Key::Host(HostId(host)),
+        Item::Session(host) => Key::Session(HostId(host)),
+        Item::Eviction(host) => Key::Eviction(HostId(host)),
         Item::Pool(pool) => Key::Pool(ipam::PoolName(pool)),
         Item::Subnet(cidr) => Key::Subnet(cidr),
         Item::Block { subnet, index } => Key::Block(block(subnet, index)),
@@ -122,7 +126,9 @@ fn key(spelled: &store::Key) -> Option<Key> {
             epoch: Epoch { generation: Generation { number, id }, take, counter },
             object,
         },
-        Item::Session(_)
+        Item::Founding
+        | Item::Copying
+        | Item::Moved
         | Item::Takes(_)
         | Item::Owner(_)
         | Item::Order(_)
@@ -153,6 +159,8 @@ fn encode(key: &store::Key, value: &Value) -> Result<Vec<u8>, ValueError> {
     match value {
         Value::Cluster(value) => layout::encode(key, value),
         Value::Host(value) => layout::encode(key, value),
+        Value::Session(value) => layout::encode(key, value),
+        Value::Eviction(value) => layout::encode(key, value),
         Value::Pool(value) => layout::encode(key, value),
         Value::Subnet(value) => layout::encode(key, value),
         Value::Block(value) => layout::encode(key, value),
@@ -170,6 +178,8 @@ fn decode(key: &Key, spelled: store::Key, bytes: &[u8]) -> Result<Value, ValueEr
     Ok(match key {
         Key::Cluster => Value::Cluster(layout::decode(&spelled, bytes)?),
         Key::Host(_) => Value::Host(layout::decode(&spelled, bytes)?),
+        Key::Session(_) => Value::Session(layout::decode(&spelled, bytes)?),
+        Key::Eviction(_) => Value::Eviction(layout::decode(&spelled, bytes)?),
         Key::Pool(_) => Value::Pool(layout::decode(&spelled, bytes)?),
         Key::Subnet(_) => Value::Subnet(layout::decode(&spelled, bytes)?),
         Key::Block(_) => Value::Block(layout::decode(&spelled, bytes)?),

@@ -11,7 +11,7 @@ use crate::docker::{Book, Pages};
 use crate::identity::Known;
 use crate::late::{LateAllocator, Progress};
 use crate::ledger::Ledger;
-use crate::reconciler::Reconciler;
+use crate::reconciler::{Announcements, Reconciler};
 use crate::troubles::{Troubles, with_causes};
 use ::api::{Problem, ProblemKind, Silence, Source};
 use hostnet::Netlink;
@@ -62,6 +62,8 @@ pub struct Parts {
     pub reconciler: Reconciler,
     /// Who had which address when, once this host is known.
     pub ledger: watch::Receiver<Option<Ledger>>,
+    /// What gateways answered to the addresses that arrived here.
+    pub announcements: Announcements,
     /// The capacity role of each zone of this host, once they run.
     pub capacity: watch::Receiver<Vec<Capacity>>,
 }

@@ -4,45 +4,134 @@ use super::Refusal;
 use super::desk::{Desk, silence, unavailable};
 use crate::identity::Known;
 use crate::troubles::with_causes;
-use ::api::{Answer, Attachment, Host, HostPlan, MachineKind, Silence, Source};
+use ::api::{Answer, Attachment, Eviction, Host, HostLife, HostPlan, MachineKind, Silence, Source};
 use axum::Json;
 use axum::extract::State;
 use hostnet::Kernel;
-use ipam::{HostId, HostRecord};
+use ipam::{Block, HostId, HostRecord, Incarnation};
 use provider::InstanceKind;
-use store::layout::{self, Item, Under};
+use std::collections::{BTreeMap, BTreeSet};
+use store::layout::{self, Item, Under, ValueError};
 
 /// `GET /v1/hosts`
 pub(crate) async fn hosts(State(desk): State<Desk>) -> Json<Answer<Vec<Host>>> {
-    let (records, silent) = match records(&desk).await {
-        Ok(records) => (records, Vec::new()),
+    let (mut hosts, silent) = match read(&desk).await {
+        Ok(hosts) => (hosts, Vec::new()),
         Err(silence) => (Vec::new(), vec![silence]),
     };
-    let known = desk.known.borrow().clone();
-    let this = known.as_ref().map(|known| HostId(known.identity.instance.to_string()));
-    let mut hosts: Vec<Host> = records.iter().map(|(id, record)| host(id, record)).collect();
-    if let (Some(known), Some(this)) = (&known, &this) {
-        if !hosts.iter().any(|host| host.id == this.0) {
-            hosts.push(Host { id: this.0.clone(), ..unknown_host() });
-        }
-        for host in hosts.iter_mut().filter(|host| host.id == this.0) {
-            describe(host, known);
+    if let Some(known) = &*desk.known.borrow() {
+        let this = this(known);
+        if !hosts.iter().any(|host| host.id == this) {
+            let mut host = Host { id: this, ..unknown_host() };
+            describe(&mut host, known);
+            hosts.push(host);
         }
     }
     Json(Answer::new([Source::Store, Source::Cloud], hosts).without(silent))
 }
 
-async fn records(desk: &Desk) -> Result<Vec<(HostId, HostRecord)>, Silence> {
-    let store = desk.store.as_ref().ok_or_else(|| silence(Source::Store, "it is not open"))?;
-    let hosts = store.range(&Under::Hosts.prefix()).await;
-    let hosts = hosts.map_err(|error| silence(Source::Store, with_causes(&error)))?;
-    let mut records = Vec::new();
-    for entry in hosts.entries {
-        let Some(Item::Host(id)) = Item::of(&entry.key) else { continue };
-        let record = layout::decode(&entry.key, &entry.value);
-        records.push((HostId(id), record.map_err(|error| silence(Source::Store, with_causes(&error)))?));
+/// The hosts of the cluster, as the store shows them, and this one as it knows itself.
+pub(super) async fn read(desk: &Desk) -> Result<Vec<Host>, Silence> {
+    let register = Register::read(desk).await?;
+    let mut hosts: Vec<Host> = register.hosts.iter().map(|(id, record)| host(id, record)).collect();
+    for host in &mut hosts {
+        register.tell_life(host);
+        tell_suspicion(desk, host);
     }
-    Ok(records)
+    if let Some(known) = &*desk.known.borrow() {
+        let this = this(known);
+        hosts.iter_mut().filter(|host| host.id == this).for_each(|host| describe(host, known));
+    }
+    Ok(hosts)
+}
+
+fn this(known: &Known) -> String {
+    known.identity.instance.to_string()
+}
+
+/// What the store knows of hosts.
+struct Register {
+    hosts: BTreeMap<HostId, HostRecord>,
+    sessions: BTreeSet<HostId>,
+    evictions: BTreeMap<HostId, ipam::Eviction>,
+    blocks: Vec<Block>,
+}
+
+impl Register {
+    async fn read(desk: &Desk) -> Result<Self, Silence> {
+        let mut register = Self {
+            hosts: BTreeMap::new(),
+            sessions: BTreeSet::new(),
+            evictions: BTreeMap::new(),
+            blocks: Vec::new(),
+        };
+        for under in [Under::Hosts, Under::Sessions, Under::Evictions, Under::Blocks] {
+            for entry in entries(desk, &under).await? {
+                register.note(&entry).map_err(|error| silence(Source::Store, with_causes(&error)))?;
+            }
+        }
+        Ok(register)
+    }
+
+    fn note(&mut self, entry: &store::Entry) -> Result<(), ValueError> {
+        match Item::of(&entry.key) {
+            Some(Item::Host(id)) => {
+                self.hosts.insert(HostId(id), layout::decode(&entry.key, &entry.value)?);
+            }
+            Some(Item::Session(id)) => {
+                self.sessions.insert(HostId(id));
+            }
+            Some(Item::Eviction(id)) => {
+                self.evictions.insert(HostId(id), layout::decode(&entry.key, &entry.value)?);
+            }
+            Some(Item::Block { .. }) => self.blocks.push(layout::decode(&entry.key, &entry.value)?),
+            _ => (),
+        }
+        Ok(())
+    }
+
+    fn tell_life(&self, host: &mut Host) {
+        let id = HostId(host.id.clone());
+        let count = |is_it: &dyn Fn(Incarnation) -> bool| {
+            let held = self.blocks.iter().flat_map(|block| block.held().values());
+            let its = held.filter(|held| held.by.host == id && is_it(held.by.incarnation)).count();
+            u32::try_from(its).unwrap_or(u32::MAX)
+        };
+        let now = Incarnation(host.incarnation);
+        host.holds = count(&|incarnation| incarnation == now);
+        host.unswept = count(&|incarnation| incarnation < now);
+        let eviction = self.evictions.get(&id);
+        host.eviction = eviction.map(|it| Eviction {
+            at: it.at.clone(),
+            by: it.by.to_string(),
+            why: it.word.to_string(),
+        });
+        let evicted = eviction.is_some_and(|it| it.incarnation == now) && host.holds == 0;
+        host.life = match () {
+            () if self.sessions.contains(&id) => HostLife::Alive,
+            () if evicted => HostLife::Evicted,
+            () => HostLife::Silent { since: None, said: None, next: None },
+        };
+    }
+}
+
+/// Adds what the role knows, where this host has it.
+fn tell_suspicion(desk: &Desk, host: &mut Host) {
+    let HostLife::Silent { since, said, next } = &mut host.life else { return };
+    for role in desk.capacity.borrow().iter() {
+        let status = role.status();
+        let status = status.borrow();
+        if let Some(silent) = status.silent_hosts.get(&HostId(host.id.clone())) {
+            (*since, *next) = (Some(silent.since), Some(silent.next));
+            said.clone_from(&silent.said);
+        }
+    }
+}
+
+async fn entries(desk: &Desk, under: &Under) -> Result<Vec<store::Entry>, Silence> {
+    let store = desk.store.as_ref().ok_or_else(|| silence(Source::Store, "it is not open"))?;
+    let found = store.range(&under.prefix()).await;
+    Ok(found.map_err(|error| silence(Source::Store, with_causes(&error)))?.entries)
 }
 
 fn host(id: &HostId, record: &HostRecord) -> Host {
@@ -74,6 +163,10 @@ fn unknown_host() -> Host {
         boot_id: None,
         attachments: Vec::new(),
         identity_from: Source::Store,
+        life: HostLife::Unknown,
+        holds: 0,
+        unswept: 0,
+        eviction: None,
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::desk::Desk;
 use super::{Refusal, words};
+use crate::capacity::Capacity;
 use crate::config::{Config, Network, PoolConfig};
-use ::api::{Answer, Counts, Pool, PoolZone, Source, Subnet, SubnetState, Watermarks};
+use ::api::{Answer, Counts, Pool, PoolZone, Quarantined, Source, Subnet, SubnetState, Watermarks};
 use axum::Json;
 use axum::extract::State;
 use ipam::View;
@@ -63,6 +64,11 @@ pub(crate) async fn subnets(State(desk): State<Desk>) -> Result<Json<Answer<Vec<
     let view = desk.view().await.map_err(Refusal)?;
     let (shown, silent) = desk.in_the_cloud().await;
     let mut subnets: Vec<Subnet> = view.subnets.iter().map(words::subnet).collect();
+    let quarantine = quarantine(&desk);
+    for subnet in &mut subnets {
+        let of_it = quarantine.iter().filter(|it| subnet.subnet.contains(it.address));
+        subnet.quarantine = of_it.cloned().collect();
+    }
     if silent.is_empty() {
         for subnet in &mut subnets {
             let found = shown.iter().find(|cloud| cloud.cidr == subnet.subnet);
@@ -76,6 +82,13 @@ pub(crate) async fn subnets(State(desk): State<Desk>) -> Result<Json<Answer<Vec<
     Ok(Json(Answer::new([Source::Store, Source::Cloud], subnets).without(silent)))
 }
 
+/// How every quarantine stands in the zones whose role this host has.
+pub(crate) fn quarantine(desk: &Desk) -> Vec<Quarantined> {
+    let roles = desk.capacity.borrow();
+    let lines = |role: &Capacity| role.status().borrow().quarantine.clone();
+    roles.iter().flat_map(lines).map(|line| words::quarantined(&line)).collect()
+}
+
 fn unopened(cloud: &CloudSubnet) -> Subnet {
     Subnet {
         subnet: cloud.cidr,
@@ -87,5 +100,6 @@ fn unopened(cloud: &CloudSubnet) -> Subnet {
         in_cloud: Some(true),
         blocks: 0,
         counts: Counts::default(),
+        quarantine: Vec::new(),
     }
 }

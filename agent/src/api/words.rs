@@ -1,6 +1,7 @@
 //! The allocator's view in the words of the wire: pure translations.
 
-use ::api::{Address, AddressState, Counts, Subnet, SubnetState};
+use crate::capacity::QuarantineLine;
+use ::api::{Address, AddressState, Counts, Quarantined, Subnet, SubnetState};
 use ipam::{AddressView, BlockState, CoolingWait, SubnetView, Usage, View};
 use jiff::Timestamp;
 use std::net::IpAddr;
@@ -44,6 +45,19 @@ pub(crate) fn subnet(view: &SubnetView) -> Subnet {
         in_cloud: None,
         blocks: u32::try_from(view.blocks.len()).unwrap_or(u32::MAX),
         counts: counts(view),
+        quarantine: Vec::new(),
+    }
+}
+
+/// How an address stands in quarantine.
+pub(crate) fn quarantined(line: &QuarantineLine) -> Quarantined {
+    Quarantined {
+        address: line.address,
+        was: line.was.to_string(),
+        why: line.why.clone(),
+        state: line.state.clone(),
+        kept: line.is_kept,
+        next: line.next,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::cloud::Cloud;
 use crate::config::{Config, Network, PoolConfig};
 use crate::identity::Known;
 use crate::metrics::Metrics;
+use crate::own_use::OwnUse;
 use crate::probe::ArpProbe;
 use futures::future::join_all;
 use ipam::{HostId, PoolName};
@@ -26,6 +27,7 @@ pub(super) fn start(
     config: &Config,
     known: &Known,
     cloud: Arc<Cloud>,
+    used_here: OwnUse,
     store: &Arc<dyn Store>,
     clock: &Arc<dyn Clock>,
     stop: &CancellationToken,
@@ -33,6 +35,7 @@ pub(super) fn start(
     let tags = ClusterTags::of(&config.cluster)?;
     let host = HostId(known.identity.instance.to_string());
     let probe = Arc::new(ArpProbe::on(known.interfaces.clone()));
+    let used_here = Arc::new(used_here);
     let role = |at: &provider::Attachment| {
         let parts = capacity::Parts {
             tags: tags.clone(),
@@ -43,8 +46,9 @@ pub(super) fn start(
             store: Arc::clone(store),
             provider: Arc::clone(&cloud),
             probe: Arc::<ArpProbe>::clone(&probe),
+            used_here: Arc::<OwnUse>::clone(&used_here),
             clock: Arc::clone(clock),
-            timing: Timing::default(),
+            timing: Timing { quarantine: config.quarantine, ..Timing::default() },
         };
         capacity::start(parts, stop.clone())
     };

@@ -117,8 +117,9 @@ impl<P: Provider> Role<P> {
     /// Whether an intent that the provider does not show can no longer become an order.
     fn is_silent(&self, record: &OrderRecord, view: &View) -> Silence {
         let ours = record.writer.host == self.me.host;
-        let evicted =
-            |writer: &Writer| view.hosts.get(&writer.host).is_none_or(|life| *life > writer.incarnation);
+        let evicted = |writer: &Writer| {
+            view.hosts.get(&writer.host).is_none_or(|host| host.record.incarnation > writer.incarnation)
+        };
         if !ours && !evicted(&record.writer) {
             return Silence::Never;
         }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ipam::{Block, ClusterRecord, HostId, HostRecord, Incarnation, PoolName, Subnet, Surplus};
+use ipam::role::{BlockSeen, HostSeen, HostsSeen};
+use ipam::{Block, BlockId, ClusterRecord, Eviction, HostId, HostRecord, PoolName, Subnet, Surplus};
 use serde::de::DeserializeOwned;
 use store::{
     Entry, Revision, Store,
@@ -22,22 +23,42 @@ pub(super) async fn cluster(store: &dyn Store) -> Result<Option<At<ClusterRecord
     entry.as_ref().map(read).transpose()
 }
 
-/// The hosts of the cluster and their lives.
-pub(super) async fn hosts(store: &dyn Store) -> Result<BTreeMap<HostId, Incarnation>, Trouble> {
-    let mut hosts = BTreeMap::new();
+/// The hosts of the cluster: their records, whether their sessions stand, and their last evictions.
+pub(super) async fn hosts(store: &dyn Store) -> Result<HostsSeen, Trouble> {
+    let mut hosts = HostsSeen::new();
     for entry in store.range(&Under::Hosts.prefix()).await?.entries {
         if let Some(Item::Host(id)) = Item::of(&entry.key) {
-            hosts.insert(HostId(id), read::<HostRecord>(&entry)?.value.incarnation);
+            let At { value: record, revision } = read::<HostRecord>(&entry)?;
+            let revision = ipam::Revision(revision.0);
+            hosts.insert(HostId(id), HostSeen { record, revision, alive: false, witnessed: None });
+        }
+    }
+    for entry in store.range(&Under::Sessions.prefix()).await?.entries {
+        if let Some(Item::Session(id)) = Item::of(&entry.key)
+            && let Some(host) = hosts.get_mut(&HostId(id))
+        {
+            host.alive = true;
+        }
+    }
+    for entry in store.range(&Under::Evictions.prefix()).await?.entries {
+        if let Some(Item::Eviction(id)) = Item::of(&entry.key)
+            && let Some(host) = hosts.get_mut(&HostId(id))
+        {
+            host.witnessed = Some(read::<Eviction>(&entry)?.value.incarnation);
         }
     }
     Ok(hosts)
 }
 
+/// One block, if it is there.
+pub(super) async fn block(store: &dyn Store, id: BlockId) -> Result<Option<BlockSeen>, Trouble> {
+    let entry = store.get(&Item::Block { subnet: id.subnet, index: id.index }.key()).await?.entry;
+    let found = entry.as_ref().map(read::<Block>).transpose()?;
+    Ok(found.map(|At { value: block, revision }| BlockSeen { block, revision: ipam::Revision(revision.0) }))
+}
+
 /// A look at the store; the cloud's part is still empty.
-pub(super) async fn store<P>(
-    parts: &Parts<P>,
-    hosts: BTreeMap<HostId, Incarnation>,
-) -> Result<View, Trouble> {
+pub(super) async fn store<P>(parts: &Parts<P>, hosts: HostsSeen) -> Result<View, Trouble> {
     let store = &*parts.store;
     let mut orders = BTreeMap::new();
     for entry in store.range(&Under::Orders.prefix()).await?.entries {

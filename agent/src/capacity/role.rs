@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use ipam::role::{Evictions, Patience, Quarantines};
 use ipam::{PoolName, Timestamp};
 use provider::{Provider, ZoneId};
 use tokio::sync::watch;
@@ -9,7 +10,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::{
-    CapacityStatus, Parts,
+    CapacityStatus, Parts, Timing,
     decide::{Action, Need, decide, has_passed, millis, need},
     look,
     record::{OrderKey, OwnerRecord, Writer},
@@ -37,6 +38,10 @@ pub struct Role<P> {
     cloud_seen: Option<(Timestamp, Vec<provider::CloudSubnet>)>,
     /// Another owner whose session is absent, and since when we have seen it so.
     pub(super) silent_owner: Option<(OwnerRecord, Timestamp)>,
+    pub(super) evictions: Evictions,
+    pub(super) quarantines: Quarantines,
+    /// Something was done that calls for another look at once.
+    pub(super) look_again: bool,
     told: Told,
     status: watch::Sender<CapacityStatus>,
 }
@@ -46,6 +51,7 @@ impl<P: Provider> Role<P> {
     pub fn new(parts: Parts<P>, status: watch::Sender<CapacityStatus>) -> Self {
         let process = Uuid::new_v4().to_string();
         let me = Writer { host: parts.host.clone(), incarnation: ipam::Incarnation(0), process };
+        let (evictions, quarantines) = watchers(&parts.timing);
         Self {
             parts,
             me,
@@ -58,6 +64,9 @@ impl<P: Provider> Role<P> {
             rest_until: None,
             cloud_seen: None,
             silent_owner: None,
+            evictions,
+            quarantines,
+            look_again: false,
             told: Told::default(),
             status,
         }
@@ -97,6 +106,9 @@ impl<P: Provider> Role<P> {
             }
         };
         self.told.role("here");
+        // Before the cloud is asked for subnets: what an operator evicted is swept while it is away, too.
+        self.care_for_hosts(&term, &view).await;
+        self.end_quarantines(&term, &view).await;
         if !self.is_quiet(&view) {
             view.cloud = self.cloud(view.now).await?;
         }
@@ -106,7 +118,8 @@ impl<P: Provider> Role<P> {
             self.carry_out(&term, &view, action).await;
         }
         // What was done shows in the next look; what stands now is told at once.
-        let view = look::store(&self.parts, view.hosts).await?;
+        let hosts = look::hosts(&*self.parts.store).await?;
+        let view = look::store(&self.parts, hosts).await?;
         self.publish(Some(&view));
         Ok(self.next_look(&view))
     }
@@ -187,9 +200,15 @@ impl<P: Provider> Role<P> {
             && !view.orders.values().any(|at| at.value.order.is_in_flight())
     }
 
-    fn next_look(&self, view: &View) -> Duration {
+    fn next_look(&mut self, view: &View) -> Duration {
+        if std::mem::take(&mut self.look_again) {
+            return SOON;
+        }
         let timing = &self.parts.timing;
         let mut pause = timing.idle;
+        for due in [self.evictions.due(), self.quarantines.due()].into_iter().flatten() {
+            pause = pause.min(Duration::from_millis(due.0.saturating_sub(view.now.0)).max(SOON));
+        }
         if !self.before.short.is_empty() {
             pause = pause.min(timing.second_look);
         }
@@ -202,8 +221,7 @@ impl<P: Provider> Role<P> {
         };
         for at in view.orders.values().filter(|at| has_step(at)) {
             let due = self.before.step_not_before.get(&at.value.key()).copied().unwrap_or(view.now);
-            pause = pause
-                .min(Duration::from_millis(due.0.saturating_sub(view.now.0)).max(Duration::from_millis(50)));
+            pause = pause.min(Duration::from_millis(due.0.saturating_sub(view.now.0)).max(SOON));
         }
         pause
     }
@@ -223,6 +241,11 @@ impl<P: Provider> Role<P> {
         self.before.order_not_before.remove(pool);
     }
 
+    /// Forgets the pause after a failed look: what is to be done now need not wait for what failed.
+    pub(super) fn look_soon(&mut self) {
+        self.rest_until = None;
+    }
+
     pub(super) fn wall(&self) -> jiff::Timestamp {
         self.parts.clock.wall()
     }
@@ -231,12 +254,38 @@ impl<P: Provider> Role<P> {
         &self.parts.zone
     }
 
+    /// A new owner of the role waits anew, and a former one that gets it again is a new one.
+    pub(super) fn watch_anew(&mut self) {
+        (self.evictions, self.quarantines) = watchers(&self.parts.timing);
+    }
+
+    /// The time of day at a time of the boot-time clock.
+    pub(super) fn wall_at(&self, time: Timestamp) -> jiff::Timestamp {
+        let (now, wall) = (self.parts.clock.now().0, self.wall());
+        let later = Duration::from_millis(time.0.saturating_sub(now));
+        let earlier = Duration::from_millis(now.saturating_sub(time.0));
+        wall.checked_add(later).and_then(|wall| wall.checked_sub(earlier)).unwrap_or(wall)
+    }
+
     fn publish(&mut self, view: Option<&View>) {
-        let status = self.told.status(&self.parts.zone, view);
+        let mut status = self.told.status(&self.parts.zone, view);
+        status.quarantine = self.quarantine_lines();
+        status.silent_hosts = self.silent_hosts();
         self.status.send_if_modified(|told| {
             let changed = *told != status;
             *told = status;
             changed
         });
     }
+}
+
+/// Between a look that had something done and the next one.
+const SOON: Duration = Duration::from_millis(50);
+
+fn watchers(timing: &Timing) -> (Evictions, Quarantines) {
+    let patience = Patience {
+        staleness_millis: millis(timing.staleness_max),
+        pause_millis: millis(timing.witness_pause),
+    };
+    (Evictions::new(patience), Quarantines::new(millis(timing.quarantine)))
 }

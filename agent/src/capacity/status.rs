@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeMap, error::Error, time::Duration};
 
-use ipam::PoolName;
+use ipam::{HostId, PoolName};
 use jiff::Timestamp;
 use provider::{
     ZoneId,
     order::{Order, OrderState},
 };
 
-use super::{OrderKey, trouble::Trouble, view::View};
+use super::{OrderKey, QuarantineLine, SilentHost, trouble::Trouble, view::View};
 
 /// What the role of a zone does and what keeps it from doing more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub struct CapacityStatus {
     pub pools: BTreeMap<PoolName, ipam::Capacity>,
     /// Pools that need a subnet for which no order could even be written down, and why.
     pub unplaced: BTreeMap<PoolName, ProviderTrouble>,
+    /// The quarantines of the zone, where the role is here.
+    pub quarantine: Vec<QuarantineLine>,
+    /// The silent hosts that hold addresses of the zone, where the role is here.
+    pub silent_hosts: BTreeMap<HostId, SilentHost>,
     /// The last failure to ask the provider or the store, until one succeeds.
     pub trouble: Option<ProviderTrouble>,
 }
@@ -58,8 +62,16 @@ impl CapacityStatus {
     /// Before the first look.
     pub(super) fn new(zone: &ZoneId) -> Self {
         let role = "not looked for yet".to_owned();
-        let (pools, unplaced) = (BTreeMap::new(), BTreeMap::new());
-        Self { zone: zone.clone(), role, orders: vec![], pools, unplaced, trouble: None }
+        Self {
+            zone: zone.clone(),
+            role,
+            orders: vec![],
+            pools: BTreeMap::new(),
+            unplaced: BTreeMap::new(),
+            quarantine: vec![],
+            silent_hosts: BTreeMap::new(),
+            trouble: None,
+        }
     }
 }
 

@@ -3,10 +3,12 @@
 use ipam::{ClusterState, Timestamp};
 use provider::Provider;
 use store::{
-    Commit, Key, Revision, Transaction,
+    Commit, Key, Revision, StoreError, Transaction,
     layout::{self, Item},
 };
 use tracing::info;
+
+use crate::allocator::words;
 
 use super::{
     decide::has_passed,
@@ -36,18 +38,21 @@ impl<P: Provider> Role<P> {
     pub(super) async fn store_look(&mut self) -> Result<Result<(Term, View), String>, Trouble> {
         let store = self.parts.store.clone();
         let hosts = look::hosts(&*store).await?;
-        let Some(incarnation) = hosts.get(&self.parts.host) else {
+        let Some(own) = hosts.get(&self.parts.host) else {
             return Ok(Err("waiting for this host to register its boot".to_owned()));
         };
-        self.me.incarnation = *incarnation;
+        self.me.incarnation = own.record.incarnation;
         let Some(cluster) = look::cluster(&*store).await? else {
             return Ok(Err("waiting for the cluster to be founded".to_owned()));
         };
         if cluster.value.state == ClusterState::Frozen {
-            return Ok(Err("the cluster is frozen: `berth store rebuild` is needed".to_owned()));
+            return Ok(Err("the cluster is frozen (docs/operating.md, \"A frozen cluster\")".to_owned()));
         }
         match self.claim(cluster.revision).await? {
-            Claim::Anothers(host) => Ok(Err(format!("on host {host}"))),
+            Claim::Anothers(host) => {
+                self.watch_anew();
+                Ok(Err(format!("on host {host}")))
+            }
             Claim::Ours(term) => {
                 let view = look::store(&self.parts, hosts).await?;
                 Ok(Ok((term, view)))
@@ -80,6 +85,7 @@ impl<P: Provider> Role<P> {
             Commit::Done { revision } => {
                 info!(zone = %self.parts.zone, term, "this agent looks after the zone's capacity");
                 self.since = Some(self.parts.clock.now());
+                self.watch_anew();
                 Ok(Claim::Ours(Term { owner: revision, cluster, confirmed: asked }))
             }
             Commit::Conflict { .. } => Err(Trouble::Overtaken),
@@ -115,6 +121,32 @@ impl<P: Provider> Role<P> {
             Commit::Done { revision } => Ok(revision),
             Commit::Conflict { .. } => Err(Trouble::Overtaken),
         }
+    }
+
+    /// Sends what one of the pure machines made, if this process still has the role.
+    pub(super) async fn send(
+        &self,
+        term: &Term,
+        transaction: &ipam::Transaction,
+    ) -> Result<ipam::Sent, Trouble> {
+        let spelled = words::transaction(transaction)?
+            .unchanged(owner_key(&self.parts.zone), term.owner)
+            .unchanged(Item::Cluster.key(), term.cluster);
+        self.send_spelled(transaction, spelled).await
+    }
+
+    pub(super) async fn send_spelled(
+        &self,
+        transaction: &ipam::Transaction,
+        spelled: Transaction,
+    ) -> Result<ipam::Sent, Trouble> {
+        Ok(match self.parts.store.commit(spelled).await {
+            Ok(Commit::Done { revision }) => ipam::Sent::Committed { revision: ipam::Revision(revision.0) },
+            Ok(Commit::Conflict { now }) => ipam::Sent::Conflict { now: words::conflict(transaction, &now)? },
+            // Landed or not, the next look shows it: each compares what it was decided upon.
+            Err(StoreError::UnknownOutcome(_)) => ipam::Sent::Unknown,
+            Err(error) => return Err(error.into()),
+        })
     }
 
     /// The term as a commit that begins now will have confirmed it.

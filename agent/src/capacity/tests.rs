@@ -1,11 +1,14 @@
 //! The promises of the capacity role.
 
 mod doubt;
+mod evict;
+mod eviction;
 mod fake_cloud;
 mod opening;
 mod operator;
 mod ordering;
 mod owner;
+mod quarantine;
 mod returning;
 mod simulated_cloud;
 mod world;

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ipam::{Block, HostId, Incarnation, PoolName, Subnet, Timestamp};
+use ipam::role::{BlockSeen, HostsSeen};
+use ipam::{Block, PoolName, Subnet, Timestamp};
 use ipnetwork::IpNetwork;
 use provider::{CloudSubnet, ClusterTags, Network};
 use store::Revision;
@@ -33,8 +34,8 @@ pub(super) struct View {
     pub(super) blocks: Vec<At<Block>>,
     /// Free addresses that hosts hold, by pool.
     pub(super) surplus: BTreeMap<PoolName, u32>,
-    /// The hosts of the cluster and their lives.
-    pub(super) hosts: BTreeMap<HostId, Incarnation>,
+    /// The hosts of the cluster, read before everything else.
+    pub(super) hosts: HostsSeen,
     /// The portable subnets that the cloud shows in the zone.
     pub(super) cloud: Vec<CloudSubnet>,
     /// The time of the look.
@@ -100,5 +101,12 @@ impl View {
     /// The blocks of a subnet.
     pub(super) fn blocks_of(&self, subnet: IpNetwork) -> impl Iterator<Item = &At<Block>> {
         self.blocks.iter().filter(move |at| at.value.id().subnet == subnet)
+    }
+
+    /// The blocks in the words of the pure machines.
+    pub(super) fn blocks_seen(&self) -> Vec<BlockSeen> {
+        let seen =
+            |at: &At<Block>| BlockSeen { block: at.value.clone(), revision: ipam::Revision(at.revision.0) };
+        self.blocks.iter().map(seen).collect()
     }
 }

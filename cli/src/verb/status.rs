@@ -4,7 +4,7 @@ use super::table_with_counts;
 use crate::agent::{Agent, AskError};
 use crate::page::{Page, Verdict};
 use crate::table::{moment, or_dash, pairs, table};
-use crate::verb::order;
+use crate::verb::{host, order, subnet};
 use api::{Condition, Mode, Part, Status, paths};
 
 pub(crate) async fn status(agent: &Agent) -> Result<Page, AskError> {
@@ -41,6 +41,15 @@ fn text(status: &Status) -> String {
     if !status.orders.is_empty() {
         text += "\n";
         text += &order::orders(&status.orders);
+    }
+    if !status.hosts.is_empty() {
+        text += "\n";
+        text += &host::hosts(&status.hosts);
+        text += &status.hosts.iter().map(host::life).collect::<String>();
+    }
+    if !status.quarantine.is_empty() {
+        text += "\n";
+        text += &subnet::quarantine(&status.quarantine);
     }
     text
 }

@@ -5,8 +5,8 @@ use super::{find, table_with_counts};
 use crate::agent::{Agent, AskError};
 use crate::args::SubnetVerb;
 use crate::page::Page;
-use crate::table::{or_dash, pairs};
-use api::{NamedSubnet, Order, Subnet, SubnetState, paths};
+use crate::table::{moment, or_dash, pairs, table};
+use api::{NamedSubnet, Order, Quarantined, Subnet, SubnetState, paths};
 use ipnetwork::IpNetwork;
 
 pub(crate) async fn answer(agent: &Agent, verb: &SubnetVerb) -> Result<Page, AskError> {
@@ -65,7 +65,26 @@ fn show(subnet: &Subnet) -> String {
     ]);
     text += "\n";
     text += &table_with_counts(&[], [(vec![], subnet.counts)]);
+    if !subnet.quarantine.is_empty() {
+        text += "\n";
+        text += &quarantine(&subnet.quarantine);
+    }
     text
+}
+
+/// Addresses in quarantine as a table; the status page shows it too.
+pub(crate) fn quarantine(lines: &[Quarantined]) -> String {
+    let row = |line: &Quarantined| {
+        vec![
+            line.address.to_string(),
+            line.was.clone(),
+            line.state.clone(),
+            or_dash(line.next.map(moment)),
+            line.why.clone(),
+        ]
+    };
+    let headings = ["quarantined", "held by", "how it stands", "looked at", "because"];
+    table(&headings, lines.iter().map(row))
 }
 
 fn state(state: SubnetState) -> &'static str {

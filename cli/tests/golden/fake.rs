@@ -88,6 +88,7 @@ pub(crate) fn berth(socket: &Path, arguments: &str) -> String {
         .args(arguments.split_whitespace())
         .env("BERTH_SOCKET", socket)
         .env("TZ", "UTC")
+        .env("SUDO_USER", "ann")
         .output()
         .expect("berth can be run");
     let stdout = String::from_utf8_lossy(&output.stdout);

@@ -18,6 +18,8 @@ fn help_names_every_verb_and_the_exit_codes() {
           network  Docker networks of our driver on this host
           order    Subnets that were asked of the cloud
           host     The hosts of the cluster
+          cluster  The cluster's record in the store that its hosts share
+          store    The store as a whole
           check    Do journal, store, kernel, Docker and cloud agree? Exit 1 if not, 2 if one of them is
                    silent
           doctor   Is the ground the agent stands on sound? Exit 1 if not; each trouble with its cure

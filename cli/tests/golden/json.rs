@@ -152,7 +152,9 @@ fn json_has_the_same_exit_code_as_the_table() {
                     "trouble": "SoftLayer is not answering",
                     "next_try": "2026-11-22T14:05:00Z"
                   }
-                ]
+                ],
+                "hosts": [],
+                "quarantine": []
               }
             }
             --- exit 1

@@ -1,12 +1,13 @@
 //! The addresses this host holds: adopted, queued, cooled, lost.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
 use super::{Effect, Family, Host};
 use crate::block::Block;
-use crate::names::{BlockId, Holder, PoolName, Timestamp};
+use crate::names::{BlockId, EndpointId, Holder, PoolName, Timestamp};
 use crate::pool::COOLING_MILLIS_DEFAULT;
 use crate::record::{Deed, Holding, Life};
 use crate::refusal::Usage;
@@ -180,6 +181,7 @@ impl Host {
     pub(super) fn reconcile_all(&mut self) {
         let ids: Vec<BlockId> = self.blocks.keys().copied().collect();
         for id in ids {
+            self.judge_gone(id);
             self.reconcile(id);
         }
     }
@@ -238,6 +240,20 @@ impl Host {
         held.holding.generation < cluster.generation
             && matches!(held.holding.state, Life::Assigned { .. })
             && block.quarantined().get(&address).is_some_and(|q| q.was.by.host == self.identity.host)
+    }
+
+    /// What running containers use since an earlier life of the cluster, and the block keeps in
+    /// quarantine. Nobody else will ask for it: those containers know nothing of a rebuild.
+    pub(super) fn to_claim(&self, block: &Block) -> BTreeMap<IpAddr, EndpointId> {
+        let held = self.held.iter().filter(|(_, held)| held.block == block.id());
+        let claimed = held.filter(|(address, held)| self.claimable(block, **address, held));
+        claimed
+            .map(|(address, held)| match &held.holding.state {
+                Life::Assigned { usage: Usage::Bound(by) | Usage::Gone(by), .. } => (*address, by.clone()),
+                // Bound to nobody yet. The assignment stays as it is, so the name is never used.
+                _ => (*address, EndpointId(String::new())),
+            })
+            .collect()
     }
 
     fn adopt_shown(&mut self, block: &Block, me: &Holder) -> Vec<IpAddr> {
@@ -346,7 +362,8 @@ impl Host {
                     epoch: self.next_epoch(generation, take),
                     usage: Usage::Bound(endpoints[&address].clone()),
                     exact: true,
-                    published: false,
+                    // What services knew of it went with the journal: its release must wait for them.
+                    published: true,
                 },
             };
             let reserved = block.reserved().get(&address).cloned();

@@ -18,6 +18,8 @@ use crate::transaction::{Compare, Key, Prefix, Seen, Sent, Transaction, Value, W
 pub(super) struct BlockFacts {
     /// The newest value seen, and when it was written.
     pub(super) seen: Option<(Block, Revision)>,
+    /// Whether it was seen to be gone, and what that means is not known before this boot is registered.
+    pub(super) gone: bool,
     /// The boot under which the holding is usable, as journalled.
     pub(super) boot: Option<BootId>,
     /// The life of the cluster in which the holding is usable, as journalled.
@@ -118,6 +120,11 @@ impl Host {
             }
             return;
         }
+        let claims = self.to_claim(block);
+        if !claims.is_empty() {
+            self.begin(id, Deed::Claim(claims), Transaction::default()).ok();
+            return;
+        }
         self.empty_if_draining(id);
         if let Some((addresses, to, also)) = self.next_leaving(id) {
             self.begin(id, Deed::GiveBack { addresses, to }, also).ok();
@@ -142,7 +149,7 @@ impl Host {
         if !block.apply(command(&deed, &me, number))?.changed {
             return Ok(());
         }
-        let operation = Operation { number, compared: *revision, deed };
+        let operation = Operation { number, boot: self.identity.boot.clone(), compared: *revision, deed };
         facts.flight = Some(Flight { operation, phase: Phase::Persisting, also });
         let mut records: Vec<Record> = self.block_record(id).into_iter().collect();
         // The holding's pool and gateway must be known after a restart without the store.
@@ -192,9 +199,18 @@ impl Host {
             (Phase::Sent(_), Sent::Conflict { now }) => {
                 // Somebody was faster; nothing of it happened. Jitter keeps two hosts from meeting
                 // again and again.
+                let compared = flight.operation.compared;
                 let jitter = self.scatter(&format!("{id}{}", self.token)) % 20;
                 self.drop_operation(id, jitter);
+                let before = |seen: &Seen| {
+                    seen.key == Key::Block(id) && seen.value.is_some() && seen.revision < compared
+                };
+                let (set_back, life) = (now.iter().any(before), self.life());
                 self.seen(now);
+                // What was compared had been seen. Unless all began anew, only a backup shows less.
+                if set_back && self.life() == life {
+                    self.freeze(format!("block {id} stands below the revision that was compared"));
+                }
             }
             (Phase::Sent(_), Sent::Failed) => self.drop_operation(id, backoff),
             (Phase::Sent(_) | Phase::Settling(_), Sent::Unknown) | (Phase::Settling(_), Sent::Failed) => {
@@ -248,32 +264,55 @@ impl Host {
             return;
         }
         let shown = block.operation_of(&host);
-        let here = block.held().values().any(|held| held.by.host == host);
-        let ours = here || self.held.values().any(|held| held.block == id);
-        if shown == 0 && !ours && block.take_number() > facts.take {
-            // The subnet was returned and ordered again: its numbers start anew, its take numbers
-            // above the old ones.
+        if block.opened() > facts.take {
+            // The subnet was returned and ordered again: its operation numbers start anew, its take
+            // numbers above all the old ones.
             facts.committed = 0;
         }
         if shown < facts.committed || block.take_number() < facts.take {
             return self.freeze(format!("block {id} shows less than this host's journal knows committed"));
         }
         facts.seen = Some((block, revision));
+        facts.gone = false;
         self.published.entry(id).or_default();
         self.settle_by_sight(id);
         self.reconcile(id);
     }
 
     fn block_gone(&mut self, id: BlockId, revision: Revision) {
-        let newest =
-            self.blocks.get(&id).and_then(|facts| facts.seen.as_ref()).map(|(_, revision)| *revision);
-        if newest.is_some_and(|newest| revision < newest) {
+        let Some(facts) = self.blocks.get_mut(&id) else { return };
+        if facts.seen.as_ref().is_some_and(|(_, newest)| revision < *newest) {
             return;
         }
-        if self.held.values().any(|held| held.block == id) {
+        facts.seen = None;
+        facts.gone = true;
+        self.judge_gone(id);
+    }
+
+    /// A block is gone with its subnet, which is returned only once nothing in it is held: or the store
+    /// lost its memory. What was leaving may have left, and what an earlier incarnation held was
+    /// swept: both may still stand in the journal, so nothing is said before this boot is registered.
+    pub(super) fn judge_gone(&mut self, id: BlockId) {
+        let Some(me) = self.me() else { return };
+        if !self.blocks.get(&id).is_some_and(|facts| facts.gone) {
+            return;
+        }
+        let of_block = self.held.iter().filter(|(_, held)| held.block == id);
+        let kept = |life: &Life| !matches!(life, Life::Leaving { .. });
+        if of_block
+            .clone()
+            .any(|(_, held)| held.holding.incarnation == me.incarnation && kept(&held.holding.state))
+        {
             return self.freeze(format!("block {id} is gone, and this host holds addresses of it"));
         }
-        // Its subnet was returned. A new one of the same CIDR starts with numbers above.
+        let left: Vec<IpAddr> = of_block.map(|(address, _)| *address).collect();
+        let mut records = Vec::new();
+        for address in left {
+            self.lose(address);
+            records.push(self.address_record(address));
+        }
+        self.persist(records, Durability::Written, AfterPersist::Nothing);
+        // A new one of the same CIDR starts with numbers above.
         self.blocks.remove(&id);
         self.published.remove(&id);
     }
@@ -303,9 +342,12 @@ impl Host {
         let Some((block, revision)) = facts.seen.clone() else { return };
         facts.attempts = 0;
         let before: BTreeSet<IpAddr> = self.held_in(id);
+        // A re-take of an earlier boot, found in the journal, gained nothing for this one: its epochs
+        // may have been used up, and the counter lost with the power.
+        let regains = operation.deed == Deed::Retake && operation.boot == self.identity.boot;
         if let Some(me) = self.me() {
             match &operation.deed {
-                Deed::Retake => {
+                Deed::Retake if regains => {
                     self.regained(&block, &me);
                     self.usable_from_now(id);
                 }
@@ -315,7 +357,7 @@ impl Host {
         }
         self.acted_upon(id, &block, revision);
         let touched: BTreeSet<IpAddr> = before.union(&self.held_in(id)).copied().collect();
-        if matches!(operation.deed, Deed::Retake | Deed::Claim(_)) {
+        if regains || matches!(operation.deed, Deed::Claim(_)) {
             for address in &touched {
                 self.index(*address);
             }

@@ -73,7 +73,11 @@ impl Host {
             return;
         }
         let known = self.known_boots.contains(&own.boot);
-        if known && self.incarnation.is_some_and(|ours| own.incarnation < ours) {
+        // An incarnation is journalled before it is registered, so knowing a newer one proves nothing;
+        // having gained something in it does.
+        let ours = self.incarnation.unwrap_or_default();
+        let gained = || self.held.values().any(|held| held.holding.incarnation == ours);
+        if known && own.incarnation < ours && gained() {
             return self.freeze("the record of this host shows an earlier incarnation than its journal");
         }
         let current = self.incarnation == Some(own.incarnation);
@@ -90,7 +94,7 @@ impl Host {
         }
         // A journal that does not know the record's boot was lost or rolled back, so what it says of
         // holdings is worth nothing: this host evicts itself.
-        let incarnation = if known { own.incarnation } else { Incarnation(own.incarnation.0 + 1) };
+        let incarnation = if known { own.incarnation } else { Incarnation(own.incarnation.0 + 1) }.max(ours);
         if !known || !current {
             self.revoke_all();
         }

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::waiting::{Hope, Waiting};
-use super::{AfterSend, Family, Host, Wish};
+use super::{AfterSend, Family, Host, RETRY_MILLIS, Wish};
 use crate::cluster::{Ask, Want};
 use crate::names::{BlockId, Holder, HostId, PoolName, Revision, Timestamp, Zone};
 use crate::record::Life;
-use crate::transaction::{Compare, Key, Sent, Transaction, Value, Write};
+use crate::transaction::{Compare, Key, Seen, Sent, Transaction, Value, Write};
 
 /// How long before more holders are asked, and the asked looked at again, in milliseconds.
 const ASK_MILLIS: u64 = 100;
@@ -30,6 +30,37 @@ enum AskPhase {
     /// The want is gone, and nothing came: the holder had nothing then. Whoever waited is not helped
     /// by asking again; a later request may be.
     Declined(Timestamp),
+    /// The store did not take the question: the holder was never asked.
+    Unasked(Timestamp),
+}
+
+/// What another host wants of this one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Wanted {
+    want: Want,
+    revision: Revision,
+    decline: Decline,
+}
+
+/// Whether a want that cannot be served is being removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Decline {
+    /// No, or not any more.
+    No,
+    /// Its removal is on its way.
+    Sent,
+    /// Its removal may not have landed: again at this time. Nobody else removes it where the asker has
+    /// forgotten it.
+    Again(Timestamp),
+}
+
+impl Wanted {
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        match self.decline {
+            Decline::Again(at) => Some(at),
+            Decline::No | Decline::Sent => None,
+        }
+    }
 }
 
 impl Host {
@@ -75,7 +106,8 @@ impl Host {
 
     fn declined(&self, zone: &Zone, holder: &HostId, same: impl Fn(&Ask) -> bool, since: Timestamp) -> bool {
         self.asked.get(&(zone.clone(), holder.clone())).is_some_and(|asked| {
-            same(&asked.ask) && matches!(asked.phase, AskPhase::Declined(at) if at >= since)
+            same(&asked.ask)
+                && matches!(asked.phase, AskPhase::Declined(at) | AskPhase::Unasked(at) if at >= since)
         })
     }
 
@@ -88,7 +120,7 @@ impl Host {
     pub(super) fn look_at_asks(&mut self) {
         let oldest = self.waiting.values().map(Waiting::since).min();
         self.asked.retain(|_, asked| match asked.phase {
-            AskPhase::Declined(at) => oldest.is_some_and(|since| at >= since),
+            AskPhase::Declined(at) | AskPhase::Unasked(at) => oldest.is_some_and(|since| at >= since),
             AskPhase::Placed(_) => true,
         });
         let mut needed: BTreeSet<HostId> = BTreeSet::new();
@@ -152,6 +184,13 @@ impl Host {
         })
     }
 
+    /// Whether a holder could not be asked, as far as is known, because the store does not answer.
+    pub(super) fn store_is_silent(&self) -> bool {
+        let unasked =
+            |phase: &AskPhase| matches!(phase, AskPhase::Unasked(_) | AskPhase::Placed(Revision(0)));
+        self.asked.values().any(|asked| unasked(&asked.phase))
+    }
+
     pub(super) fn want_sent(&mut self, holder: &HostId, outcome: Sent) {
         let now = self.now;
         for ((_, of), asked) in &mut self.asked {
@@ -163,9 +202,8 @@ impl Host {
                     asked.phase = AskPhase::Placed(*revision);
                 }
                 // Not asked: as if it had nothing, so that it is asked again in a moment.
-                (Sent::Conflict { .. } | Sent::Failed, AskPhase::Placed(_)) => {
-                    asked.phase = AskPhase::Declined(now);
-                }
+                (Sent::Conflict { .. }, AskPhase::Placed(_)) => asked.phase = AskPhase::Declined(now),
+                (Sent::Failed, AskPhase::Placed(_)) => asked.phase = AskPhase::Unasked(now),
                 _ => (),
             }
         }
@@ -238,10 +276,10 @@ impl Host {
             return;
         }
         let key = (zone, asker);
-        let newest = self.wants.get(&key).map(|(_, newest)| *newest);
+        let newest = self.wants.get(&key).map(|wanted| wanted.revision);
         match value {
             Some(Value::Want(want)) if newest.is_none_or(|newest| revision > newest) => {
-                self.wants.insert(key, (want, revision));
+                self.wants.insert(key, Wanted { want, revision, decline: Decline::No });
             }
             None if newest.is_some_and(|newest| revision > newest) => {
                 self.wants.remove(&key);
@@ -268,9 +306,19 @@ impl Host {
         if self.wants.is_empty() || self.footing().is_err() {
             return;
         }
-        let wants: Vec<((Zone, HostId), (Want, Revision))> =
-            self.wants.iter().map(|(key, want)| (key.clone(), want.clone())).collect();
-        for ((zone, asker), (want, revision)) in wants {
+        let now = self.now;
+        let standing = |wanted: &Wanted| match wanted.decline {
+            Decline::No => true,
+            Decline::Sent => false,
+            Decline::Again(at) => at <= now,
+        };
+        let wants: Vec<((Zone, HostId), Wanted)> = self
+            .wants
+            .iter()
+            .filter(|(_, wanted)| standing(wanted))
+            .map(|(key, wanted)| (key.clone(), wanted.clone()))
+            .collect();
+        for ((zone, asker), Wanted { want, revision, .. }) in wants {
             let to = Holder { host: asker.clone(), incarnation: want.incarnation };
             let promised =
                 |life: &Life| matches!(life, Life::Leaving { to: Some(promised) } if *promised == to);
@@ -342,10 +390,30 @@ impl Host {
     /// Removes a want that cannot be served, so that its asker looks elsewhere.
     fn decline(&mut self, zone: Zone, asker: HostId, revision: Revision) {
         let Ok(mut compares) = self.footing() else { return };
-        self.wants.remove(&(zone.clone(), asker.clone()));
+        if let Some(wanted) = self.wants.get_mut(&(zone.clone(), asker.clone())) {
+            wanted.decline = Decline::Sent;
+        }
         let key = Key::Want { zone, holder: self.identity.host.clone(), asker };
         compares.push(Compare::At { key: key.clone(), revision });
-        self.send(Transaction { compares, writes: vec![Write::Delete(key)] }, AfterSend::Hint);
+        let transaction = Transaction { compares, writes: vec![Write::Delete(key.clone())] };
+        self.send(transaction, AfterSend::Decline(key, revision));
+    }
+
+    pub(super) fn decline_sent(&mut self, key: Key, declined: Revision, outcome: Sent) {
+        let again = Decline::Again(self.now.after(RETRY_MILLIS));
+        match outcome {
+            Sent::Committed { revision } => {
+                return self.seen(vec![Seen { key, value: None, revision }]);
+            }
+            Sent::Conflict { now } => self.seen(now),
+            Sent::Failed | Sent::Unknown => (),
+        }
+        // The same want still stands, as far as is known.
+        let Key::Want { zone, asker, .. } = key else { return };
+        if let Some(wanted) = self.wants.get_mut(&(zone, asker)).filter(|wanted| wanted.revision == declined)
+        {
+            wanted.decline = again;
+        }
     }
 
     /// The leaving addresses of a block that can go in one transaction: to one asker, or back.
@@ -379,7 +447,7 @@ impl Host {
     /// A grant compares that the asker is still who asked, and removes its want.
     fn grant_terms(&self, id: BlockId, asker: &Holder) -> Option<Transaction> {
         let zone = self.zone_of(id)?;
-        let (want, revision) = self.wants.get(&(zone.clone(), asker.host.clone()))?;
+        let Wanted { want, revision, .. } = self.wants.get(&(zone.clone(), asker.host.clone()))?;
         let stands =
             self.asker_stands(&asker.host, want).filter(|_| want.incarnation == asker.incarnation)?;
         let key = Key::Want { zone, holder: self.identity.host.clone(), asker: asker.host.clone() };

@@ -87,3 +87,45 @@ fn a_new_generation_keeps_running_assignments_and_renews_every_epoch_after() {
     );
     assert_eq!(world.assign_any(0).unwrap().epoch.generation, generation);
 }
+
+/// Found by the simulation: the holder forgot the want with its removal, and where the asker had
+/// started anew nobody removed it ever.
+#[test]
+fn a_want_whose_removal_failed_is_removed_again() {
+    for fate in [Fate::Unreached, Fate::Lost] {
+        let mut world = World::running(2, SUBNET);
+        let address = world.assign_any(0).unwrap().address;
+        world.ask(1, Wish::Exact(address));
+        while !world.store.entries.keys().any(|key| matches!(key, Key::Want { .. })) {
+            assert!(world.carry(1, Fate::Known) | world.hear(1));
+        }
+        world.kill(1);
+        while world.watch(0) {}
+        while world.carry(0, fate) | world.hear(0) {}
+        world.settle();
+        assert!(!world.store.entries.keys().any(|key| matches!(key, Key::Want { .. })), "{fate:?}");
+    }
+}
+
+/// The model found that nobody claimed it: its quarantine would have ended under the container.
+#[test]
+fn a_running_container_s_address_is_claimed_from_a_rebuilt_store() {
+    let mut world = World::running(1, SUBNET);
+    let kept = world.assign_any(0).unwrap();
+    world.run();
+    let cluster = |number, state| {
+        let generation = Generation { number, id: 7 };
+        Value::Cluster(ClusterRecord { id: "c".into(), generation, state })
+    };
+    // The oracle would call the time in quarantine a loss.
+    world.machines[0].in_use.clear();
+    world.store.put(Key::Cluster, cluster(1, ClusterState::Frozen));
+    let below = Incarnation(u64::MAX);
+    world.apply(BlockCommand::Sweep { host: "h1".into(), below, why: "rebuilt".into() });
+    world.store.put(Key::Cluster, cluster(2, ClusterState::Open));
+    world.settle();
+    let holder = world.block().held().get(&kept.address).map(|held| held.by.host.clone());
+    assert_eq!(holder, Some("h1".into()));
+    let AddressState::Assigned { epoch, .. } = world.state(0, kept.address) else { panic!("not assigned") };
+    assert_eq!(epoch, kept.epoch);
+}

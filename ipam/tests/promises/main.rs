@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod between_hosts;
+mod evictions;
 mod museum;
 mod one_host;
 mod properties;

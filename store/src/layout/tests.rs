@@ -23,10 +23,14 @@ fn every_item() -> Vec<Item> {
         Item::Reservation("web".into()),
         Item::Owner(odd),
         Item::Order("o1".into()),
+        Item::Founding,
+        Item::Copying,
+        Item::Moved,
         Item::Running { subnet, index: 2, host: "h/1".into() },
         Item::Ledger(segment()),
         Item::Segment(segment()),
         Item::Keep { keeper: "h2".into(), segment: segment() },
+        Item::Eviction("h1".into()),
     ]
 }
 

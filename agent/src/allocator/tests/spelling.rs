@@ -17,6 +17,8 @@ fn every_key() -> Vec<Key> {
     vec![
         Key::Cluster,
         Key::Host(host()),
+        Key::Session(host()),
+        Key::Eviction(host()),
         Key::Pool(PoolName::from("blue")),
         Key::Subnet(block.subnet),
         Key::Block(block),

@@ -1,7 +1,7 @@
 //! A cloud that takes its time and can fail.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -41,6 +41,10 @@ pub(super) struct CloudState {
     /// Orders are taken, but not shown to who looks for them.
     pub(super) hides_orders: bool,
     pub(super) returned: Vec<SubnetId>,
+    /// What became of machines, as it says; of others it knows nothing.
+    pub(super) machines: BTreeMap<String, HostState>,
+    /// The machines that it was asked about, in order.
+    pub(super) asked_about: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -206,7 +210,9 @@ impl Provider for FakeCloud {
         Ok(())
     }
 
-    async fn host_state(&self, _instance: &provider::InstanceId) -> Result<HostState, ProviderError> {
-        unreachable!("the capacity role evicts nobody")
+    async fn host_state(&self, instance: &provider::InstanceId) -> Result<HostState, ProviderError> {
+        let mut state = self.ask()?;
+        state.asked_about.push(instance.to_string());
+        Ok(state.machines.get(instance.as_str()).copied().unwrap_or(HostState::Unknown))
     }
 }

@@ -21,7 +21,7 @@ use store::{
 };
 use tokio::sync::watch;
 
-use super::world::{FakeWire, default_pool};
+use super::world::{FakeUse, FakeWire, default_pool};
 use crate::{
     capacity::{
         CapacityStatus, OrderKey, OrderRecord, Parts, PoolPolicy, Role, SettleError, Settlement, Timing,
@@ -124,6 +124,7 @@ impl Rig {
             store: self.store.clone(),
             provider: Arc::new(self.softlayer()),
             probe: Arc::new(FakeWire::silent()),
+            used_here: Arc::new(FakeUse::nothing()),
             clock: Arc::new(self.time.clone()),
             timing: Timing::default(),
         };

@@ -10,7 +10,7 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use ipam::{
     Block, BlockId, BootId, ClusterRecord, ClusterState, Generation, HostId, HostRecord, Incarnation,
-    InstanceId, PoolName,
+    InstanceId, PoolName, SignOfLife,
 };
 use ipnetwork::IpNetwork;
 use provider::{ClusterTags, Network, ZoneId};
@@ -22,7 +22,10 @@ use store::{
 use tokio::sync::watch;
 
 use crate::{
-    capacity::{CapacityStatus, OrderKey, OrderRecord, Parts, PoolPolicy, Probe, ProbeError, Role, Timing},
+    capacity::{
+        CapacityStatus, OrderKey, OrderRecord, Parts, PoolPolicy, Probe, ProbeError, Role, SilentHere,
+        Timing, UsedHere,
+    },
     clock::ManualClock,
 };
 
@@ -167,12 +170,40 @@ impl Probe for FakeWire {
     }
 }
 
+/// What hosts use, told by themselves; none: Docker does not answer.
+#[derive(Debug, Clone)]
+pub(super) struct FakeUse(pub(super) Arc<Mutex<Option<BTreeMap<IpAddr, String>>>>);
+
+impl FakeUse {
+    /// Nothing is used.
+    pub(super) fn nothing() -> Self {
+        Self(Arc::new(Mutex::new(Some(BTreeMap::new()))))
+    }
+}
+
+impl UsedHere for FakeUse {
+    fn used<'a>(
+        &'a self,
+        candidates: &'a BTreeSet<IpAddr>,
+    ) -> BoxFuture<'a, Result<BTreeMap<IpAddr, String>, SilentHere>> {
+        let used = self.0.lock().unwrap().clone();
+        async move {
+            let Some(used) = used else {
+                return Err(SilentHere { who: "Docker", source: "connection refused".into() });
+            };
+            Ok(used.into_iter().filter(|(address, _)| candidates.contains(address)).collect())
+        }
+        .boxed()
+    }
+}
+
 /// Everything around the role.
 #[derive(Clone)]
 pub(super) struct World {
     pub(super) store: MemoryStore,
     pub(super) cloud: FakeCloud,
     pub(super) wire: FakeWire,
+    pub(super) used: FakeUse,
     pub(super) clock: ManualClock,
     pub(super) steps: Steps,
     pub(super) pool: PoolPolicy,
@@ -192,6 +223,7 @@ impl World {
         let (clock, steps) = (ManualClock::new(), Steps::default());
         let cloud = FakeCloud::new(steps.clone(), clock.clone());
         let wire = FakeWire::silent();
+        let used = FakeUse::nothing();
         let pool = PoolPolicy {
             name: default_pool(),
             network: Network::Private,
@@ -200,7 +232,7 @@ impl World {
             free_min: 8,
             exclude: vec![],
         };
-        let world = Self { store: MemoryStore::new(), cloud, wire, clock, steps, pool };
+        let world = Self { store: MemoryStore::new(), cloud, wire, used, clock, steps, pool };
         let generation = Generation { number: 1, id: 1 };
         let cluster = ClusterRecord { id: "c".into(), generation, state: ClusterState::Open };
         world.put(Item::Cluster, &cluster).await;
@@ -210,12 +242,41 @@ impl World {
 
     pub(super) async fn add_host(&self, host: &str, incarnation: u64) {
         let record = HostRecord {
-            instance: InstanceId::from("virtual-1"),
+            instance: InstanceId(format!("virtual-{host}")),
             incarnation: Incarnation(incarnation),
             boot: BootId::from("b"),
             zones: BTreeSet::new(),
         };
         self.put(Item::Host(host.into()), &record).await;
+    }
+
+    /// A host's session begins.
+    pub(super) async fn sign(&self, host: &str) {
+        let sign = SignOfLife { boot: BootId::from("b") };
+        self.put(Item::Session(host.into()), &sign).await;
+    }
+
+    /// A host's session lapses.
+    pub(super) async fn lapse(&self, host: &str) {
+        let session = Item::Session(host.into()).key();
+        self.store.commit(Transaction::new().delete(session)).await.unwrap();
+    }
+
+    /// A host's record.
+    pub(super) async fn host(&self, host: &str) -> HostRecord {
+        let key = Item::Host(host.into()).key();
+        let entry = self.store.get(&key).await.unwrap().entry.unwrap();
+        layout::decode(&entry.key, &entry.value).unwrap()
+    }
+
+    /// A host takes free addresses of a block.
+    pub(super) async fn take(&self, host: &str, incarnation: u64, subnet: &str, addresses: &[IpAddr]) {
+        let block = self.block(subnet).await.unwrap();
+        let holder = ipam::Holder { host: host.into(), incarnation: Incarnation(incarnation) };
+        let operation = block.operation_of(&holder.host) + 1;
+        let addresses = addresses.iter().copied().collect();
+        let take = ipam::BlockCommand::Take { holder, addresses, operation };
+        self.put_block(&block.apply(take).unwrap().block).await;
     }
 
     /// A new process of `h1`.
@@ -234,6 +295,7 @@ impl World {
             store: Arc::new(store),
             provider: Arc::new(self.cloud.clone()),
             probe: Arc::new(self.wire.clone()),
+            used_here: Arc::new(self.used.clone()),
             clock: Arc::new(self.clock.clone()),
             timing: Timing::default(),
         };

@@ -6,8 +6,10 @@ use std::net::IpAddr;
 
 use ipam::*;
 
+mod role;
 mod store;
 
+pub(crate) use role::{PAUSE, REST, Role, STALENESS};
 pub(crate) use store::Store;
 
 pub(crate) const SUBNET: &str = "10.50.0.0/29";
@@ -141,6 +143,7 @@ impl World {
         let again = Host::recover(at.identity.clone(), now, host.snapshot());
         assert_eq!(again.snapshot(), host.snapshot());
         at.agent = Some(host);
+        self.sign(machine);
     }
 
     /// Lists everything the agent watches, as after a start or a compacted watch.
@@ -174,6 +177,7 @@ impl World {
         at.written.truncate(kept);
         let written = std::mem::take(&mut at.written);
         at.synced.extend(written);
+        self.lapse(machine);
     }
 
     pub(crate) fn feed(&mut self, machine: usize, input: Input) {
@@ -439,56 +443,6 @@ impl World {
         }
     }
 
-    /// Eviction of a machine that is witnessed to be off: raises the incarnation.
-    pub(crate) fn evict(&mut self, machine: usize) {
-        let at = &mut self.machines[machine];
-        let key = Key::Host(at.identity.host.clone());
-        if at.powered {
-            return;
-        }
-        let Some(Value::Host(record)) = self.store.get(&key).value else { return };
-        let incarnation = Incarnation(record.incarnation.0 + 1);
-        self.store.put(key, Value::Host(HostRecord { incarnation, ..record }));
-        self.check();
-    }
-
-    /// The sweep that follows an eviction.
-    pub(crate) fn sweep(&mut self, machine: usize) {
-        let host = self.machines[machine].identity.host.clone();
-        let Some(Value::Host(record)) = self.store.get(&Key::Host(host.clone())).value else { return };
-        // An eviction's sweep closes the endpoints of what it quarantines.
-        let sweep =
-            BlockCommand::Sweep { host: host.clone(), below: record.incarnation, why: "it is off".into() };
-        let swept = self.block().apply(sweep.clone()).unwrap();
-        let mut open = BTreeMap::new();
-        if let Some(Value::Published(published)) =
-            self.store.get(&Key::Published { host: host.clone(), block: self.block_id() }).value
-        {
-            open = published.open;
-        }
-        for address in swept.block.quarantined().keys() {
-            if open.remove(address).is_some() {
-                self.store.delete(Key::Endpoint(*address));
-                let key = Key::Published { host: host.clone(), block: self.block_id() };
-                self.store.put(key, Value::Published(Published { open: open.clone() }));
-            }
-        }
-        self.apply(sweep);
-        self.check();
-    }
-
-    /// The capacity role ends every quarantine.
-    pub(crate) fn end_quarantine(&mut self) {
-        for address in self.block().quarantined().keys().copied().collect::<Vec<_>>() {
-            let named = !self.store.list(&Prefix::Dependents(address)).is_empty();
-            if named || self.store.get(&Key::Endpoint(address)).value.is_some() {
-                continue;
-            }
-            self.apply(BlockCommand::EndQuarantine { address, to: None });
-        }
-        self.check();
-    }
-
     fn answered(&mut self, machine: usize, request: RequestId, result: Result<Answer, Refusal>) {
         // A release may have overtaken an answer given again: CreateEndpoint is refused then.
         let assigned = ipam::check::assigned_in(&self.view(machine));
@@ -521,6 +475,10 @@ impl World {
 
     /// What must hold after every act.
     pub(crate) fn check(&self) {
+        if self.store.get(&Key::Block(self.block_id())).value.is_none() {
+            let used = self.machines.iter().any(|machine| !machine.in_use.is_empty());
+            return assert!(!used, "S3: an address of a returned subnet is used");
+        }
         let block = self.block();
         assert_eq!(ipam::check::block_broken(&block), Vec::<String>::new());
         let mut users: BTreeMap<IpAddr, &HostId> = BTreeMap::new();

@@ -1,0 +1,45 @@
+//! A model that notices nothing proves nothing: with any one safeguard gone a promise must break.
+
+use crate::searched::{Mix, Mutation, search};
+
+fn breaks(safeguard: &str, words: &str) {
+    let mutation = Mutation::without(safeguard).unwrap();
+    let searched = search(Mix::parse(words).unwrap(), Some(mutation));
+    println!("{searched}");
+    assert!(searched.broken.is_some(), "without {safeguard} no promise is broken");
+}
+
+#[test]
+fn without_the_epoch_a_late_release_closes_a_newer_assignment() {
+    breaks("epoch", "late-releases=1");
+}
+
+#[test]
+fn an_answer_before_the_journal_is_forgotten_when_the_agent_dies() {
+    breaks("journal-first", "kills=1");
+}
+
+#[test]
+fn without_the_boot_id_a_host_evicted_while_off_uses_what_is_another_s() {
+    breaks("boot-id", "power-cuts=1 evictions=1 cut-off");
+}
+
+#[test]
+fn one_boot_id_for_the_whole_journal_repeats_epochs() {
+    breaks("boot-per-block", "hosts=1 blocks=2 power-cuts=1 kills=1");
+}
+
+#[test]
+fn without_the_asker_s_record_a_grant_reaches_a_host_that_was_evicted() {
+    breaks("asker", "power-cuts=1 evictions=1 slow-wants");
+}
+
+#[test]
+fn without_the_incarnation_an_evicted_host_takes_addresses() {
+    breaks("incarnation", "power-cuts=1 evictions=1 unknown=1");
+}
+
+#[test]
+fn a_quarantine_that_ends_with_the_endpoint_open_reuses_an_address_that_services_know() {
+    breaks("closed-endpoint", "asking=1 services power-cuts=1 evictions=1");
+}

@@ -1,0 +1,284 @@
+//! The capacity role of the zone: one owner with a term, which every write compares. What it decides about hosts
+//! and quarantines is `ipam::role`, the production code; here are its look, its memory, and its way to the store.
+
+use std::collections::BTreeMap;
+
+use ipam::role::{
+    BlockSeen, EvictionStep, Evictions, HostSeen, HostsSeen, Patience, ProviderWord, Quarantines, UseWord,
+    raise, sweep,
+};
+use ipam::{
+    Block, BlockId, Eviction, EvictionWord, HostId, HostRecord, Incarnation, Key as IpamKey, Prefix,
+    Revision, Timestamp, Zone,
+};
+use ipnetwork::IpNetwork;
+
+use crate::Moment;
+use crate::coverage::Sometimes;
+use crate::fleet::{Event, Fleet, ZONE};
+use crate::provider::{MachineState, STALENESS_MAX};
+use crate::store::{Compare, Transaction};
+use crate::wire::Ask;
+use crate::words::{self, FleetTransaction, Fleets, Key, Owner, Value};
+
+/// Between two looks, in milliseconds.
+const LOOK_MILLIS: u64 = 3_000;
+
+/// The same while nothing is to be done.
+const IDLE_MILLIS: u64 = 30_000;
+
+/// How long an owner's session must have been absent before another host follows it: L + D.
+const FOLLOW_MILLIS: u64 = 40_000;
+
+/// Between the two questions about a host.
+const PAUSE_MILLIS: u64 = 15_000;
+
+/// How long an address rests in quarantine. Agents let it rest ten times as long; promises must not depend on it.
+const REST_MILLIS: u64 = 60_000;
+
+/// What the present owner remembers. A new owner begins with nothing.
+#[derive(Debug)]
+pub(crate) struct Role {
+    /// Whose memory this is.
+    of: Option<(usize, u64)>,
+    evictions: Evictions,
+    quarantines: Quarantines,
+    /// Since when each host sees the owner of a term silent.
+    silent: BTreeMap<usize, (u64, Moment)>,
+    /// When each subnet was returned.
+    pub(crate) returned: BTreeMap<IpNetwork, Moment>,
+}
+
+impl Default for Role {
+    fn default() -> Self {
+        let patience = Patience { staleness_millis: STALENESS_MAX, pause_millis: PAUSE_MILLIS };
+        Self {
+            of: None,
+            evictions: Evictions::new(patience),
+            quarantines: Quarantines::new(REST_MILLIS),
+            silent: BTreeMap::new(),
+            returned: BTreeMap::new(),
+        }
+    }
+}
+
+impl Fleet {
+    /// Every host with an agent that reaches the store looks whether the role is its own.
+    pub(crate) fn role_looks(&mut self) {
+        self.keep_sessions();
+        let wait = if self.role_is_needed() { LOOK_MILLIS } else { IDLE_MILLIS };
+        self.after(wait, Event::Role);
+        for machine in 0..self.machines.len() {
+            let reaches = self.answers(machine) && self.hears(machine);
+            let at = &self.machines[machine];
+            let Some(agent) = at.awake().filter(|_| reaches && !at.is_clone) else { continue };
+            let life = agent.life;
+            let owner = match self.store.get(&owner_key()) {
+                Some((Value::Owner(owner), revision)) => Some((owner.clone(), revision)),
+                _ => None,
+            };
+            match owner {
+                Some((owner, revision)) if owner.host == at.identity.host && owner.life == life => {
+                    self.work(machine, life, revision);
+                }
+                Some((owner, revision)) => self.perhaps_follow(machine, &owner, revision),
+                None => self.claim_role(machine, 1, Compare::Absent(owner_key())),
+            }
+        }
+    }
+
+    /// Whether there is anything to wait for: idle hours are left idle.
+    fn role_is_needed(&self) -> bool {
+        let busy = |block: &Block| block.state() != ipam::BlockState::Open || !block.quarantined().is_empty();
+        self.store.get(&owner_key()).is_none()
+            || self.blocks().count() < self.script.subnets.len()
+            || self.blocks().any(busy)
+            || self.hosts_seen().values().any(|host| !host.alive)
+    }
+
+    /// Another host has the role, or a former process of this one.
+    fn perhaps_follow(&mut self, machine: usize, owner: &Owner, revision: u64) {
+        let at_that = Compare::At(owner_key(), revision);
+        if owner.host == self.machines[machine].identity.host {
+            return self.claim_role(machine, owner.term + 1, at_that);
+        }
+        if self.store.get(&session_key(&owner.host)).is_some() {
+            self.role.silent.remove(&machine);
+            return;
+        }
+        let now = self.now;
+        let (term, since) = *self.role.silent.entry(machine).or_insert((owner.term, now));
+        if term != owner.term {
+            self.role.silent.insert(machine, (owner.term, now));
+        } else if now - since >= FOLLOW_MILLIS {
+            self.coverage.reached(Sometimes::RoleMoved);
+            self.claim_role(machine, owner.term + 1, at_that);
+        }
+    }
+
+    fn claim_role(&mut self, machine: usize, term: u64, compare: Compare<Fleets>) {
+        let at = &self.machines[machine];
+        let Some(agent) = &at.agent else { return };
+        let host = at.identity.host.clone();
+        let Some(seen) = self.hosts_seen().remove(&host) else { return };
+        let owner = Owner { host, incarnation: seen.record.incarnation, life: agent.life, term };
+        let writes = vec![(owner_key(), Some(Value::Owner(owner)))];
+        self.write(&Transaction { compares: vec![compare], writes });
+    }
+
+    /// The owner's look: each thing it does is one transaction, on its way like any other.
+    fn work(&mut self, machine: usize, life: u64, owner: u64) {
+        if self.role.of != Some((machine, life)) {
+            let (silent, returned) = (self.role.silent.clone(), self.role.returned.clone());
+            self.role = Role { of: Some((machine, life)), silent, returned, ..Role::default() };
+        }
+        let Some((Value::Ipam(ipam::Value::Cluster(cluster)), at)) =
+            self.store.get(&Key::Ipam(IpamKey::Cluster))
+        else {
+            return;
+        };
+        if cluster.state != ipam::ClusterState::Open {
+            return;
+        }
+        let footing = [Compare::At(owner_key(), owner), Compare::At(Key::Ipam(IpamKey::Cluster), at)];
+        let clock = self.machines[machine].clock.at(self.now);
+        let mut transactions = self.care_for_hosts(machine, clock);
+        transactions.extend(self.end_quarantines(clock));
+        transactions.extend(self.unanswerable_wants());
+        transactions.extend(self.subnet_steps());
+        for mut transaction in transactions {
+            transaction.compares.extend(footing.iter().cloned());
+            self.transmit(machine, Ask::Role(transaction));
+        }
+    }
+
+    fn care_for_hosts(&mut self, machine: usize, clock: Timestamp) -> Vec<FleetTransaction> {
+        let me = self.machines[machine].identity.host.clone();
+        let (hosts, blocks) = (self.hosts_seen(), self.blocks_seen());
+        let mut transactions = Vec::new();
+        for step in self.role.evictions.look(clock, &me, &hosts, &blocks) {
+            match step {
+                EvictionStep::Ask { host, instance } => {
+                    let word = self.provider_says(machine, &instance);
+                    self.role.evictions.heard(clock, &host, word);
+                }
+                EvictionStep::Raise { host, why } => {
+                    let now = self.now;
+                    self.story.say(now, || format!("the role evicts {host}: {why}"));
+                    self.coverage.reached(Sometimes::Evicted);
+                    let word = EvictionWord::Provider { said: why };
+                    let eviction =
+                        Eviction { incarnation: Incarnation(0), by: me.clone(), at: String::new(), word };
+                    let Some(seen) = hosts.get(&host) else { continue };
+                    transactions.push(words::of_a_host(raise(&host, seen, eviction, false)));
+                }
+                EvictionStep::Sweep { host, below, block } => {
+                    let Some(seen) = blocks.iter().find(|seen| seen.block.id() == block) else { continue };
+                    let key = Key::Ipam(IpamKey::Published { host: host.clone(), block });
+                    let published = match self.store.get(&key) {
+                        Some((Value::Ipam(ipam::Value::Published(published)), revision)) => {
+                            Some((published.clone(), Revision(revision)))
+                        }
+                        _ => None,
+                    };
+                    let why = "the provider says so";
+                    let swept = sweep(&Zone::from(ZONE), seen, published.as_ref(), &host, below, why);
+                    transactions.extend(swept.map(words::of_a_host));
+                }
+            }
+        }
+        transactions
+    }
+
+    fn provider_says(&mut self, asker: usize, instance: &ipam::InstanceId) -> ProviderWord {
+        let now = self.now;
+        let stale = self.provider.stale > 0;
+        let age = if stale { self.machines[asker].chance.below(STALENESS_MAX) } else { 0 };
+        let said = self.provider.state(now, instance, age);
+        if said != self.provider.state(now, instance, 0) {
+            self.coverage.reached(Sometimes::StaleRead);
+        }
+        match said {
+            MachineState::Deleted => ProviderWord::Deleted,
+            MachineState::Off => ProviderWord::Off,
+            MachineState::Running => ProviderWord::NoWitness("running".into()),
+            MachineState::Suspended => ProviderWord::NoWitness("suspended".into()),
+        }
+    }
+
+    fn end_quarantines(&mut self, clock: Timestamp) -> Vec<FleetTransaction> {
+        let (hosts, blocks) = (self.hosts_seen(), self.blocks_seen());
+        for address in self.role.quarantines.look(clock, &blocks, &hosts).into_values().flatten() {
+            // Who stands still does not answer on the wire.
+            let used = self.machines.iter().any(|at| at.is_up() && at.kernel.contains_key(&address));
+            let word = if used { UseWord::Used("the wire".into()) } else { UseWord::Nobody };
+            self.role.quarantines.heard(clock, address, word);
+        }
+        let endings = self.role.quarantines.endings(clock, &blocks);
+        if !endings.is_empty() {
+            self.coverage.reached(Sometimes::QuarantineEnded);
+        }
+        endings.into_iter().map(|ending| words::of_a_host(ending.transaction)).collect()
+    }
+
+    /// What is asked of a host that is silent: nobody will answer it, or remove it.
+    fn unanswerable_wants(&self) -> Vec<FleetTransaction> {
+        let wants = self.store.entries().filter_map(|(key, _)| match key {
+            Key::Ipam(IpamKey::Want { holder, .. }) if self.store.get(&session_key(holder)).is_none() => {
+                Some(Transaction { compares: vec![self.compare(key)], writes: vec![(key.clone(), None)] })
+            }
+            _ => None,
+        });
+        wants.collect()
+    }
+
+    /// The compare that a key stands as it does now.
+    pub(crate) fn compare(&self, key: &Key) -> Compare<Fleets> {
+        match self.store.get(key) {
+            Some((_, revision)) => Compare::At(key.clone(), revision),
+            None => Compare::Absent(key.clone()),
+        }
+    }
+
+    fn blocks_seen(&self) -> Vec<BlockSeen> {
+        let blocks = self.store.range(&Prefix::Blocks).filter_map(|(_, value, revision)| match value {
+            Value::Ipam(ipam::Value::Block(block)) => {
+                Some(BlockSeen { block: block.clone(), revision: Revision(revision) })
+            }
+            _ => None,
+        });
+        blocks.collect()
+    }
+
+    pub(crate) fn hosts_seen(&self) -> HostsSeen {
+        let hosts =
+            self.store.range(&Prefix::Hosts).filter_map(|(key, value, revision)| match (key, value) {
+                (Key::Ipam(IpamKey::Host(host)), Value::Ipam(ipam::Value::Host(record))) => {
+                    Some((host.clone(), self.host_seen(host, record, revision)))
+                }
+                _ => None,
+            });
+        hosts.collect()
+    }
+
+    fn host_seen(&self, host: &HostId, record: &HostRecord, revision: u64) -> HostSeen {
+        let witnessed = match self.store.get(&Key::Ipam(IpamKey::Eviction(host.clone()))) {
+            Some((Value::Ipam(ipam::Value::Eviction(eviction)), _)) => Some(eviction.incarnation),
+            _ => None,
+        };
+        let alive = self.store.get(&session_key(host)).is_some();
+        HostSeen { record: record.clone(), revision: Revision(revision), alive, witnessed }
+    }
+}
+
+fn owner_key() -> Key {
+    Key::Owner(Zone::from(ZONE))
+}
+
+fn session_key(host: &HostId) -> Key {
+    Key::Ipam(IpamKey::Session(host.clone()))
+}
+
+pub(crate) fn block_key(id: BlockId) -> Key {
+    Key::Ipam(IpamKey::Block(id))
+}

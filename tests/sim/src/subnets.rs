@@ -1,0 +1,139 @@
+//! The life of subnets: emptied, returned, and ordered again under the same CIDR, by the capacity role.
+
+use std::collections::BTreeMap;
+
+use ipam::{Block, BlockCommand, BlockId, BlockState, Key as IpamKey, Subnet, Zone};
+use ipnetwork::IpNetwork;
+
+use crate::coverage::Sometimes;
+use crate::fleet::{Fleet, ZONE, pool};
+use crate::role::block_key;
+use crate::store::{Compare, Transaction};
+use crate::words::{FleetTransaction, Key, Value};
+
+/// How long after its return a subnet is ordered again, in milliseconds.
+const ORDER_AGAIN_MILLIS: u64 = 20_000;
+
+impl Fleet {
+    /// The operator's word that a subnet is to be returned.
+    pub(crate) fn drain(&mut self, nth: usize) {
+        self.coverage.reached(Sometimes::Drained);
+        self.apply_to_subnet(nth, &BlockCommand::Drain);
+    }
+
+    /// The operator's word that it is not.
+    pub(crate) fn undrain(&mut self, nth: usize) {
+        self.apply_to_subnet(nth, &BlockCommand::Undrain);
+    }
+
+    fn apply_to_subnet(&mut self, nth: usize, command: &BlockCommand) {
+        let cidr = self.script.subnets[nth];
+        for id in BlockId::all_of(cidr) {
+            // A block that is being returned refuses: that is final.
+            if let Some(Ok(step)) = self.block(id).map(|block| block.apply(command.clone()))
+                && step.changed
+            {
+                self.put(block_key(id), Value::Ipam(ipam::Value::Block(step.block)));
+            }
+        }
+    }
+
+    /// The next step of every subnet: begin its return, cancel it, order it again.
+    pub(crate) fn subnet_steps(&mut self) -> Vec<FleetTransaction> {
+        let mut steps = Vec::new();
+        for cidr in self.script.subnets.clone() {
+            let blocks: Vec<Block> = BlockId::all_of(cidr).filter_map(|id| self.block(id).cloned()).collect();
+            let is = |state| blocks.iter().all(|block| block.state() == state);
+            let unused = |block: &Block| {
+                block.held().is_empty() && block.quarantined().is_empty() && block.reserved().is_empty()
+            };
+            if blocks.is_empty() {
+                steps.extend(self.order_again(cidr));
+            } else if is(BlockState::Draining) && blocks.iter().all(unused) {
+                steps.push(self.begin_return(&blocks));
+            } else if is(BlockState::Returning) {
+                steps.push(self.give_up(cidr, &blocks));
+            }
+        }
+        steps
+    }
+
+    fn begin_return(&self, blocks: &[Block]) -> FleetTransaction {
+        let mut transaction = Transaction { compares: Vec::new(), writes: Vec::new() };
+        for block in blocks {
+            transaction.compares.push(self.compare(&block_key(block.id())));
+            if let Ok(step) = block.apply(BlockCommand::Return) {
+                let value = Value::Ipam(ipam::Value::Block(step.block));
+                transaction.writes.push((block_key(block.id()), Some(value)));
+            }
+        }
+        transaction
+    }
+
+    /// Cancelled at the provider first; then forgotten, with its take numbers kept.
+    fn give_up(&mut self, cidr: IpNetwork, blocks: &[Block]) -> FleetTransaction {
+        if self.provider.delivered.remove(&cidr) {
+            self.coverage.reached(Sometimes::Returned);
+            self.role.returned.insert(cidr, self.now);
+            let now = self.now;
+            self.story.say(now, || format!("{cidr} is cancelled at the provider"));
+            let used = self.machines.iter().find_map(|at| {
+                let address = at.kernel.keys().find(|address| cidr.contains(**address))?;
+                Some(format!("S3: {cidr} is cancelled while {} uses {address}", at.identity.host))
+            });
+            if let Some(used) = used {
+                self.fail(used);
+            }
+        }
+        let highest = blocks.iter().map(Block::take_number).max().unwrap_or(0);
+        let takes = self.takes().max(highest);
+        let mut compares = vec![self.compare(&takes_key())];
+        let mut writes =
+            vec![(takes_key(), Some(Value::Takes(takes))), (Key::Ipam(IpamKey::Subnet(cidr)), None)];
+        for block in blocks {
+            compares.push(self.compare(&block_key(block.id())));
+            writes.push((block_key(block.id()), None));
+        }
+        Transaction { compares, writes }
+    }
+
+    fn order_again(&mut self, cidr: IpNetwork) -> Option<FleetTransaction> {
+        let since = *self.role.returned.entry(cidr).or_insert(self.now);
+        if self.now - since < ORDER_AGAIN_MILLIS {
+            return None;
+        }
+        self.coverage.reached(Sometimes::OrderedAgain);
+        self.provider.delivered.insert(cidr);
+        let mut transaction = opening(cidr, self.takes());
+        transaction.compares.push(self.compare(&takes_key()));
+        let absent =
+            transaction.writes.iter().map(|(key, _)| Compare::Absent(key.clone())).collect::<Vec<_>>();
+        transaction.compares.extend(absent);
+        Some(transaction)
+    }
+
+    fn takes(&self) -> u64 {
+        match self.store.get(&takes_key()) {
+            Some((Value::Takes(takes), _)) => *takes,
+            _ => 0,
+        }
+    }
+}
+
+/// What opens a subnet: its record and its blocks, with take numbers above all that ever were.
+pub(crate) fn opening(cidr: IpNetwork, take_above: u64) -> FleetTransaction {
+    let gateway = cidr.iter().nth(1);
+    let subnet = Subnet { cidr, pool: pool(), zone: Zone::from(ZONE), gateway };
+    let aside: BTreeMap<_, _> =
+        gateway.map(|gateway| (gateway, ipam::SetAside::Gateway)).into_iter().collect();
+    let mut writes = vec![(Key::Ipam(IpamKey::Subnet(cidr)), Some(Value::Ipam(ipam::Value::Subnet(subnet))))];
+    writes.extend(BlockId::all_of(cidr).map(|id| {
+        let block = Block::open(id, take_above, &aside);
+        (block_key(id), Some(Value::Ipam(ipam::Value::Block(block))))
+    }));
+    Transaction { compares: Vec::new(), writes }
+}
+
+fn takes_key() -> Key {
+    Key::Takes(Zone::from(ZONE))
+}
