@@ -61,9 +61,9 @@ pub struct End {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
-    /// Docker released it.
+    /// Docker deleted its endpoint or released it.
     Released,
-    /// Docker never released it; Docker and the kernel showed at two looks that nothing uses it.
+    /// Docker said nothing of its end; Docker and the kernel showed at two looks that nothing uses it.
     Reaped,
     /// The host rebooted; `at` is when the new boot began, its containers were gone before.
     Reboot,

@@ -33,14 +33,17 @@ pub struct Entry {
     pub block: BlockId,
     /// The interval.
     pub interval: Interval,
+    /// Docker deleted its endpoint: what is left is to close it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
 }
 
 /// What made the host write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// Docker released an address.
+    /// Docker released an address that no endpoint uses.
     Release,
-    /// The reconciler found an address unused.
+    /// The assignment was closed by its epoch: on Docker's word, or by two witnesses.
     Reap,
     /// Anything else.
     Other,
@@ -188,8 +191,10 @@ impl Changes<'_> {
         match (before, assigned) {
             (Some(mut entry), Some((epoch, usage))) if entry.interval.epoch == epoch => {
                 let endpoint = endpoint(usage).or_else(|| entry.interval.endpoint.clone());
-                if endpoint != entry.interval.endpoint {
+                let gone = matches!(usage, Usage::Gone(_));
+                if endpoint != entry.interval.endpoint || gone != entry.gone {
                     entry.interval.endpoint = endpoint;
+                    entry.gone = gone;
                     self.runs(entry);
                 }
             }
@@ -200,7 +205,7 @@ impl Changes<'_> {
                 }
                 if let Some((epoch, usage)) = assigned {
                     let interval = self.opened(address, epoch, usage, hearing);
-                    self.runs(Entry { block, interval });
+                    self.runs(Entry { block, interval, gone: matches!(usage, Usage::Gone(_)) });
                 }
             }
         }
@@ -249,6 +254,7 @@ fn why(entry: &Entry, after: Option<&Life>, hearing: &Hearing) -> Why {
     match (after, hearing.cause) {
         (None, _) => Why::Evicted,
         (_, Cause::Release) => Why::Released,
+        (_, Cause::Reap) if entry.gone => Why::Released,
         (_, Cause::Reap) => Why::Reaped,
         (_, Cause::Other) if entry.interval.from < hearing.booted => Why::Reboot,
         // A release that the journal could not take at once is written with whatever comes next.

@@ -89,6 +89,18 @@ fn why_an_assignment_ended_is_told_by_what_was_asked_and_what_became_of_the_addr
 }
 
 #[test]
+fn what_docker_let_go_of_was_released_whoever_closes_it() {
+    let (mut tally, mut journal) = (tally(), Vec::new());
+    let Life::Assigned { epoch, exact, published, .. } = assigned(1, None) else { unreachable!() };
+    let gone = Life::Assigned { epoch, usage: Usage::Gone("e".into()), exact, published };
+    let opening = record(address(2), assigned(1, Some("e")));
+    append(&mut tally, &mut journal, &[opening], &hearing(Cause::Other, 2_000));
+    append(&mut tally, &mut journal, &[record(address(2), gone)], &hearing(Cause::Other, 2_100));
+    append(&mut tally, &mut journal, &[record(address(2), cooling(1))], &hearing(Cause::Reap, 2_200));
+    assert_eq!(tally.ended().next().unwrap().interval.end.unwrap().why, Why::Released);
+}
+
+#[test]
 fn what_ran_in_an_earlier_boot_ended_when_this_one_began() {
     let (mut tally, mut journal) = (tally(), Vec::new());
     let opening = record(address(2), assigned(1, None));

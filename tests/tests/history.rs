@@ -46,7 +46,13 @@ fn the_history_of_an_address_is_exact_through_kills_and_a_reboot() -> Result<()>
     let stage = Stage::set(DockerHost { sockets_held: true, ..without_cooling() })?;
     let host = stage.host();
     let address = stage.run("first", "")?;
-    let run = |name: &str| stage.run(name, &format!("--ip {address}"));
+    let run = |name: &str| {
+        until(SOON, "the address has cooled", || {
+            // A run that was refused leaves a container behind.
+            host.sh(&format!("docker rm -f {name}"))?;
+            Ok(stage.run(name, &format!("--ip {address}")).ok())
+        })
+    };
     let told = history(&stage, address, "the first is named", |told| names(told) == [Some("first")])?;
     ensure!(
         told[0].to.is_none() && told[0].endpoint.is_some() && told[0].network.as_deref() == Some("cloud")
@@ -71,11 +77,7 @@ fn the_history_of_an_address_is_exact_through_kills_and_a_reboot() -> Result<()>
     })?;
     ensure!(told[1].why.as_deref() == Some("reboot"), "{told:?}");
     host.sh("docker rm -f second")?;
-    until(SOON, "the address is free again", || {
-        // A run that was refused leaves a container behind.
-        host.sh("docker rm -f third")?;
-        Ok(run("third").ok())
-    })?;
+    run("third")?;
     let told =
         history(&stage, address, "the third runs", |told| told.len() == 3 && told[2].container.is_some())?;
     ensure!(names(&told) == [Some("first"), Some("second"), Some("third")], "{told:?}");

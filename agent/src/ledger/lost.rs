@@ -92,7 +92,7 @@ impl Keeper {
                 |it: &&Interval| it.epoch.generation == generation && it.epoch.take == *take;
             let is_told =
                 of_it().filter(of_this_holding).filter_map(|it| it.end).any(|end| end.why == Why::Evicted);
-            if is_told {
+            if is_told || closed.iter().any(|it| it.address == *address) {
                 continue;
             }
             let from = of_it().filter_map(Interval::until).max().unwrap_or(Moment(0));

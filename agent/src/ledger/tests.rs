@@ -88,7 +88,7 @@ impl Fleet {
             unknown: false,
             end: None,
         };
-        Entry { block: block(), interval }
+        Entry { block: block(), interval, gone: false }
     }
 
     async fn values(&self, host: &str) -> usize {
@@ -110,7 +110,8 @@ fn generation() -> Generation {
 }
 
 fn epoch(counter: u64) -> Epoch {
-    Epoch { generation: generation(), take: 1, counter }
+    // The first take of a block that was opened above 0.
+    Epoch { generation: generation(), take: 2, counter }
 }
 
 fn of(last: u8) -> Query {

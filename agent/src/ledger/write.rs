@@ -25,7 +25,7 @@ impl Keeper {
         let mut blocks: BTreeMap<BlockId, (Vec<Interval>, Vec<Interval>)> = BTreeMap::new();
         // What ran in a block until now may be all that there was.
         blocks.extend(self.published.keys().map(|block| (*block, Default::default())));
-        for Entry { block, interval } in entries {
+        for Entry { block, interval, .. } in entries {
             let (running, ended) = blocks.entry(block).or_default();
             if interval.end.is_none() { running.push(interval) } else { ended.push(interval) }
         }
