@@ -21,12 +21,16 @@ smoke: rust packages-run build ## the same without a person: checks every step
 	@dev/as-root target/debug/berth-lab smoke
 
 .PHONY: check
-check: rust ## the fast loop, no root: format, lints, unit tests, docs
+check: rust protoc ## the fast loop, no root: format, lints, unit tests, docs
 	@dev/check
 
 .PHONY: test
 test: rust packages-test ## everything, as continuous integration does
 	@dev/test
+
+.PHONY: bench-ledger
+bench-ledger: rust ## measures look-ups over ten million intervals on disk (two minutes, 1 GB)
+	@cargo bench -p ledger --bench history
 
 # For `make sim`: which story, or how many.
 SEED ?= 1
@@ -40,12 +44,16 @@ clean-lab: rust build ## removes what killed labs left behind
 	@dev/as-root target/debug/berth-lab clean
 
 .PHONY: install
-install: rust ## installs berthd, berth, systemd units, man pages (PREFIX, DESTDIR)
+install: rust protoc ## installs berthd, berth, systemd units, man pages (PREFIX, DESTDIR)
 	@dev/install "$(DESTDIR)" "$(PREFIX)"
 
 .PHONY: rust
 rust:
 	@dev/require-rust
+
+.PHONY: protoc
+protoc:
+	@dev/require-protoc
 
 .PHONY: packages-run packages-test
 packages-run packages-test: packages-%:

@@ -6,6 +6,7 @@
 mod error;
 mod follow;
 mod founding;
+mod line;
 mod newest;
 mod task;
 pub(crate) mod words;
@@ -20,9 +21,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipam::{
-    Answer, Assignment, Capacity, EndpointId, Epoch, Explanation, Identity, Input, PoolName, Record, Refusal,
+    Answer, Assignment, Capacity, EndpointId, Epoch, Explanation, Identity, Input, PoolName, Refusal,
     Released, RequestId, Reservation, ReservationName, View, Wish,
 };
+use ledger::{Container, Entry};
 use store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -31,7 +33,10 @@ use crate::clock::Clock;
 use crate::journal::Journal;
 
 pub use error::AllocateError;
-pub use founding::{Founding, FoundingError, found_cluster, write_pool};
+pub use founding::{
+    Founded, Founding, FoundingError, FoundingRecord, find_cluster, found_cluster, init_cluster, write_pool,
+};
+pub use line::{Line, records};
 pub(crate) use task::assigned as assigned_in;
 
 /// Room for a burst of container starts; a full queue slows Docker down rather than growing.
@@ -56,9 +61,9 @@ pub struct Parts {
     /// Where shared state lives.
     pub store: Arc<dyn Store>,
     /// Where this host's own state lives, with nothing but `records` in it.
-    pub journal: Journal<Record>,
+    pub journal: Journal<Line>,
     /// What the journal had when it was opened.
-    pub records: Vec<Record>,
+    pub records: Vec<Line>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -72,6 +77,16 @@ enum Call {
     Tell(Input),
     Assigned(oneshot::Sender<BTreeMap<IpAddr, Epoch>>),
     View(oneshot::Sender<View>),
+    Intervals(oneshot::Sender<Vec<Entry>>),
+    Told(Told),
+}
+
+/// What the ledger tells the journal.
+enum Told {
+    /// Which container has an address under an epoch.
+    Names(Vec<(IpAddr, Epoch, Container)>),
+    /// Which intervals that ended it has.
+    Written(Vec<(IpAddr, Epoch)>),
 }
 
 /// Starts the task. It registers this boot and re-takes what this host held as soon as the store answers.
@@ -180,6 +195,23 @@ impl Allocator {
         let (answer, answered) = oneshot::channel();
         self.call(Call::View(answer)).await?;
         within(answered).await
+    }
+
+    /// The intervals of this host that run, and those that ended and that the ledger does not have yet.
+    pub async fn intervals(&self) -> Result<Vec<Entry>, AllocateError> {
+        let (answer, answered) = oneshot::channel();
+        self.call(Call::Intervals(answer)).await?;
+        within(answered).await
+    }
+
+    /// Which containers have addresses under these epochs, for the ledger.
+    pub async fn named(&self, names: Vec<(IpAddr, Epoch, Container)>) -> Result<(), AllocateError> {
+        self.call(Call::Told(Told::Names(names))).await
+    }
+
+    /// The ledger has these intervals, which ended: they need not be remembered here.
+    pub async fn written(&self, intervals: Vec<(IpAddr, Epoch)>) -> Result<(), AllocateError> {
+        self.call(Call::Told(Told::Written(intervals))).await
     }
 
     /// Changes whenever [`Allocator::view`] may have: a nudge to look, for instance at what was revoked.

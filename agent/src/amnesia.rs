@@ -79,6 +79,7 @@ mod tests {
             zone: "vlan".into(),
             bridge: IfName::parse("brcloud").ok(),
             endpoint: None,
+            former: None,
             released: false,
         };
         Pages { lent: [("10.50.0.2".parse().unwrap(), lent)].into(), ..Pages::default() }

@@ -5,9 +5,11 @@
 
 mod access;
 mod addresses;
+mod cluster;
 mod desk;
 mod evict;
 mod glance;
+mod history;
 mod hosts;
 mod networks;
 mod orders;
@@ -55,6 +57,7 @@ fn router(desk: Desk, access: Access) -> Router {
         .route(paths::SUBNET_UNDRAIN, post(orders::undrain))
         .route(paths::ADDRESSES, get(addresses::list))
         .route(&format!("{}/{{address}}", paths::ADDRESSES), get(addresses::show))
+        .route(paths::HISTORY, get(history::history))
         .route(paths::EXPLAIN, get(addresses::explain))
         .route(
             paths::RESERVATIONS,
@@ -67,6 +70,8 @@ fn router(desk: Desk, access: Access) -> Router {
         .route(paths::HOSTS, get(hosts::hosts))
         .route(paths::HOST_EVICT, post(evict::evict))
         .route(paths::HOST_PLAN, get(hosts::plan))
+        .route(paths::CLUSTER, get(cluster::show).post(cluster::init))
+        .route(paths::STORE_BACKUP, get(cluster::backup))
         .route(paths::CHECK, get(crate::check::check))
         .route(paths::DOCTOR, get(crate::doctor::doctor))
         .fallback(unknown)

@@ -2,10 +2,12 @@
 //! provider joins when the provider has answered.
 
 mod growth;
+mod history;
 mod journals;
 mod silence;
 mod standing;
 
+use crate::allocator::Line;
 use crate::api::{self, Access, Desk};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Mistakes, Rejected, Rim};
@@ -15,12 +17,13 @@ use crate::identity;
 use crate::journal::{Journal, JournalError};
 use crate::late::{LateAllocator, Progress};
 use crate::metrics::{self, Metrics};
-use crate::reconciler::{self, Arp, Reconciler};
+use crate::reconciler::{self, Announcements, Arp, Reconciler};
+use crate::shared;
 use crate::sockets::{Origin, Sockets, reading_group};
 use crate::troubles::{Troubles, with_causes};
 use ::api::Source;
 use hostnet::Netlink;
-use ipam::{BootId, Record};
+use ipam::BootId;
 use standing::Standing;
 use std::fs::DirBuilder;
 use std::future::Future;
@@ -29,7 +32,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use store::{EmbeddedStore, Store, StoreError};
+use store::{Store, StoreError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -61,7 +64,7 @@ pub enum StartError {
         /// All of it, or its end.
         what: &'static str,
     },
-    /// The embedded store is damaged or in use.
+    /// The embedded store is damaged or in use. One on etcd is opened unseen, and waited for.
     #[error("cannot open the store")]
     Store(#[from] StoreError),
     /// The kernel cannot be asked.
@@ -143,8 +146,8 @@ pub async fn start(
 struct Grounds {
     boot: BootId,
     book: Book,
-    journal: Journal<Record>,
-    records: Vec<Record>,
+    journal: Journal<Line>,
+    records: Vec<Line>,
     store: Arc<dyn Store>,
     kernel: Netlink,
 }
@@ -155,7 +158,7 @@ impl Grounds {
         make_state_dir(&host.state_dir)?;
         let boot = identity::boot(&host.boot_id_file)?;
         let (book, journal, records) = journals::open(host)?;
-        let store = Arc::new(EmbeddedStore::open(&host.store_file()).await?);
+        let store = shared::open(config).await?;
         let kernel = Netlink::open().map_err(StartError::Kernel)?;
         Ok(Self { boot, book, journal, records, store, kernel })
     }
@@ -171,19 +174,22 @@ async fn serve(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (tasks, metrics) = (Tasks::new(stop), Metrics::default());
     let troubles = Troubles::new(Arc::clone(&clock));
-    for sound in [Source::Journal, Source::Store, Source::Kernel] {
+    for sound in [Source::Journal, Source::Kernel] {
         troubles.over(sound);
     }
+    let store = shared::noted(store, troubles.clone());
     let docker = tasks.follow_docker(&config.rim, &clock);
     let (interfaces_known, interfaces) = watch::channel(Default::default());
     let waiting = Progress::Waiting("the provider has not said who this machine is".into());
     let (progress, addresses) = LateAllocator::new(waiting);
+    let arp = Arp::default();
+    let announcements = arp.announcements();
     let reconciler = Reconciler::start(
         reconciler::Parts {
             addresses: addresses.clone(),
             book: book.clone(),
             kernel: kernel.clone(),
-            announcer: Arp::default(),
+            announcer: arp,
             interfaces,
             docker: docker.clone(),
         },
@@ -196,6 +202,7 @@ async fn serve(
     let (known_told, known) = watch::channel(None);
     let (cloud_told, cloud) = watch::channel(None);
     let (capacity_told, capacity) = watch::channel(Vec::new());
+    let (ledger_told, ledger) = watch::channel(None);
     let desk = Desk::new(api::Parts {
         started: clock.wall(),
         clock: Arc::clone(&clock),
@@ -207,9 +214,11 @@ async fn serve(
         docker: docker.clone(),
         known,
         cloud,
+        ledger,
         store: Some(Arc::clone(&store)),
         kernel: Some(kernel.clone()),
         reconciler: reconciler.clone(),
+        announcements,
         capacity,
     });
     tasks.serve_api(sockets.api.listener, desk);
@@ -226,6 +235,7 @@ async fn serve(
         cloud: cloud_told,
         interfaces: interfaces_known,
         capacity: capacity_told,
+        ledger: ledger_told,
         book,
         docker,
         kernel,
@@ -278,9 +288,11 @@ fn refuse(
         docker,
         known: watch::channel(None).1,
         cloud: watch::channel(None).1,
+        ledger: watch::channel(None).1,
         store: None,
         kernel: None,
         reconciler,
+        announcements: Announcements::default(),
         capacity: watch::channel(Vec::new()).1,
     });
     tasks.serve_api(sockets.api.listener, desk);

@@ -4,13 +4,17 @@
 //! the two together. Reading collects all mistakes before it gives up, each with its line and what to
 //! write instead.
 
+mod ledger;
 mod mistake;
 mod reader;
+mod store;
 #[cfg(test)]
 mod tests;
 mod values;
 
+pub use ledger::LedgerConfig;
 pub use mistake::{Mistake, Mistakes};
+pub use store::StoreKind;
 
 use crate::capacity::QUARANTINE_DEFAULT;
 use ipnetwork::IpNetwork;
@@ -34,6 +38,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// `[store]`.
     pub store: StoreKind,
+    /// `[ledger]`.
+    pub ledger: LedgerConfig,
     /// `[provider]`.
     pub provider: ProviderConfig,
     /// `quarantine_secs`: how long the addresses of a host that was evicted, or that lost its journals, rest
@@ -79,6 +85,11 @@ impl HostConfig {
         self.state_dir.join("allocator.journal")
     }
 
+    /// Who had which address, as far as it has left the store.
+    pub fn ledger_dir(&self) -> PathBuf {
+        self.state_dir.join("ledger")
+    }
+
     /// The embedded store.
     pub fn store_file(&self) -> PathBuf {
         self.state_dir.join("store.redb")
@@ -109,14 +120,6 @@ pub struct ApiConfig {
 pub struct Metrics {
     /// `listen`: address and port of `/metrics`; absent: no endpoint.
     pub listen: Option<SocketAddr>,
-}
-
-/// `[store]`: where the cluster's shared state is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum StoreKind {
-    /// `kind = "embedded"`: one file on this host, `<state_dir>/store.redb`; a cluster of one host.
-    #[default]
-    Embedded,
 }
 
 /// `[provider]`: whose subnets are handed out.
@@ -224,14 +227,15 @@ impl Config {
             api: ApiConfig::read(root.section("api")),
         };
         let metrics = Metrics::read(root.section("metrics"));
-        let store = StoreKind::read(root.section("store"));
+        let store = StoreKind::read(root.section("store"), cluster.as_deref());
+        let ledger = LedgerConfig::read(root.section("ledger"));
         let provider = ProviderConfig::read(root.section("provider"));
         let pools = PoolConfig::read_all(&mut root);
         root.finish();
 
         match (document.mistakes(), cluster, provider) {
             (None, Some(cluster), Some(provider)) => {
-                Ok(Self { cluster, rim, metrics, store, provider, quarantine, pools })
+                Ok(Self { cluster, rim, metrics, store, ledger, provider, quarantine, pools })
             }
             (mistakes, ..) => Err(Box::new(Rejected { mistakes: mistakes.unwrap_or_default(), rim })),
         }
@@ -316,14 +320,6 @@ impl Metrics {
         let listen = section.read("listen", values::socket_address);
         section.finish();
         Self { listen }
-    }
-}
-
-impl StoreKind {
-    fn read(mut section: Section<'_>) -> Self {
-        let kind = section.read("kind", |value| values::one_of(value, &[("embedded", Self::Embedded)]));
-        section.finish();
-        kind.unwrap_or_default()
     }
 }
 

@@ -2,6 +2,7 @@
 //! what is not well comes with its cure.
 
 mod forward;
+mod ledger;
 mod orders;
 
 use crate::api::Desk;
@@ -30,6 +31,7 @@ pub async fn doctor(State(desk): State<Desk>) -> Json<Answer<DoctorReport>> {
     examinations.push(forward::examine(has_bridges).await);
     examinations.extend(provider(&desk).await);
     examinations.extend(orders::examine(&desk).await);
+    examinations.extend(ledger::examine(&desk));
     let words_of = [Source::Agent, Source::Store, Source::Kernel, Source::Docker, Source::Cloud];
     Json(Answer::new(words_of, DoctorReport { examinations }))
 }

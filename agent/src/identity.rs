@@ -3,11 +3,11 @@
 //! What the provider said is kept in the state directory, so that an agent that starts while the
 //! provider is away serves what it holds.
 
-use crate::whoami::{Attached, INTERFACES, Whoami, WhoamiError, whoami};
+use crate::whoami::{Attached, INTERFACES, Whoami, WhoamiError, attached, whoami};
 use ::api::Source;
 use hostnet::IfName;
 use ipam::{BootId, HostId, Zone};
-use provider::{Identity, Provider};
+use provider::{Identity, InstanceId, Provider};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,6 +31,40 @@ pub struct Known {
     pub from: Source,
 }
 
+/// Why it is not known who this machine is, or cannot go on as who it is.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The provider did not say.
+    #[error(transparent)]
+    Whoami(#[from] WhoamiError),
+    /// What this state directory tells is another machine's.
+    #[error(
+        "the state in {} is that of host {of}, and this machine is {here}: its disk is a copy of that host's; \
+         remove the copied containers and Docker networks, empty the directory, and start berthd again",
+        state_dir.display()
+    )]
+    Copied {
+        /// Where the state is.
+        state_dir: PathBuf,
+        /// Whose it is.
+        of: InstanceId,
+        /// Who this machine is.
+        here: InstanceId,
+    },
+    /// The provider is silent, and nothing shows that this machine is the one it last spoke of.
+    #[error(
+        "the provider is silent, and none of the MAC addresses of host {of}, whose state is in {}, is here: \
+         without the provider's word this may be a copy of its disk",
+        state_dir.display()
+    )]
+    Unproven {
+        /// Where the state is.
+        state_dir: PathBuf,
+        /// Whose it is.
+        of: InstanceId,
+    },
+}
+
 /// The boot's id cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the boot id from {}; hint: name another file as boot_id_file in [host]", path.display())]
@@ -51,8 +85,18 @@ struct Remembered {
 }
 
 /// Asks the provider who this machine is, and remembers the answer.
-pub async fn ask(cloud: &impl Provider, state_dir: &Path) -> Result<Known, WhoamiError> {
+///
+/// # Errors
+/// [`IdentityError::Copied`] where the state directory is another machine's: two hosts with one journal would
+/// both believe that they hold what it tells of.
+pub async fn ask(cloud: &impl Provider, state_dir: &Path) -> Result<Known, IdentityError> {
     let Whoami { identity, attached } = whoami(cloud, Path::new(INTERFACES)).await?;
+    if let Some(before) = remembered(state_dir)
+        && before.identity.instance != identity.instance
+    {
+        let (of, here) = (before.identity.instance, identity.instance);
+        return Err(IdentityError::Copied { state_dir: state_dir.to_owned(), of, here });
+    }
     let interface = |at: &Attached| Some((zone(&at.attachment.zone), IfName::parse(&at.interface).ok()?));
     let interfaces = attached.iter().filter_map(interface).collect();
     let known = Known { identity, interfaces, from: Source::Cloud };
@@ -60,6 +104,19 @@ pub async fn ask(cloud: &impl Provider, state_dir: &Path) -> Result<Known, Whoam
         tracing::warn!(%error, "cannot remember who this machine is; a start without the provider will not know");
     }
     Ok(known)
+}
+
+/// What the provider said last, if anything, and if this machine has an interface of that host's.
+///
+/// # Errors
+/// [`IdentityError::Unproven`] where it has none.
+pub fn remembered_here(state_dir: &Path) -> Result<Option<Known>, IdentityError> {
+    let Some(known) = remembered(state_dir) else { return Ok(None) };
+    if attached(&known.identity, Path::new(INTERFACES))?.is_empty() {
+        let of = known.identity.instance;
+        return Err(IdentityError::Unproven { state_dir: state_dir.to_owned(), of });
+    }
+    Ok(Some(known))
 }
 
 /// What the provider said last, if anything.

@@ -2,6 +2,7 @@
 
 use agent::assembly;
 use agent::config::{Config, DEFAULT_PATH, Rejected};
+use agent::migrate;
 use agent::service;
 use agent::sockets::{Passed, Sockets};
 use anyhow::Context;
@@ -24,12 +25,27 @@ struct Args {
     #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
     config: PathBuf,
     /// Check the configuration, list every mistake, and exit: 0 if there is none, 64 otherwise.
-    #[arg(long)]
+    #[arg(long, group = "instead")]
     check: bool,
     /// Make lost or damaged journals anew from the store, Docker and the kernel, say what was found, and
     /// exit. berthd must be stopped, Docker must run; running containers feel nothing.
-    #[arg(long, conflicts_with = "check")]
+    #[arg(long, group = "instead")]
     rebuild: bool,
+    /// Freeze the store of the configuration OLD, copy it into the store of --config, start that as a new
+    /// generation, and exit. berthd must be stopped; running containers feel nothing.
+    #[arg(long, value_name = "OLD", group = "instead")]
+    migrate_store: Option<PathBuf>,
+    /// Put a backup (`berth store backup`) into the empty store of --config, if this host did nothing since
+    /// it was taken, and exit. berthd must be stopped; running containers feel nothing.
+    #[arg(long, value_name = "FILE", group = "instead")]
+    restore_store: Option<PathBuf>,
+}
+
+impl Args {
+    /// Whether something is to be done instead of serving.
+    fn is_command(&self) -> bool {
+        self.check || self.rebuild || self.migrate_store.is_some() || self.restore_store.is_some()
+    }
 }
 
 fn main() -> ExitCode {
@@ -42,7 +58,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         // Where dockerd's calls wait in a socket that systemd holds, somebody must refuse them.
-        Err(rejected) if args.check || args.rebuild || !passed.has_plugin() => {
+        Err(rejected) if args.is_command() || !passed.has_plugin() => {
             eprintln!("error: {}", rejected.mistakes);
             eprintln!("hint: `berthd --check --config {}` tells when it is right", args.config.display());
             return ExitCode::from(BAD_CONFIGURATION);
@@ -51,7 +67,7 @@ fn main() -> ExitCode {
     }
     service::log();
     let ended = match config {
-        Ok(config) if args.rebuild => rebuild(&config),
+        Ok(config) if args.is_command() => command(&args, &config),
         config => run(config, passed),
     };
     match ended {
@@ -64,8 +80,15 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn rebuild(config: &Config) -> anyhow::Result<()> {
-    println!("{}", agent::rebuild::rebuild(config).await?);
+async fn command(args: &Args, config: &Config) -> anyhow::Result<()> {
+    if let Some(path) = &args.migrate_store {
+        let old = Config::load(path).map_err(|rejected| anyhow::anyhow!("{}", rejected.mistakes))?;
+        println!("{}", migrate::migrate(&old, config).await?);
+    } else if let Some(file) = &args.restore_store {
+        println!("{}", migrate::restore(file, config).await?);
+    } else {
+        println!("{}", agent::rebuild::rebuild(config).await?);
+    }
     Ok(())
 }
 

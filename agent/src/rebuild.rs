@@ -21,18 +21,19 @@ use std::sync::Arc;
 
 use hostnet::{Kernel, Netlink, Observed};
 use ipam::{Epoch, Subnet};
+use store::Store;
 use store::layout::{self, Under};
-use store::{EmbeddedStore, Store};
 
-use crate::allocator;
+use crate::allocator::{self, Line};
 use crate::amnesia::lost_its_end;
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::Cloud;
 use crate::config::Config;
 use crate::docker::events::{self, Sight};
 use crate::docker::{Pages, Record};
-use crate::identity::{self, Known};
+use crate::identity::{self, IdentityError, Known};
 use crate::metrics::Metrics;
+use crate::shared;
 use crate::troubles::{Troubles, with_causes};
 
 use claims::Claims;
@@ -48,17 +49,17 @@ pub async fn rebuild(config: &Config) -> Result<Report, RebuildError> {
     let boot = identity::boot(&host.boot_id_file)?;
     let book = Found::<Record>::at(&host.docker_journal())?;
     let before = Pages::read(&book.records);
-    let mut memory = Found::<ipam::Record>::at(&host.allocator_journal())?;
-    if memory.is_whole() && lost_its_end(&memory.records, &before) {
+    let mut memory = Found::<Line>::at(&host.allocator_journal())?;
+    if memory.is_whole() && lost_its_end(&allocator::records(&memory.records), &before) {
         memory.disbelieve(format!("the journal {} has lost its end", memory.path().display()));
     }
-    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&host.store_file()).await?);
+    let store = shared::open(config).await?;
     let (sight, observed) = (docker(config).await?, kernel().await?);
     let subnets = subnets(&*store).await?;
 
     let living = Living::find(&sight, &observed, &subnets, &before);
     let mut report = Report::new(&book, &memory, &living);
-    let assigned = allocator::assigned_in(&memory.records, &boot);
+    let assigned = allocator::assigned_in(&allocator::records(&memory.records), &boot);
     let stamp = SystemClock.wall().strftime("%Y%m%dT%H%M%SZ").to_string();
     let (claims, memory) =
         if memory.is_whole() && living.uses.iter().all(|it| assigned.contains_key(&it.address)) {
@@ -107,15 +108,15 @@ async fn known(config: &Config) -> Result<Known, RebuildError> {
     let Config { provider, cluster, rim, .. } = config;
     let state_dir = &rim.host.state_dir;
     let troubles = Troubles::new(Arc::new(SystemClock));
-    let asked = async {
-        let cloud = Cloud::open(provider, cluster, state_dir, Metrics::default(), troubles);
-        let cloud = cloud.map_err(|error| with_causes(&error))?;
-        identity::ask(&cloud, state_dir).await.map_err(|error| with_causes(&error))
+    let reason = match Cloud::open(provider, cluster, state_dir, Metrics::default(), troubles) {
+        Ok(cloud) => match identity::ask(&cloud, state_dir).await {
+            Ok(known) => return Ok(known),
+            Err(copied @ IdentityError::Copied { .. }) => return Err(copied.into()),
+            Err(error) => with_causes(&error),
+        },
+        Err(error) => with_causes(&error),
     };
-    match asked.await {
-        Ok(known) => Ok(known),
-        Err(reason) => identity::remembered(state_dir).ok_or(RebuildError::WhoAmI { reason }),
-    }
+    identity::remembered_here(state_dir)?.ok_or(RebuildError::WhoAmI { reason })
 }
 
 /// Addresses with the epochs under which they are assigned.

@@ -21,7 +21,7 @@ mod finding;
 mod judge;
 mod pass;
 
-pub use announce::{Announcer, Arp};
+pub use announce::{Announcement, Announcements, Announcer, Arp};
 pub use finding::Finding;
 pub use judge::{Look, SUSPICION_MILLIS, Step, Suspicions, judge};
 

@@ -4,6 +4,7 @@
 
 use crate::api::{Desk, silence};
 use crate::docker::events::Sight;
+use crate::reconciler::{Announcement, Announcements};
 use crate::troubles::with_causes;
 use ::api::{Silence, Source, Word};
 use hostnet::{HostNet, Kernel, Observed, Table};
@@ -19,6 +20,7 @@ pub struct Testimony {
     host: HostId,
     blocks: Result<BTreeMap<BlockId, Block>, Silence>,
     kernel: Result<(HostNet, Observed), Silence>,
+    announcements: Announcements,
     docker: Result<Arc<Sight>, Silence>,
     cloud: Result<Vec<CloudSubnet>, Silence>,
 }
@@ -32,6 +34,7 @@ impl Testimony {
             host: view.host.clone(),
             blocks,
             kernel,
+            announcements: desk.announcements.clone(),
             docker: desk.sight(),
             cloud: silent.pop().map_or(Ok(subnets), Err),
         }
@@ -54,8 +57,9 @@ impl Testimony {
     pub fn about(&self, subnet: &SubnetView, address: &AddressView) -> Vec<Word> {
         let mut words = vec![Word::of(Source::Journal, journal(&address.state))];
         words.extend(self.blocks.as_ref().ok().map(|blocks| self.store(blocks, subnet, address)));
-        words
-            .extend(self.kernel.as_ref().ok().map(|(wanted, observed)| in_kernel(wanted, observed, address)));
+        let told = self.announcements.of(address.address);
+        let kernel = self.kernel.as_ref().ok();
+        words.extend(kernel.map(|(wanted, observed)| and_told(in_kernel(wanted, observed, address), told)));
         words.extend(self.docker.as_ref().ok().map(|sight| in_docker(sight, address)));
         words.extend(self.cloud.as_ref().ok().map(|subnets| in_cloud(subnets, subnet)));
         words
@@ -163,6 +167,13 @@ fn in_kernel(wanted: &HostNet, observed: &Observed, view: &AddressView) -> Word 
     let differs =
         if is_wanted { route.is_none() || proxy.is_none() } else { route.is_some() || proxy.is_some() };
     Word::of(Source::Kernel, says).differing(differs)
+}
+
+/// What the gateway answered belongs to what the kernel shows: without it, packets may go elsewhere.
+fn and_told(word: Word, told: Option<Announcement>) -> Word {
+    let Some(told) = told else { return word };
+    let differs = word.differs || told.is_unconfirmed();
+    Word::of(Source::Kernel, format!("{}; {told}", word.says)).differing(differs)
 }
 
 fn is_host(to: ipnetwork::IpNetwork, address: IpAddr) -> bool {

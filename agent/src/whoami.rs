@@ -75,6 +75,16 @@ pub async fn whoami(provider: &impl Provider, interfaces: &Path) -> Result<Whoam
     Ok(Whoami { identity, attached })
 }
 
+/// The attachments of a machine whose interfaces are here, under `interfaces`.
+///
+/// # Errors
+/// The kernel's interfaces cannot be listed.
+pub fn attached(identity: &Identity, interfaces: &Path) -> Result<Vec<Attached>, WhoamiError> {
+    let here =
+        list(interfaces).map_err(|source| WhoamiError::Interfaces { path: interfaces.to_owned(), source })?;
+    Ok(identity.attachments.iter().filter_map(|known| bind(known, &here)).collect())
+}
+
 /// An interface as the kernel shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Interface {

@@ -11,6 +11,7 @@
 //! | [`paths::SUBNETS`] | GET | `Vec<`[`Subnet`]`>` |
 //! | [`paths::ADDRESSES`]`?pool=&all=` | GET | `Vec<`[`Address`]`>` |
 //! | [`paths::ADDRESSES`]`/{ip}` | GET | [`AddressReport`] |
+//! | [`paths::HISTORY`]`?address=&container=&host=&from=&to=` | GET | [`History`] |
 //! | [`paths::EXPLAIN`]`?pool=&address=&family=` | GET | [`Explanation`] |
 //! | [`paths::RESERVATIONS`] | GET, POST [`Reserve`], DELETE `?name=` | `Vec<`[`Reservation`]`>`, [`Reservation`] |
 //! | [`paths::NETWORKS`] | GET | `Vec<`[`Network`]`>` |
@@ -21,11 +22,15 @@
 //! | [`paths::HOSTS`] | GET | `Vec<`[`Host`]`>` |
 //! | [`paths::HOST_EVICT`] | POST [`Evict`] | [`Host`] |
 //! | [`paths::HOST_PLAN`] | GET | [`HostPlan`] |
+//! | [`paths::CLUSTER`] | GET, POST | [`Cluster`] |
+//! | [`paths::STORE_BACKUP`] | GET | [`Backup`] |
 //! | [`paths::CHECK`] | GET | [`CheckReport`] |
 //! | [`paths::DOCTOR`] | GET | [`DoctorReport`] |
 
 mod address;
 mod answer;
+mod cluster;
+mod history;
 mod host;
 mod inspection;
 mod network;
@@ -38,6 +43,8 @@ pub use address::{
     Reserve, UnreserveQuery,
 };
 pub use answer::{Answer, Problem, ProblemKind, Silence, Source, Word};
+pub use cluster::{Backup, Cluster};
+pub use history::{Assignment, History, HistoryQuery, Unseen};
 pub use host::{Attachment, Evict, Eviction, Host, HostLife, HostPlan, MachineKind};
 pub use inspection::{CheckReport, DoctorReport, Examination, Finding, Verdict};
 pub use network::{Endpoint, Network};
@@ -62,6 +69,8 @@ pub mod paths {
     pub const SUBNET_UNDRAIN: &str = "/v1/subnets/undrain";
     /// Every address that is not plainly free; one address below it.
     pub const ADDRESSES: &str = "/v1/addresses";
+    /// Who had which address when.
+    pub const HISTORY: &str = "/v1/history";
     /// What a request would get, and why.
     pub const EXPLAIN: &str = "/v1/explain";
     /// Named addresses that outlive containers.
@@ -76,6 +85,10 @@ pub mod paths {
     pub const HOST_EVICT: &str = "/v1/hosts/evict";
     /// What the agent would change on this host now.
     pub const HOST_PLAN: &str = "/v1/host/plan";
+    /// The cluster's record; founding it.
+    pub const CLUSTER: &str = "/v1/cluster";
+    /// Everything in the store.
+    pub const STORE_BACKUP: &str = "/v1/store/backup";
     /// The oracle over journal, store, kernel, Docker and cloud.
     pub const CHECK: &str = "/v1/check";
     /// What is wrong around the agent, each with its cure.

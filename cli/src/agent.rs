@@ -37,6 +37,8 @@ pub(crate) enum AskError {
     NotUnderstood { request: String, source: serde_json::Error },
     #[error("{}", .0.error)]
     Refused(Problem),
+    #[error("cannot write the backup to {}", file.display())]
+    NotSaved { file: PathBuf, source: io::Error },
     #[error("cannot write man pages to {}", directory.display())]
     NotWritten { directory: PathBuf, source: io::Error },
 }
@@ -186,7 +188,9 @@ impl AskError {
                 api::VERSION
             ),
             Self::Refused(problem) => return problem.hint.clone(),
-            Self::NotWritten { .. } => "name a directory that exists and that you may write to".into(),
+            Self::NotWritten { .. } | Self::NotSaved { .. } => {
+                "name a directory that exists and that you may write to".into()
+            }
         })
     }
 }

@@ -73,6 +73,16 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: HostVerb,
     },
+    /// The cluster's record in the store that its hosts share.
+    Cluster {
+        #[command(subcommand)]
+        verb: ClusterVerb,
+    },
+    /// The store as a whole.
+    Store {
+        #[command(subcommand)]
+        verb: StoreVerb,
+    },
     /// Do journal, store, kernel, Docker and cloud agree? Exit 1 if not, 2 if one of them is silent.
     Check,
     /// Is the ground the agent stands on sound? Exit 1 if not; each trouble with its cure.
@@ -134,10 +144,39 @@ pub(crate) enum AddressVerb {
         #[arg(long)]
         all: bool,
     },
-    /// One address: what journal, store, kernel, Docker and cloud say of it.
+    /// One address: what journal, store, kernel, Docker and cloud say of it; or who had it in the past.
+    ///
+    /// With --at or --during: exit 1 if nobody had it then, 2 if that could not be told.
     Show {
         /// The address.
         address: IpAddr,
+        /// Who had it at this moment, such as 2026-11-20T14:05:00Z, or 2026-11-20T14:05 on this clock.
+        #[arg(long, value_name = "TIME", value_parser = crate::time::moment)]
+        at: Option<jiff::Timestamp>,
+        /// Who had it between these moments; either may be left out.
+        #[arg(long, value_name = "A..B", value_parser = crate::time::during, conflicts_with = "at")]
+        during: Option<crate::time::During>,
+    },
+    /// Who had an address, which ones a container had, what a host had: all that is known, oldest first.
+    ///
+    /// Exit 1 if nothing is known of it, 2 if that could not be told.
+    #[command(group(clap::ArgGroup::new("of").required(true).multiple(true)))]
+    History {
+        /// Of this address.
+        #[arg(group = "of")]
+        address: Option<IpAddr>,
+        /// Of containers with this name, or with an id that begins so.
+        #[arg(long, group = "of", value_name = "NAME|ID")]
+        container: Option<String>,
+        /// Of this host.
+        #[arg(long, group = "of")]
+        host: Option<String>,
+        /// Only what was between these moments; either may be left out.
+        #[arg(long, group = "of", value_name = "A..B", value_parser = crate::time::during)]
+        during: Option<crate::time::During>,
+        /// One assignment a line, as JSON: for export.
+        #[arg(long)]
+        json_lines: bool,
     },
     /// Would a request be granted, and if not, why? Changes nothing; exit 1 if it would be refused.
     Explain {
@@ -231,5 +270,22 @@ pub(crate) enum HostVerb {
         /// Why it is forced.
         #[arg(long, requires = "force", value_name = "WHY")]
         because: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ClusterVerb {
+    /// The cluster of this host's store.
+    Show,
+    /// Founds the cluster in a store on etcd, once; its hosts wait for it. Needs root.
+    Init,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum StoreVerb {
+    /// Writes everything the store has, at one revision, to a file.
+    Backup {
+        /// The file; it is replaced if it exists.
+        file: PathBuf,
     },
 }

@@ -6,6 +6,7 @@ mod agent;
 mod args;
 mod page;
 mod table;
+mod time;
 mod verb;
 
 use agent::{Agent, AskError};
@@ -36,6 +37,8 @@ async fn answer(agent: &Agent, verb: &Verb) -> Result<Page, AskError> {
         Verb::Network { verb } => verb::network::answer(agent, verb).await,
         Verb::Order { verb } => verb::order::answer(agent, verb).await,
         Verb::Host { verb } => verb::host::answer(agent, verb).await,
+        Verb::Cluster { verb } => verb::cluster::answer(agent, verb).await,
+        Verb::Store { verb } => verb::store::answer(agent, verb).await,
         Verb::Check => verb::check::check(agent).await,
         Verb::Doctor => verb::doctor::doctor(agent).await,
         Verb::Completions { shell } => Ok(verb::manual::completions(*shell)),

@@ -51,6 +51,18 @@ impl Page {
         self
     }
 
+    /// The same page with more notes.
+    pub(crate) fn notes(mut self, notes: impl Iterator<Item = String>) -> Self {
+        self.notes.extend(notes);
+        self
+    }
+
+    /// The same page, with its text whatever form is asked for.
+    pub(crate) fn only_text(mut self) -> Self {
+        self.json.clone_from(&self.text);
+        self
+    }
+
     /// The same page with a verdict.
     pub(crate) fn verdict(self, verdict: Verdict) -> Self {
         Self { verdict, ..self }

@@ -2,13 +2,16 @@
 
 pub(crate) mod address;
 pub(crate) mod check;
+pub(crate) mod cluster;
 pub(crate) mod doctor;
+pub(crate) mod history;
 pub(crate) mod host;
 pub(crate) mod manual;
 pub(crate) mod network;
 pub(crate) mod order;
 pub(crate) mod pool;
 pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod subnet;
 
 use crate::agent::AskError;

@@ -4,6 +4,8 @@
 //! S1 (one endpoint per address) needs all hosts at once and is checked where those are: over the
 //! blocks here ([`shared_by_two`]), over kernels in whole-system tests.
 
+pub mod history;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 

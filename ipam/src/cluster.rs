@@ -26,7 +26,7 @@ pub enum ClusterState {
     /// As usual.
     Open,
     /// Somebody saw that the store lost its memory: nothing is taken, given or adopted until
-    /// `berth store rebuild`.
+    /// the store has its memory back, or goes on elsewhere as a new generation.
     Frozen,
 }
 

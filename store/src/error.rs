@@ -1,9 +1,10 @@
 //! What can go wrong with a store, each with what to do.
 
 use std::error::Error;
+use std::io;
 use std::path::PathBuf;
 
-use crate::{Key, OPERATIONS_MAX, VALUE_BYTES_MAX};
+use crate::{Key, OPERATIONS_MAX, Revision, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// A store did not do what it was asked.
 ///
@@ -27,8 +28,8 @@ pub enum StoreError {
     },
     /// The file is not a store, or is damaged.
     #[error(
-        "the store file {} is damaged or not a store; move it away and run `berth store rebuild`, \
-         it is made again from journals, kernel and Docker",
+        "the store file {} is damaged or not a store; move it away, then put a backup in its place with \
+         `berthd --restore-store FILE`",
         path.display()
     )]
     Corrupt {
@@ -88,6 +89,65 @@ pub enum StoreError {
     SessionLapsed {
         /// The session's key.
         key: Key,
+    },
+    /// The values of a transaction are larger together than any store takes.
+    #[error("the values of the transaction have {bytes} bytes, at most {TRANSACTION_BYTES_MAX} are possible")]
+    TransactionTooLarge {
+        /// All values together.
+        bytes: usize,
+    },
+    /// etcd has used up its room; nothing was written.
+    #[error(
+        "etcd has no room left (its quota is used up), and nothing was written; compact and defragment it, or \
+         raise `--quota-backend-bytes`, then run `etcdctl alarm disarm` (docs/operating.md, \"etcd is full\")"
+    )]
+    NoRoom(#[source] Box<dyn Error + Send + Sync>),
+    /// etcd does not let us in, or not do this; nothing was written.
+    #[error(
+        "etcd does not accept the user of [store], or does not let it use the prefix; check `username` and \
+         `password_file`, and the user's role with `etcdctl user get` and `etcdctl role get`"
+    )]
+    Denied(#[source] Box<dyn Error + Send + Sync>),
+    /// One side does not accept the other's certificate; nothing was written.
+    #[error(
+        "etcd and this host do not accept each other's certificates; check both with \
+         `openssl x509 -noout -dates -ext subjectAltName -in FILE`, and this host's clock; a renewed file \
+         is read by itself"
+    )]
+    Certificate(#[source] Box<dyn Error + Send + Sync>),
+    /// A file with a certificate, key or password cannot be used; nothing was written.
+    #[error("the file {} {problem}", path.display())]
+    Credentials {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        problem: &'static str,
+        /// What the system said.
+        #[source]
+        source: Option<io::Error>,
+    },
+    /// etcd turned a request away that it should take; nothing was written.
+    #[error(
+        "etcd turned a request away, and nothing was written; its limits may be below the defaults: check \
+         `--max-request-bytes` and `--max-txn-ops`"
+    )]
+    Refused(#[source] Box<dyn Error + Send + Sync>),
+    /// One of the endpoints belongs to another etcd; nothing was written.
+    #[error(
+        "the etcd at {endpoint} is not the one asked before: the `endpoints` of [store] must all be members of \
+         one etcd; if etcd was restored or made anew on purpose, restart berthd"
+    )]
+    AnotherEtcd {
+        /// Where it was met.
+        endpoint: String,
+    },
+    /// The store stands below a revision that was seen already.
+    #[error("the store was set back: it stands at revision {found} and was seen at {seen}")]
+    SetBack {
+        /// The newest revision that was seen.
+        seen: Revision,
+        /// The newest that it has now.
+        found: Revision,
     },
     /// The store was closed.
     #[error("the store is closed")]

@@ -30,6 +30,12 @@ use text::{join, split};
 pub enum Item {
     /// `cluster`: id, generation, state.
     Cluster,
+    /// `founding`: the name under which the cluster was founded, and when.
+    Founding,
+    /// `copying`: this store is being filled from another one, and is nobody's until that is done.
+    Copying,
+    /// `moved`: this store was frozen because another one goes on in its place.
+    Moved,
     /// `hosts/<id>`: instance id, incarnation, boot id, zones.
     Host(String),
     /// `sessions/<id>`: a host's sign of life.
@@ -91,6 +97,39 @@ pub enum Item {
     Owner(String),
     /// `orders/<id>`: the intent of an order or return, and how far it got.
     Order(String),
+    /// `running/<subnet>/<n>/<host>`: the assignments of a host in a block that run, for the ledger.
+    Running {
+        /// The block's subnet.
+        subnet: IpNetwork,
+        /// The block's index.
+        index: u32,
+        /// Whose.
+        host: String,
+    },
+    /// `ledger/<writer>/<subnet>/<n>/<period>`: closed intervals, packed.
+    Ledger(SegmentName),
+    /// `segments/<subnet>/<n>/<period>/<writer>`: what a segment has, and who keeps a copy.
+    Segment(SegmentName),
+    /// `keep/<keeper>/<subnet>/<n>/<period>/<writer>`: please keep a copy of this segment.
+    Keep {
+        /// Who is asked.
+        keeper: String,
+        /// Which segment.
+        segment: SegmentName,
+    },
+}
+
+/// Names a segment of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SegmentName {
+    /// The block's subnet.
+    pub subnet: IpNetwork,
+    /// The block's index.
+    pub index: u32,
+    /// When it was begun, in seconds since 1970.
+    pub period: u64,
+    /// Who wrote it.
+    pub writer: String,
 }
 
 /// A set of items whose keys begin alike.
@@ -98,6 +137,8 @@ pub enum Item {
 pub enum Under {
     /// The cluster's one record.
     Cluster,
+    /// All there is.
+    Everything,
     /// Every host record.
     Hosts,
     /// Every sign of life.
@@ -139,6 +180,34 @@ pub enum Under {
     Owners,
     /// Every order.
     Orders,
+    /// What runs anywhere, for the ledger.
+    Running,
+    /// What runs in one block, on any host.
+    RunningIn {
+        /// The block's subnet.
+        subnet: IpNetwork,
+        /// The block's index.
+        index: u32,
+    },
+    /// The closed intervals in the store that one host wrote.
+    LedgerOf {
+        /// The host.
+        writer: String,
+    },
+    /// Every segment of the ledger.
+    Segments,
+    /// The segments of one block.
+    SegmentsIn {
+        /// The block's subnet.
+        subnet: IpNetwork,
+        /// The block's index.
+        index: u32,
+    },
+    /// The segments that one host is asked to keep.
+    KeepOf {
+        /// The host.
+        keeper: String,
+    },
 }
 
 impl Item {
@@ -146,6 +215,9 @@ impl Item {
     pub fn key(&self) -> Key {
         Key::new(match self {
             Item::Cluster => "cluster".to_owned(),
+            Item::Founding => "founding".to_owned(),
+            Item::Copying => "copying".to_owned(),
+            Item::Moved => "moved".to_owned(),
             Item::Host(id) => join(&["hosts", id]),
             Item::Session(id) => join(&["sessions", id]),
             Item::Eviction(id) => join(&["evictions", id]),
@@ -165,6 +237,21 @@ impl Item {
             Item::Reservation(name) => join(&["reservations", name]),
             Item::Owner(object) => join(&["owners", object]),
             Item::Order(id) => join(&["orders", id]),
+            Item::Running { subnet, index, host } => {
+                join(&["running", &text::subnet(subnet), &index.to_string(), host])
+            }
+            Item::Ledger(SegmentName { subnet, index, period, writer }) => {
+                let (index, period) = (index.to_string(), period.to_string());
+                join(&["ledger", writer, &text::subnet(subnet), &index, &period])
+            }
+            Item::Segment(SegmentName { subnet, index, period, writer }) => {
+                let (index, period) = (index.to_string(), period.to_string());
+                join(&["segments", &text::subnet(subnet), &index, &period, writer])
+            }
+            Item::Keep { keeper, segment: SegmentName { subnet, index, period, writer } } => {
+                let (index, period) = (index.to_string(), period.to_string());
+                join(&["keep", keeper, &text::subnet(subnet), &index, &period, writer])
+            }
         })
     }
 
@@ -175,6 +262,9 @@ impl Item {
         let owned = str::to_owned;
         let item = match parts.as_slice() {
             ["cluster"] => Item::Cluster,
+            ["founding"] => Item::Founding,
+            ["copying"] => Item::Copying,
+            ["moved"] => Item::Moved,
             ["hosts", id] => Item::Host(owned(id)),
             ["sessions", id] => Item::Session(owned(id)),
             ["evictions", id] => Item::Eviction(owned(id)),
@@ -202,10 +292,36 @@ impl Item {
             ["reservations", name] => Item::Reservation(owned(name)),
             ["owners", object] => Item::Owner(owned(object)),
             ["orders", id] => Item::Order(owned(id)),
+            ["running", subnet, index, host] => Item::Running {
+                subnet: text::parse_subnet(subnet)?,
+                index: index.parse().ok()?,
+                host: owned(host),
+            },
+            ["ledger", writer, subnet, index, period] => {
+                Item::Ledger(SegmentName::parse(subnet, index, period, writer)?)
+            }
+            ["segments", subnet, index, period, writer] => {
+                Item::Segment(SegmentName::parse(subnet, index, period, writer)?)
+            }
+            ["keep", keeper, subnet, index, period, writer] => Item::Keep {
+                keeper: owned(keeper),
+                segment: SegmentName::parse(subnet, index, period, writer)?,
+            },
             _ => return None,
         };
         // A key that reads like an item but is spelled otherwise (a leading zero) is not that item.
         (item.key() == *key).then_some(item)
+    }
+}
+
+impl SegmentName {
+    fn parse(subnet: &str, index: &str, period: &str, writer: &str) -> Option<Self> {
+        Some(Self {
+            subnet: text::parse_subnet(subnet)?,
+            index: index.parse().ok()?,
+            period: period.parse().ok()?,
+            writer: writer.to_owned(),
+        })
     }
 }
 
@@ -214,6 +330,7 @@ impl Under {
     pub fn prefix(&self) -> Prefix {
         let parts = match self {
             Under::Cluster => return Prefix::new(Item::Cluster.key().as_str().to_owned()),
+            Under::Everything => return Prefix::new(String::new()),
             Under::Hosts => join(&["hosts"]),
             Under::Sessions => join(&["sessions"]),
             Under::Evictions => join(&["evictions"]),
@@ -229,6 +346,16 @@ impl Under {
             Under::Reservations => join(&["reservations"]),
             Under::Owners => join(&["owners"]),
             Under::Orders => join(&["orders"]),
+            Under::Running => join(&["running"]),
+            Under::RunningIn { subnet, index } => {
+                join(&["running", &text::subnet(subnet), &index.to_string()])
+            }
+            Under::LedgerOf { writer } => join(&["ledger", writer]),
+            Under::Segments => join(&["segments"]),
+            Under::SegmentsIn { subnet, index } => {
+                join(&["segments", &text::subnet(subnet), &index.to_string()])
+            }
+            Under::KeepOf { keeper } => join(&["keep", keeper]),
         };
         // With the slash: 10.0.0.1 must not cover 10.0.0.11.
         Prefix::new(parts + "/")

@@ -5,8 +5,10 @@
 //! are called and how the bytes read is [`layout`]'s business alone; what the values mean is not
 //! this crate's business at all.
 
+pub mod backup;
 mod embedded;
 mod error;
+mod etcd;
 mod key;
 pub mod layout;
 mod local;
@@ -18,6 +20,7 @@ mod watch;
 
 pub use embedded::EmbeddedStore;
 pub use error::StoreError;
+pub use etcd::{EtcdOptions, EtcdStore, EtcdTls, EtcdUser};
 pub use futures::future::BoxFuture;
 pub use key::{Key, Prefix, Revision};
 pub use memory::{Fault, MemoryStore};
@@ -33,6 +36,9 @@ pub const OPERATIONS_MAX: usize = 128;
 /// Bytes that one value may have. etcd refuses requests above 1.5 MiB; a tenth of that leaves
 /// room for several large values in one transaction.
 pub const VALUE_BYTES_MAX: usize = 150 * 1024;
+
+/// Bytes that all values of one transaction may have together: etcd's 1.5 MiB, with room for keys.
+pub const TRANSACTION_BYTES_MAX: usize = 1280 * 1024;
 
 /// A map with revisions that all agents of a cluster share.
 ///

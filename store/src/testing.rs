@@ -23,7 +23,26 @@ use crate::{Change, Commit, Key, Prefix, Revision, Store, Transaction, Watch};
 #[macro_export]
 macro_rules! conformance {
     ($fresh:path) => {
-        $crate::conformance! { $fresh:
+        $crate::every_promise! { one_test_each $fresh }
+    };
+}
+
+/// Keeps every promise, one after another. `$fresh` answers a future of an empty store for a promise's name;
+/// it is for stores that are dear to make. Says which promise it is about, before.
+#[macro_export]
+macro_rules! keep_every_promise {
+    ($fresh:expr) => {
+        let fresh = $fresh;
+        $crate::every_promise! { one_after_another fresh }
+    };
+}
+
+/// The list of promises.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! every_promise {
+    ($how:ident $fresh:path) => {
+        $crate::every_promise! { $how $fresh:
             a_new_store_is_empty
             a_value_is_read_back_as_it_was_written
             a_range_shows_its_prefix_only_and_in_order
@@ -41,6 +60,7 @@ macro_rules! conformance {
             deleting_what_is_not_there_is_no_change
             a_value_of_the_largest_size_is_stored_and_a_larger_one_refused
             the_largest_transaction_commits_and_a_larger_one_is_refused
+            a_transaction_with_too_many_bytes_in_all_is_refused
             a_transaction_that_writes_a_key_twice_is_refused
             of_many_writers_that_saw_the_same_exactly_one_commits
             no_increment_of_a_shared_counter_is_lost
@@ -59,13 +79,19 @@ macro_rules! conformance {
             a_session_whose_key_was_deleted_cannot_be_kept_alive
         }
     };
-    ($fresh:path: $($promise:ident)*) => {
+    (one_test_each $fresh:path: $($promise:ident)*) => {
         $(
             #[tokio::test]
             async fn $promise() {
                 let (store, _keeps) = $fresh().await;
                 $crate::testing::$promise(&store).await;
             }
+        )*
+    };
+    (one_after_another $fresh:path: $($promise:ident)*) => {
+        $(
+            println!(concat!("the promise ", stringify!($promise)));
+            $crate::testing::$promise(&$fresh(stringify!($promise)).await).await;
         )*
     };
 }

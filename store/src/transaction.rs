@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{Key, OPERATIONS_MAX, Prefix, Revision, StoreError, VALUE_BYTES_MAX};
+use crate::{Key, OPERATIONS_MAX, Prefix, Revision, StoreError, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// Writes that are all made at one revision, if every compare holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -131,13 +131,18 @@ impl Transaction {
             return Err(StoreError::TooManyOperations { operations });
         }
         let mut written = BTreeSet::new();
+        let mut bytes = 0;
         for write in &self.writes {
             if !written.insert(write.key()) {
                 return Err(StoreError::WrittenTwice { key: write.key().clone() });
             }
             if let Write::Put { key, value } = write {
                 check_size(key, value)?;
+                bytes += value.len();
             }
+        }
+        if bytes > TRANSACTION_BYTES_MAX {
+            return Err(StoreError::TransactionTooLarge { bytes });
         }
         Ok(())
     }

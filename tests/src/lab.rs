@@ -25,11 +25,13 @@ mod cloud;
 mod condition;
 mod config;
 mod daemon;
+mod etcd;
 mod files;
 mod host;
 mod image;
 mod keeper;
 mod layout;
+mod member;
 mod namespaces;
 mod node;
 mod place;
@@ -46,10 +48,12 @@ use anyhow::{Context, Result};
 pub use capture::Capture;
 pub use cloud::Cloud;
 pub use condition::until;
-pub use config::{BerthConfig, Pool, ProviderChoice, StaticSubnet};
+pub use config::{BerthConfig, Pool, ProviderChoice, StaticSubnet, StoreChoice};
 pub use daemon::Daemon;
+pub use etcd::Etcd;
 pub use host::Host;
 pub use layout::{DockerHost, Layout};
+pub use member::Member;
 pub use namespaces::Said;
 pub use node::{Node, Way};
 pub use process::Process;
@@ -61,8 +65,9 @@ use place::Place;
 
 /// A running lab. Dropping it takes everything down.
 pub struct Lab {
-    // Dropped in this order: hosts, cloud, keeper, and at last the place with all that is left.
+    // Dropped in this order: hosts, etcd, cloud, keeper, and at last the place with all that is left.
     hosts: BTreeMap<String, Host>,
+    etcd: Etcd,
     nodes: BTreeMap<String, Node>,
     cloud: Cloud,
     _keeper: Keeper,
@@ -76,6 +81,7 @@ impl Lab {
     /// What could not be started, with the end of its log.
     pub fn up(layout: Layout) -> Result<Lab> {
         let lab = Lab::build(layout)?;
+        lab.etcd.start()?;
         lab.hosts().try_for_each(Host::start_all)?;
         Ok(lab)
     }
@@ -95,10 +101,12 @@ impl Lab {
         for name in layout.node_names() {
             nodes.insert(name.clone(), Node::new(&name, &place, &keeper));
         }
+        let members = layout.etcd.iter().filter_map(|name| nodes.get(name)).collect::<Vec<_>>();
+        let etcd = Etcd::place(&place, &keeper, &members)?;
         for (name, options) in layout.hosts {
-            hosts.insert(name.clone(), Host::boot(&name, &place, options, &cloud)?);
+            hosts.insert(name.clone(), Host::boot(&name, &place, options, &cloud, etcd.endpoints())?);
         }
-        Ok(Lab { hosts, nodes, cloud, _keeper: keeper, place })
+        Ok(Lab { hosts, etcd, nodes, cloud, _keeper: keeper, place })
     }
 
     /// The lab's id: unique among the labs of this machine; part of the name of all that it makes.
@@ -122,6 +130,11 @@ impl Lab {
     /// No Docker host is called so.
     pub fn host(&self, name: &str) -> Result<&Host> {
         self.hosts.get(name).with_context(|| format!("the lab has no Docker host called {name}"))
+    }
+
+    /// The etcd that hosts share; without members, if the layout names none.
+    pub fn etcd(&self) -> &Etcd {
+        &self.etcd
     }
 
     /// All Docker hosts, by name.

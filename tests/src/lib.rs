@@ -1,5 +1,6 @@
 //! Whole-system tests and the lab they stand on; not published.
 
 pub mod lab;
+pub mod plugin;
 pub mod stage;
 pub mod story;

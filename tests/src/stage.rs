@@ -1,8 +1,6 @@
 //! A host with a subnet and a Docker network `cloud`, as tests use it; what they ask of it is in `questions`.
 
-use std::io::{Read, Write};
 use std::net::IpAddr;
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -10,6 +8,8 @@ use ipnetwork::IpNetwork;
 use serde_json::Value;
 
 use crate::lab::{BerthConfig, Cloud, DockerHost, Host, Lab, Layout, Pool};
+use crate::plugin;
+pub use crate::plugin::DOCKERS_PATIENCE;
 
 mod questions;
 
@@ -22,9 +22,6 @@ pub const SOON: Duration = Duration::from_secs(30);
 
 /// The reconciler wants both witnesses to miss an endpoint for a minute, and looks every twenty seconds.
 pub const REAPED: Duration = Duration::from_secs(150);
-
-/// Docker waits 15 s for a plugin that is away; a refusal must not take longer than that.
-pub const DOCKERS_PATIENCE: Duration = Duration::from_secs(15);
 
 /// The usual container: a small web site that tells its visitors their address.
 pub const SITE: &str = "busybox httpd -f -p 0.0.0.0:80 -h /www";
@@ -100,16 +97,7 @@ impl Stage {
 
     /// One call on the plugin socket, as dockerd makes them: the HTTP status and the answer.
     pub fn call(&self, path: &str, body: &[u8]) -> Result<(u16, Value)> {
-        let mut stream = UnixStream::connect(self.host().outside("/run/docker/plugins/berth.sock")?)?;
-        stream.set_read_timeout(Some(DOCKERS_PATIENCE))?;
-        write!(stream, "POST {path} HTTP/1.1\r\nHost: plugin\r\nContent-Length: {}\r\n\r\n", body.len())?;
-        stream.write_all(body)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).with_context(|| format!("no answer to {path}"))?;
-        let (head, body) = answer.split_once("\r\n\r\n").with_context(|| format!("{path}: {answer}"))?;
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let body = serde_json::from_str(body).with_context(|| format!("{path}: {answer}"))?;
-        Ok((status.with_context(|| format!("{path}: {head}"))?, body))
+        plugin::call(self.host(), path, body)
     }
 }
 

@@ -9,18 +9,29 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 /// Every arrow that may exist between our crates. What is not here is forbidden.
 const ARROWS: &[(&str, &[&str])] = &[
     ("ipam", &[]),
+    ("ledger", &["ipam"]),
     ("store", &[]),
     ("provider", &[]),
     ("hostnet", &[]),
     ("api", &[]),
     ("provider-mock", &[]),
     ("provider-softlayer", &["provider"]),
-    ("agent", &["ipam", "store", "provider", "provider-softlayer", "hostnet", "api"]),
+    ("agent", &["ipam", "store", "provider", "provider-softlayer", "hostnet", "ledger", "api"]),
     ("cli", &["api"]),
     ("simulation", &["ipam"]),
     (
         "tests",
-        &["agent", "api", "hostnet", "ipam", "provider", "provider-mock", "provider-softlayer", "store"],
+        &[
+            "agent",
+            "api",
+            "hostnet",
+            "ipam",
+            "ledger",
+            "provider",
+            "provider-mock",
+            "provider-softlayer",
+            "store",
+        ],
     ),
 ];
 
@@ -31,6 +42,7 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("nftables", &["hostnet"]),
     ("pnet_datalink", &["hostnet"]),
     ("redb", &["store"]),
+    ("zstd", &["ledger"]),
     ("bollard", &["agent", "tests"]),
     ("reqwest", &["provider-softlayer", "cli", "tests"]),
     ("clap", &["agent", "cli", "provider-mock", "simulation", "tests"]),

@@ -1,5 +1,8 @@
 //! What the lab itself promises to the tests that stand on it.
 
+#[path = "lab/etcd.rs"]
+mod etcd;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;

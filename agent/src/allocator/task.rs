@@ -1,5 +1,6 @@
 //! The one task: feeds the host what happened, and carries out what it says, in order.
 
+mod hearing;
 mod scribe;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -11,17 +12,20 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use ipam::{
-    Answer, BlockId, BootId, Effect, Epoch, Host, Input, Key, Life, Record, Refusal, RequestId, Seen, Sent,
-    Timestamp, Token, Transaction,
+    Answer, BlockId, BootId, Durability, Effect, Epoch, Host, Input, Key, Life, Persisted, Record, Refusal,
+    RequestId, Seen, Sent, Timestamp, Token, Transaction,
 };
+use ledger::{Note, Tally};
 use store::{Commit, Store, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::follow::{Shown, follow};
+use super::line::{notes, records, together};
 use super::newest::Newest;
-use super::{Call, Parts, words};
+use super::{Call, Parts, Told, words};
 use crate::clock::Clock;
+use hearing::Ear;
 use scribe::Scribe;
 
 /// Room for what the store shows while a transaction's fsync is waited for.
@@ -35,6 +39,9 @@ pub(super) struct Task {
     host: Host,
     boot: BootId,
     scribe: Scribe,
+    /// The intervals of this host, as the journal has them.
+    tally: Tally,
+    ear: Ear,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     /// Who waits for the answer to which request.
@@ -48,10 +55,12 @@ pub(super) struct Task {
 
 impl Task {
     pub(super) fn new(parts: Parts, changed: watch::Sender<u64>) -> Task {
-        let Parts { identity, store, journal, records, clock } = parts;
+        let Parts { identity, store, journal, records: lines, clock } = parts;
         Task {
             boot: identity.boot.clone(),
-            host: Host::recover(identity, clock.now(), records),
+            tally: Tally::replay(identity.host.clone(), notes(&lines)),
+            ear: Ear::new(Arc::clone(&clock)),
+            host: Host::recover(identity, clock.now(), records(&lines)),
             scribe: Scribe::new(journal),
             store,
             clock,
@@ -71,6 +80,7 @@ impl Task {
             tokio::spawn(follow(store, prefix, self.newest.clone(), showing.clone()));
         }
         drop(showing);
+        self.note_start().await;
         self.step(Input::Tick).await;
         loop {
             let idle = self.waiting.is_empty() && self.asked.is_empty();
@@ -124,19 +134,25 @@ impl Task {
                 // Whoever asked may have gone.
                 let _ = answer.send(self.host.view(self.clock.now()));
             }
+            Call::Intervals(answer) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(self.tally.ended().chain(self.tally.running()).cloned().collect());
+            }
+            Call::Told(told) => self.be_told(told).await,
         }
     }
 
     /// Feeds one input, and carries out everything that follows from it at once.
     async fn step(&mut self, input: Input) {
         self.newest.note(&input);
+        self.ear.because(&input);
         let mut effects = VecDeque::from(self.host.step(self.clock.now(), input));
         while let Some(effect) = effects.pop_front() {
             if let Some(outcome) = self.carry_out(effect).await {
                 effects.extend(self.host.step(self.clock.now(), outcome));
             }
         }
-        self.scribe.compact_if_grown(|| self.host.snapshot()).await;
+        self.scribe.compact_if_grown(|| together(self.host.snapshot(), self.tally.snapshot())).await;
         self.changed.send_modify(|count| *count += 1);
     }
 
@@ -144,7 +160,8 @@ impl Task {
     async fn carry_out(&mut self, effect: Effect) -> Option<Input> {
         match effect {
             Effect::Persist { token, records, durability } => {
-                let outcome = self.scribe.append(records, durability).await;
+                let noted = self.tally.consider(&records, &self.ear.hearing());
+                let outcome = self.append(records, noted, durability).await;
                 return Some(Input::Persisted { token, outcome });
             }
             Effect::Send { token, transaction } => {
@@ -167,6 +184,46 @@ impl Task {
             }
         }
         None
+    }
+}
+
+impl Task {
+    /// Appends records with what the ledger notes of them: both are in the journal, or neither.
+    async fn append(&mut self, records: Vec<Record>, noted: Vec<Note>, durability: Durability) -> Persisted {
+        let outcome = self.scribe.append(together(records, noted.clone()), durability).await;
+        if outcome == Persisted::Done {
+            noted.iter().for_each(|note| self.tally.learn(note));
+        }
+        outcome
+    }
+
+    /// Notes what the ledger makes of this start. If the disk refuses, the next records bring it up again.
+    async fn note_start(&mut self) {
+        let records = self.host.snapshot();
+        let noted = self.tally.consider_start(&records, &assigned(&records, &self.boot), &self.ear.hearing());
+        if !noted.is_empty() {
+            self.append(Vec::new(), noted, Durability::Written).await;
+        }
+    }
+
+    /// Notes what the ledger says. If the disk refuses, it says so again.
+    async fn be_told(&mut self, told: Told) {
+        let noted: Vec<Note> = match told {
+            Told::Names(names) => names
+                .iter()
+                .filter_map(|(address, epoch, container)| {
+                    self.tally.consider_name(*address, *epoch, container)
+                })
+                .collect(),
+            Told::Written(intervals) => {
+                intervals.into_iter().map(|(address, epoch)| Note::Written { address, epoch }).collect()
+            }
+        };
+        if !noted.is_empty() {
+            self.append(Vec::new(), noted, Durability::Written).await;
+            self.scribe.compact_if_grown(|| together(self.host.snapshot(), self.tally.snapshot())).await;
+            self.changed.send_modify(|count| *count += 1);
+        }
     }
 }
 

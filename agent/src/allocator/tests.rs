@@ -2,6 +2,7 @@ mod assigning;
 mod following;
 mod founding;
 mod full_disk;
+mod intervals;
 mod killed;
 mod overruled;
 mod restarting;

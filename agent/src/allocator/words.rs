@@ -126,7 +126,16 @@ fn key(spelled: &store::Key) -> Option<Key> {
             epoch: Epoch { generation: Generation { number, id }, take, counter },
             object,
         },
-        Item::Takes(_) | Item::Owner(_) | Item::Order(_) => return None,
+        Item::Founding
+        | Item::Copying
+        | Item::Moved
+        | Item::Takes(_)
+        | Item::Owner(_)
+        | Item::Order(_)
+        | Item::Running { .. }
+        | Item::Ledger(_)
+        | Item::Segment(_)
+        | Item::Keep { .. } => return None,
     })
 }
 

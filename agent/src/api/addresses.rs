@@ -173,6 +173,6 @@ fn outside(address: IpAddr) -> Problem {
     }
 }
 
-fn invalid(error: &str) -> Refusal {
+pub(super) fn invalid(error: &str) -> Refusal {
     Refusal(Problem { kind: ProblemKind::Invalid, error: error.into(), causes: Vec::new(), hint: None })
 }

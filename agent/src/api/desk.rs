@@ -10,7 +10,8 @@ use crate::docker::events::{Sight, Watched};
 use crate::docker::{Book, Pages};
 use crate::identity::Known;
 use crate::late::{LateAllocator, Progress};
-use crate::reconciler::Reconciler;
+use crate::ledger::Ledger;
+use crate::reconciler::{Announcements, Reconciler};
 use crate::troubles::{Troubles, with_causes};
 use ::api::{Problem, ProblemKind, Silence, Source};
 use hostnet::Netlink;
@@ -59,6 +60,10 @@ pub struct Parts {
     pub kernel: Option<Netlink>,
     /// Who brings it in line.
     pub reconciler: Reconciler,
+    /// Who had which address when, once this host is known.
+    pub ledger: watch::Receiver<Option<Ledger>>,
+    /// What gateways answered to the addresses that arrived here.
+    pub announcements: Announcements,
     /// The capacity role of each zone of this host, once they run.
     pub capacity: watch::Receiver<Vec<Capacity>>,
 }

@@ -95,9 +95,10 @@ fn refused(error: &EvictError) -> Problem {
         EvictError::Changed(host) => {
             (ProblemKind::Refused, format!("look at it with `berth host show {host}`, then ask again"))
         }
-        EvictError::NotNow(_) => {
-            (ProblemKind::Refused, "`berth status` says more; `berth store rebuild` ends a freeze".to_owned())
-        }
+        EvictError::NotNow(_) => (
+            ProblemKind::Refused,
+            "`berth status` says more; docs/operating.md, \"A frozen cluster\", says what to do".to_owned(),
+        ),
         EvictError::NotKnown(host) => (
             ProblemKind::Unavailable,
             format!("`berth host show {host}` says whether it was; asking again does no harm"),

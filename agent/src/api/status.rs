@@ -3,16 +3,17 @@
 use super::desk::Desk;
 use super::pools::{self, by_pool_and_zone};
 use super::{hosts, orders};
-use crate::config::{Config, ProviderConfig};
+use crate::config::{Config, ProviderConfig, StoreKind};
 use crate::late::Progress;
 use crate::reconciler::Finding;
 use ::api::{Answer, Condition, Host, HostLife, Mode, Order, OrderState, Part, PoolLine, Source, Status};
 use axum::Json;
 use axum::extract::State;
+use ipam::NotReady;
 
 pub(crate) async fn status(State(desk): State<Desk>) -> Json<Answer<Status>> {
-    let pools = match desk.view().await {
-        Ok(view) => by_pool_and_zone(&view),
+    let (pools, not_ready) = match desk.view().await {
+        Ok(view) => (by_pool_and_zone(&view), view.not_ready),
         Err(_) => Default::default(),
     };
     let lines = pools.into_iter().map(|((pool, zone), (_, counts))| PoolLine { pool, zone, counts });
@@ -24,7 +25,7 @@ pub(crate) async fn status(State(desk): State<Desk>) -> Json<Answer<Status>> {
         host: desk.known.borrow().as_ref().map(|known| known.identity.instance.to_string()),
         started: desk.started,
         mode: mode(&desk),
-        parts: desk.config.as_ref().map_or_else(|_| Vec::new(), |config| parts(&desk, config)),
+        parts: desk.config.as_ref().map_or_else(|_| Vec::new(), |config| parts(&desk, config, not_ready)),
         pools: lines.collect(),
         orders,
         hosts,
@@ -55,7 +56,14 @@ fn mode(desk: &Desk) -> Mode {
     }
 }
 
-fn parts(desk: &Desk, config: &Config) -> Vec<Part> {
+fn store(config: &Config) -> String {
+    match &config.store {
+        StoreKind::Embedded => format!("embedded, {}", config.rim.host.store_file().display()),
+        StoreKind::Etcd(etcd) => format!("etcd at {}, keys below {}", etcd.endpoints.join(", "), etcd.prefix),
+    }
+}
+
+fn parts(desk: &Desk, config: &Config, not_ready: Option<NotReady>) -> Vec<Part> {
     let part = |part, what: String| Part { part, what, condition: desk.troubles.of(part) };
     let state_dir = config.rim.host.state_dir.display();
     let cloud = match &config.provider {
@@ -64,19 +72,32 @@ fn parts(desk: &Desk, config: &Config) -> Vec<Part> {
     };
     vec![
         part(Source::Journal, format!("in {state_dir}")),
-        part(Source::Store, format!("embedded, {state_dir}/store.redb")),
+        Part { condition: store_condition(desk, not_ready), ..part(Source::Store, store(config)) },
         kernel(desk),
         docker(desk, config),
         part(Source::Cloud, cloud),
     ]
 }
 
-/// The kernel does what it is told. What must not be missed is a container that was cut off.
+/// A store that answers is not good where this host may not act on it: frozen, or another host's record.
+fn store_condition(desk: &Desk, not_ready: Option<NotReady>) -> Condition {
+    match not_ready {
+        Some(why) if !why.passes() => {
+            Condition::Failing { problem: why.to_string(), hint: None, since: desk.started, next_try: None }
+        }
+        _ => desk.troubles.of(Source::Store),
+    }
+}
+
+/// The kernel does what it is told. What must not be missed is a container that was cut off, or that a
+/// gateway looks for elsewhere.
 fn kernel(desk: &Desk) -> Part {
     let report = desk.reconciler.report();
     let report = report.borrow();
     let cut_off = report.findings.iter().filter(|finding| matches!(finding, Finding::NotAssigned { .. }));
-    let problems: Vec<String> = cut_off.map(ToString::to_string).collect();
+    let unconfirmed = desk.announcements.unconfirmed();
+    let unconfirmed = unconfirmed.iter().map(|(address, announcement)| format!("{address}: {announcement}"));
+    let problems: Vec<String> = cut_off.map(ToString::to_string).chain(unconfirmed).collect();
     let condition = match problems.as_slice() {
         [] => desk.troubles.of(Source::Kernel),
         problems => Condition::Failing {

@@ -1,21 +1,21 @@
 //! Opens the journals, and refuses to take a lost one for a new one.
 
 use super::StartError;
+use crate::allocator::{Line, records};
 use crate::amnesia::lost_its_end;
 use crate::config::HostConfig;
 use crate::docker::{Book, Pages};
 use crate::journal::Journal;
-use ipam::Record;
 
 /// Both journals, and what the allocator's had in it.
-pub(super) fn open(host: &HostConfig) -> Result<(Book, Journal<Record>, Vec<Record>), StartError> {
+pub(super) fn open(host: &HostConfig) -> Result<(Book, Journal<Line>, Vec<Line>), StartError> {
     refuse_a_lost_one(host)?;
     let book = Book::open(&host.docker_journal())?;
-    let (journal, records) = Journal::open(host.allocator_journal())?;
-    if book.read(|pages| lost_its_end(&records, pages)) {
+    let (journal, lines) = Journal::open(host.allocator_journal())?;
+    if book.read(|pages| lost_its_end(&records(&lines), pages)) {
         return Err(StartError::JournalLost { path: host.allocator_journal(), what: "has lost its end" });
     }
-    Ok((book, journal, records))
+    Ok((book, journal, lines))
 }
 
 /// Docker's journal alone, to take releases with.
@@ -33,7 +33,7 @@ fn refuse_a_lost_one(host: &HostConfig) -> Result<(), StartError> {
         (true, true) | (false, false) => None,
         (true, false) => (Book::open(&docker)?.pages() != Pages::default()).then_some(allocator),
         (false, true) => {
-            let (_, records) = Journal::<Record>::open(&allocator)?;
+            let (_, records) = Journal::<Line>::open(&allocator)?;
             (!records.is_empty()).then_some(docker)
         }
     };

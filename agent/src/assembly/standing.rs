@@ -1,17 +1,18 @@
 //! Gives the agent its standing: who this machine is, then the cluster, then the allocator, then the
 //! capacity roles. Each step is tried until it succeeds; what succeeded before goes on meanwhile.
 
-use super::{growth, silence};
-use crate::allocator::{self, Allocator, Founding, FoundingError};
+use super::{growth, history, silence};
+use crate::allocator::{self, Allocator, Founding, FoundingError, Line};
 use crate::capacity::Capacity;
 use crate::clock::Clock;
 use crate::cloud::{Cloud, CloudError, trouble};
-use crate::config::Config;
+use crate::config::{Config, StoreKind};
 use crate::docker::Book;
 use crate::docker::events::Watched;
-use crate::identity::{self, Known};
+use crate::identity::{self, IdentityError, Known};
 use crate::journal::Journal;
 use crate::late::Progress;
+use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::own_use::OwnUse;
 use crate::reconciler::Reconciler;
@@ -49,6 +50,7 @@ pub(super) struct Standing {
     pub(super) cloud: watch::Sender<Option<Arc<Cloud>>>,
     pub(super) interfaces: watch::Sender<Interfaces>,
     pub(super) capacity: watch::Sender<Vec<Capacity>>,
+    pub(super) ledger: watch::Sender<Option<Ledger>>,
     pub(super) book: Book,
     pub(super) docker: watch::Receiver<Watched>,
     pub(super) kernel: Netlink,
@@ -62,12 +64,12 @@ enum AskError {
     #[error(transparent)]
     Cloud(#[from] CloudError),
     #[error(transparent)]
-    Whoami(#[from] WhoamiError),
+    Identity(#[from] IdentityError),
 }
 
 impl Standing {
     /// Takes every step, or ends with `stop`.
-    pub(super) async fn establish(self, journal: Journal<Record>, records: Vec<Record>) {
+    pub(super) async fn establish(self, journal: Journal<Line>, records: Vec<Line>) {
         let stop = self.stop.clone();
         // Nothing that is begun here is lost when it is cut off: every step is looked for again at the
         // next start.
@@ -77,10 +79,10 @@ impl Standing {
         }
     }
 
-    async fn stand_up(&self, journal: Journal<Record>, records: Vec<Record>) {
+    async fn stand_up(&self, journal: Journal<Line>, records: Vec<Line>) {
         let known = self.first_known().await;
         self.tell(&known);
-        self.found_cluster(&records).await;
+        let pools_are_due = self.ground(&allocator::records(&records)).await;
         let identity = known.host(self.boot.clone());
         tracing::info!(host = %identity.host, zones = ?identity.zones, from = %known.from, "this machine is known");
         let host = identity.host.clone();
@@ -100,11 +102,17 @@ impl Standing {
             let known = self.confirmed(known).await;
             self.grow(&known, &allocator).await;
         };
+        self.tasks.spawn(history::keep(self, &host, &allocator));
         let (store, boot, stop) = (Arc::clone(&self.store), self.boot.clone(), self.stop.clone());
         // To its end, also when this is cut off: a host that stops in order says so.
         self.tasks.spawn(session::keep(store, host, boot, stop));
         let silencing = silence::follow(&allocator, &self.reconciler);
-        tokio::join!(growth::count(&allocator, &self.metrics), silencing, growing);
+        let pools = async {
+            if pools_are_due {
+                self.until_done(|| self.write_pools()).await;
+            }
+        };
+        tokio::join!(pools, growth::count(&allocator, &self.metrics), silencing, growing);
         allocator.ended().await;
     }
 
@@ -117,13 +125,20 @@ impl Standing {
                 Err(error) => error,
             };
             self.note(&error, pause);
-            if let Some(known) = identity::remembered(&self.config.rim.host.state_dir) {
-                tracing::warn!(
-                    error = with_causes(&error),
-                    "the provider is silent; going on as who it said this machine is"
-                );
-                return known;
+            if let AskError::Identity(IdentityError::Copied { .. }) = error {
+                return self.refuse_for_good(&error).await;
             }
+            let error = match identity::remembered_here(&self.config.rim.host.state_dir) {
+                Ok(Some(known)) => {
+                    tracing::warn!(
+                        error = with_causes(&error),
+                        "the provider is silent; going on as who it said this machine is"
+                    );
+                    return known;
+                }
+                Ok(None) => error,
+                Err(unproven) => unproven.into(),
+            };
             tracing::warn!(
                 error = with_causes(&error),
                 "it is not known yet who this machine is; trying again"
@@ -132,6 +147,13 @@ impl Standing {
             self.progress.send_replace(Progress::Waiting(reason));
             pause = wait(pause).await;
         }
+    }
+
+    /// Nothing but a person helps: releases are taken, the rest is refused with the reason.
+    async fn refuse_for_good<T>(&self, error: &AskError) -> T {
+        tracing::error!(error = with_causes(error), "refusing all but releases");
+        self.progress.send_replace(Progress::Never(with_causes(error)));
+        std::future::pending().await
     }
 
     /// Where the provider was silent at first, waits for its word. It may differ from what it said last.
@@ -178,7 +200,7 @@ impl Standing {
 
     fn note(&self, error: &AskError, pause: Duration) {
         let noted = match error {
-            AskError::Whoami(WhoamiError::Provider(error)) => {
+            AskError::Identity(IdentityError::Whoami(WhoamiError::Provider(error))) => {
                 Trouble { after: Some(pause), ..trouble(error) }
             }
             AskError::Cloud(CloudError::Credentials(_)) => Trouble {
@@ -197,40 +219,68 @@ impl Standing {
         self.known.send_replace(Some(known.clone()));
     }
 
-    /// Makes the cluster record and the pools' policies where there are none.
-    async fn found_cluster(&self, records: &[Record]) {
+    /// Sees to the cluster record and the pools' policies. Answers whether the policies are still to be
+    /// written.
+    async fn ground(&self, records: &[Record]) -> bool {
+        let in_a_cluster = records.iter().any(|record| matches!(record, Record::Cluster { .. }));
+        match &self.config.store {
+            StoreKind::Embedded => self.until_done(|| self.try_to_found(records)).await,
+            // What a host holds it may use without the store: it does not wait for one that it stood on.
+            StoreKind::Etcd(_) if in_a_cluster => return true,
+            StoreKind::Etcd(_) => self.until_done(|| self.try_to_join()).await,
+        }
+        false
+    }
+
+    /// Tries a step that needs the store until it succeeds.
+    async fn until_done<T: Future<Output = Result<(), FoundingError>>>(&self, step: impl Fn() -> T) {
         let mut pause = RETRY_FIRST;
-        loop {
-            match self.try_to_found(records).await {
-                Ok(Founding::Standing) => break,
-                Ok(Founding::Founded(cluster)) => {
-                    tracing::info!(id = cluster.id, "founded the cluster in an empty store");
-                    break;
+        while let Err(error) = step().await {
+            tracing::warn!(error = with_causes(&error), "trying again");
+            self.troubles.note(Source::Store, Trouble::passing(&error, pause));
+            self.progress.send_if_modified(|progress| match progress {
+                Progress::Waiting(reason) => {
+                    *reason = with_causes(&error);
+                    true
                 }
-                Ok(Founding::Lost) => {
-                    tracing::error!(
-                        "the store has lost what it knew, and this host has not: nothing is taken from it"
-                    );
-                    break;
-                }
-                Err(error) => {
-                    tracing::warn!(error = with_causes(&error), "the store does not answer; trying again");
-                    self.troubles.note(Source::Store, Trouble::passing(&error, pause));
-                    pause = wait(pause).await;
-                }
-            }
+                Progress::Never(_) | Progress::Ready(_) => false,
+            });
+            pause = wait(pause).await;
         }
         self.troubles.over(Source::Store);
     }
 
-    async fn try_to_found(&self, records: &[Record]) -> Result<Founding, FoundingError> {
-        let founding = allocator::found_cluster(&*self.store, records, &*self.clock).await?;
+    /// A store of this host alone: makes the cluster record where there is none.
+    async fn try_to_found(&self, records: &[Record]) -> Result<(), FoundingError> {
+        match allocator::found_cluster(&*self.store, records, &*self.clock).await? {
+            Founding::Standing => {}
+            Founding::Founded(cluster) => {
+                tracing::info!(id = cluster.id, "founded the cluster in an empty store")
+            }
+            Founding::Lost => {
+                tracing::error!(
+                    "the store has lost what it knew, and this host has not: nothing is taken from it"
+                );
+            }
+        }
+        self.write_pools().await
+    }
+
+    /// A store that hosts share: waits until an operator has founded the cluster in it.
+    async fn try_to_join(&self) -> Result<(), FoundingError> {
+        match allocator::find_cluster(&*self.store, &self.config.cluster).await? {
+            Some(_) => self.write_pools().await,
+            None => Err(FoundingError::NotFounded),
+        }
+    }
+
+    async fn write_pools(&self) -> Result<(), FoundingError> {
         for pool in &self.config.pools {
             let cooling_millis = u64::try_from(pool.cooling.as_millis()).unwrap_or(u64::MAX);
             let pool = Pool { name: PoolName(pool.name.clone()), cooling_millis };
             allocator::write_pool(&*self.store, &pool).await?;
         }
-        Ok(founding)
+        Ok(())
     }
 
     /// Starts a capacity role for each zone, and goes on passing words between them and the allocator.

@@ -46,7 +46,7 @@ impl<P: Provider> Role<P> {
             return Ok(Err("waiting for the cluster to be founded".to_owned()));
         };
         if cluster.value.state == ClusterState::Frozen {
-            return Ok(Err("the cluster is frozen: `berth store rebuild` is needed".to_owned()));
+            return Ok(Err("the cluster is frozen (docs/operating.md, \"A frozen cluster\")".to_owned()));
         }
         match self.claim(cluster.revision).await? {
             Claim::Anothers(host) => {

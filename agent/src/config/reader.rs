@@ -180,6 +180,11 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Whether an option is written, right or wrong.
+    pub(super) fn has(&mut self, key: &'static str) -> bool {
+        self.look(key).is_some()
+    }
+
     /// Leaves the section unread, because what it means depends on a mistake elsewhere.
     pub(super) fn ignore(self) {}
 

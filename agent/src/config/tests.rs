@@ -27,7 +27,9 @@ fn the_example_is_a_good_configuration() {
 
 #[test]
 fn the_example_shows_every_option() {
-    let in_full = example_in_full().replace("kind = \"softlayer\"", "kind = \"static\"");
+    let in_full = example_in_full()
+        .replace("kind = \"softlayer\"", "kind = \"static\"")
+        .replace("kind = \"embedded\"", "kind = \"etcd\"");
     let document = Document::parse(&in_full);
     Config::read(&document).expect("the example in full has no mistake");
     let shown: toml::Value = toml::from_str(&in_full).expect("the example in full is TOML");
@@ -43,12 +45,14 @@ fn the_example_shows_every_option() {
 #[test]
 fn the_example_shows_the_defaults() {
     let shown = example_in_full();
-    let without_static: String = {
-        let begin = shown.find("[provider.static]").expect("the example shows a static provider");
-        let end = shown.find("# What users ask").expect("the example has a pool");
+    let without = |shown: &str, begin: &str, end: &str| {
+        let begin = shown.find(begin).expect("the example has what is left out");
+        let end = shown.find(end).expect("the example goes on behind it");
         format!("{}{}", &shown[..begin], &shown[end..])
     };
-    let in_full = Config::parse(&without_static).expect("the example in full has no mistake");
+    let plain = without(&shown, "[provider.static]", "# What users ask");
+    let plain = without(&plain, "# For kind = \"etcd\" only", "[provider]");
+    let in_full = Config::parse(&plain).expect("the example in full has no mistake");
     assert_eq!(in_full, Config::parse(EXAMPLE).expect("deploy/berth.toml has no mistake"));
 }
 
@@ -60,7 +64,7 @@ clutser = "demo"
 [host]
 state_dir = "var/lib"
 [store]
-kind = "etcd"
+kind = "etc"
 [provider]
 kind = "softlayer"
 endpoint = 7
@@ -77,7 +81,7 @@ subnets_max = "two"
               line 1, column 1: `cluster` is missing; write `cluster = "NAME"`
               line 2, column 1: `clutser` is not an option; write `cluster`
               line 4, column 13: `state_dir` is "var/lib", which depends on where the agent was started; begin it with `/`
-              line 6, column 8: `kind` is "etcd", which is not known; write "embedded"
+              line 6, column 8: `kind` is "etc", which is not known; write "embedded" or "etcd"
               line 9, column 12: `endpoint` is a whole number, not a text; write "https://api.service.softlayer.com/rest/v3.1/"
               line 10, column 1: `subnets_max` is missing in [[pool]]; write `subnets_max = 2`, the spending limit: at most so many subnets in a zone
               line 12, column 10: `prefix` is 40, which is out of range; write a number from 24 to 30
@@ -184,4 +188,61 @@ fn an_endpoint_may_be_written_without_its_last_slash() {
         panic!("the example is SoftLayer's")
     };
     assert_eq!(endpoint, "http://10.0.80.11/rest/v3.1/");
+}
+
+const ETCD: &str = r#"
+cluster = "demo"
+[store]
+kind = "etcd"
+endpoints = ["https://e1:2379", "https://e2:2379/"]
+ca = "/etc/berth/etcd-ca.pem"
+username = "berth"
+password_file = "/etc/berth/etcd-password"
+[provider]
+kind = "softlayer"
+[[pool]]
+name = "default"
+subnets_max = 2
+"#;
+
+#[test]
+fn clusters_that_share_an_etcd_are_kept_apart_by_their_names() {
+    let StoreKind::Etcd(etcd) = Config::parse(ETCD).expect("this is good").store else {
+        panic!("it names etcd")
+    };
+    assert_eq!(etcd.prefix, "berth/demo/");
+    assert_eq!(etcd.endpoints, ["https://e1:2379", "https://e2:2379"]);
+    let other = ETCD.replace("ca =", "prefix = \"/other\"\nca =");
+    let StoreKind::Etcd(etcd) = Config::parse(&other).expect("this is good").store else {
+        panic!("it names etcd")
+    };
+    assert_eq!(etcd.prefix, "/other/");
+}
+
+#[test]
+fn mistakes_about_etcd_are_told_with_what_belongs_together() {
+    check(
+        &ETCD
+            .replace("ca = \"/etc/berth/etcd-ca.pem\"", "prefix = \"a b\"\nkey = \"/k.pem\"")
+            .replace("password_file = \"/etc/berth/etcd-password\"\n", ""),
+        expect![[r#"
+            the configuration has 4 mistakes
+              line 5, column 13: `endpoints` has "https://e1:2379", but no `ca` to check etcd's certificate by; write `ca = "/etc/berth/etcd-ca.pem"`, the authority that signed it
+              line 6, column 10: `prefix` is "a b"; write 1 to 128 letters, digits, `-`, `_`, `.` or `/`, such as "berth/demo/"
+              line 7, column 7: `key` needs `cert` beside it; write `cert` too, or remove `key`
+              line 8, column 12: `username` needs `password_file` beside it; write `password_file` too, or remove `username`
+        "#]],
+    );
+    check(
+        &ETCD
+            .replace("\"https://e1:2379\"", "\"http://e1:2379\"")
+            .replace("kind = \"etcd\"", "kind = \"embedded\""),
+        expect![[r#"
+            the configuration has 4 mistakes
+              line 5, column 13: `endpoints` goes with `kind = "etcd"` only; remove it, or change `kind`
+              line 6, column 6: `ca` goes with `kind = "etcd"` only; remove it, or change `kind`
+              line 7, column 12: `username` goes with `kind = "etcd"` only; remove it, or change `kind`
+              line 8, column 17: `password_file` goes with `kind = "etcd"` only; remove it, or change `kind`
+        "#]],
+    );
 }

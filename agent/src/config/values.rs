@@ -167,6 +167,64 @@ pub(super) fn endpoint(value: &DeValue<'_>) -> Result<String, Wrong> {
     }
 }
 
+/// The members of an etcd: with TLS if an authority is named, and then all of them.
+pub(super) fn etcd_endpoints(value: &DeValue<'_>, secured: bool) -> Result<Vec<String>, Wrong> {
+    let example = if secured { "https://10.0.0.1:2379" } else { "http://10.0.0.1:2379" };
+    let DeValue::Array(items) = value else {
+        return wrong(format!("is {}, not a list", type_name(value)), format!("write [\"{example}\"]"));
+    };
+    if items.is_empty() {
+        return wrong("names no member of etcd", format!("write [\"{example}\"], one URL a member"));
+    }
+    items.iter().map(|item| etcd_endpoint(text(item.get_ref(), example)?, secured, example)).collect()
+}
+
+fn etcd_endpoint(url: &str, secured: bool, example: &str) -> Result<String, Wrong> {
+    let place = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
+        (Some(_), _) if !secured => {
+            return wrong(
+                format!("has \"{url}\", but no `ca` to check etcd's certificate by"),
+                "write `ca = \"/etc/berth/etcd-ca.pem\"`, the authority that signed it",
+            );
+        }
+        (_, Some(place)) if secured => {
+            return wrong(
+                format!("has \"{url}\", which is not protected, beside a `ca`"),
+                format!("write \"https://{place}\", or remove `ca`"),
+            );
+        }
+        (Some(place), _) | (_, Some(place)) => place.trim_end_matches('/'),
+        (None, None) => {
+            return wrong(format!("has \"{url}\", not a web address"), format!("write \"{example}\""));
+        }
+    };
+    let port = place.rsplit_once(':').and_then(|(host, port)| (!host.is_empty()).then_some(port));
+    match port.map(str::parse::<u16>) {
+        Some(Ok(1..)) if !place.contains(|c: char| c == '/' || c == '@' || c.is_whitespace()) => {
+            Ok(url.trim_end_matches('/').to_owned())
+        }
+        _ => wrong(
+            format!("has \"{url}\", which names no host and port"),
+            format!("write \"{example}\"; etcd's port is 2379"),
+        ),
+    }
+}
+
+/// What keys in etcd begin with. It is made to end with `/`.
+pub(super) fn key_prefix(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let prefix = text(value, "berth/demo/")?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    let bare = prefix.trim_end_matches('/');
+    if (1..=128).contains(&bare.len()) && bare.chars().all(plain) {
+        Ok(format!("{bare}/"))
+    } else {
+        wrong(
+            format!("is \"{prefix}\""),
+            "write 1 to 128 letters, digits, `-`, `_`, `.` or `/`, such as \"berth/demo/\"",
+        )
+    }
+}
+
 /// A subnet: an address with all host bits zero, and a prefix length.
 pub(super) fn subnet(value: &DeValue<'_>) -> Result<IpNetwork, Wrong> {
     let cidr = text(value, "10.11.4.0/26")?;

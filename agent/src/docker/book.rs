@@ -36,8 +36,8 @@ impl Book {
         Ok(Book { inner: Arc::new(Mutex::new(inner)), lending: Arc::default() })
     }
 
-    /// The turn to lend a released address again, or to take it back for good: neither must act on what the
-    /// other changes meanwhile. Kept for a moment only, because the reconciler waits for it.
+    /// The turn to end the lending of an address: asked for again, or taken back for good. Neither must act on
+    /// what the other changes meanwhile. Kept for a moment only, because the reconciler waits for it.
     pub async fn lending(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.lending.lock().await
     }

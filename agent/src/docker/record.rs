@@ -152,6 +152,9 @@ pub struct Lent {
     pub bridge: Option<IfName>,
     /// The endpoint, once Docker was seen to list a container with this address.
     pub endpoint: Option<EndpointId>,
+    /// The endpoint that had the address a moment before: an old look at Docker may still show it.
+    #[serde(default)]
+    pub former: Option<EndpointId>,
     /// Docker asked to release it; done when neither Docker nor the kernel shows it any more.
     pub released: bool,
 }

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipam::{
-    AddressState, Assignment, HostId, Identity, NotReady, PoolName, Record, Refusal, Subnet, View, Wish,
-};
+use ipam::{AddressState, Assignment, HostId, Identity, NotReady, PoolName, Refusal, Subnet, View, Wish};
 use ipnetwork::IpNetwork;
 use store::Store;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::files::{Found, New};
 use super::living::{Living, Use};
 use super::{Epochs, RebuildError};
-use crate::allocator::{self, AllocateError, Allocator};
+use crate::allocator::{self, AllocateError, Allocator, Line};
 use crate::clock::SystemClock;
 
 /// How long the store may take to confirm what this host holds. The embedded one takes milliseconds.
@@ -50,7 +48,7 @@ impl Claims {
 
 /// Lets the allocator register this boot, put what this host held into quarantine if its journal does not
 /// know of it, and claim from there what is used. Its journal does not have its place yet.
-pub(super) async fn claim(parts: Parts<'_>, memory: Found<Record>) -> Result<(Claims, New), RebuildError> {
+pub(super) async fn claim(parts: Parts<'_>, memory: Found<Line>) -> Result<(Claims, New), RebuildError> {
     let (journal, records, new) = memory.go_on()?;
     let Parts { identity, store, subnets, living } = parts;
     let (host, stop) = (identity.host.clone(), CancellationToken::new());

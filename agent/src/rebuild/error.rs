@@ -9,7 +9,7 @@ use store::StoreError;
 use store::layout::ValueError;
 
 use crate::allocator::AllocateError;
-use crate::identity::BootError;
+use crate::identity::{BootError, IdentityError};
 use crate::journal::JournalError;
 
 /// Why journals could not be made anew. All is as before, and it may be tried again.
@@ -48,6 +48,9 @@ pub enum RebuildError {
         /// What the provider said.
         reason: String,
     },
+    /// What is there is another host's.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// This host may not act in the cluster.
     #[error("this host cannot say which addresses are its own: {0}")]
     NotReady(NotReady),

@@ -30,6 +30,7 @@ pub(super) fn pages(
                     zone: used.subnet.zone.clone(),
                     bridge: Some(bridge.clone()),
                     endpoint: Some(used.endpoint.clone()),
+                    former: None,
                     released: false,
                 };
                 pages.lent.insert(used.address, lent);

@@ -10,7 +10,7 @@ use hostnet::{IfName, Observed};
 use ipam::{EndpointId, Epoch, Timestamp};
 
 use super::finding::Finding;
-use crate::docker::events::Sight;
+use crate::docker::events::{Attachment, Sight};
 use crate::docker::{Assigned, Endpoint, Lent, NetworkId, Pages, Stage};
 
 /// How long both witnesses must have missed an assignment before it is closed, in milliseconds. Longer
@@ -123,7 +123,8 @@ impl Judgement<'_> {
     fn judge_lent(&mut self, lent: &Lent) {
         let address = lent.address.ip();
         let Some(sight) = self.look.sight else { return };
-        let attachment = sight.attachment_at(address);
+        let is_old = |at: &&Attachment| at.endpoint.is_some() && at.endpoint == lent.former;
+        let attachment = sight.attachment_at(address).filter(|at| !is_old(at));
         let endpoint = attachment.and_then(|attachment| attachment.endpoint.clone());
         let bridge = attachment.and_then(|attachment| sight.bridge_of(attachment).cloned());
         let shown = endpoint.is_some() || self.has_unexplained_port(lent, sight);

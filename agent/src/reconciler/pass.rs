@@ -131,6 +131,7 @@ impl<A: Addresses, K: Kernel, N: Announcer> Passes<A, K, N> {
                     self.parts.announcer.moved(at.bridge.clone(), *address, port.mac);
                 }
             }
+            Change::RemoveProxy(Proxy { address, .. }) => self.parts.announcer.left(*address),
             // Containers that talked to it over the bridge must find it through the router now.
             Change::RemoveRoute(route) if route.to.prefix() == 32 => {
                 if let Some(bridge) = observed.bridges.get(&route.through) {

@@ -44,6 +44,7 @@ fn lent(address: &str) -> Lent {
         zone: "vlan".into(),
         bridge: Some(IfName::parse("brcloud").unwrap()),
         endpoint: None,
+        former: None,
         released: false,
     }
 }

@@ -1,10 +1,11 @@
-//! `berth address list | show | explain | reserve | release`.
+//! `berth address list | show | history | explain | reserve | release`.
 
 use super::words;
 use crate::agent::{Agent, AskError};
 use crate::args::AddressVerb;
 use crate::page::{Page, Verdict};
 use crate::table::{list, moment, or_dash, table};
+use crate::time::During;
 use api::{Address, AddressReport, AddressState, Explanation, Reservation, Reserve, Silence, paths};
 
 pub(crate) async fn answer(agent: &Agent, verb: &AddressVerb) -> Result<Page, AskError> {
@@ -14,7 +15,22 @@ pub(crate) async fn answer(agent: &Agent, verb: &AddressVerb) -> Result<Page, As
             let answer = agent.query::<Vec<Address>>(paths::ADDRESSES, &query).await?;
             Ok(Page::new(&answer, addresses(&answer.answer)))
         }
-        AddressVerb::Show { address } => {
+        AddressVerb::Show { address, at: Some(at), .. } => {
+            super::history::shown(agent, *address, During { from: Some(*at), to: Some(*at) }).await
+        }
+        AddressVerb::Show { address, during: Some(during), .. } => {
+            super::history::shown(agent, *address, *during).await
+        }
+        AddressVerb::History { address, container, host, during, json_lines } => {
+            let of = super::history::Of {
+                address: *address,
+                container: container.clone(),
+                host: host.clone(),
+                during: during.unwrap_or_default(),
+            };
+            super::history::history(agent, &of, *json_lines).await
+        }
+        AddressVerb::Show { address, .. } => {
             let path = format!("{}/{address}", paths::ADDRESSES);
             let answer = agent.get::<AddressReport>(&path).await?;
             let text = show(&answer.answer, &answer.silent);

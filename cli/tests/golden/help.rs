@@ -18,6 +18,8 @@ fn help_names_every_verb_and_the_exit_codes() {
           network  Docker networks of our driver on this host
           order    Subnets that were asked of the cloud
           host     The hosts of the cluster
+          cluster  The cluster's record in the store that its hosts share
+          store    The store as a whole
           check    Do journal, store, kernel, Docker and cloud agree? Exit 1 if not, 2 if one of them is
                    silent
           doctor   Is the ground the agent stands on sound? Exit 1 if not; each trouble with its cure
@@ -57,7 +59,10 @@ fn each_group_explains_its_verbs() {
 
         Commands:
           list     The addresses that are in use, cooling, reserved or set aside
-          show     One address: what journal, store, kernel, Docker and cloud say of it
+          show     One address: what journal, store, kernel, Docker and cloud say of it; or who had it in
+                   the past
+          history  Who had an address, which ones a container had, what a host had: all that is known,
+                   oldest first
           explain  Would a request be granted, and if not, why? Changes nothing; exit 1 if it would be
                    refused
           reserve  Reserves an address under a name that outlives containers. Needs root

@@ -5,5 +5,6 @@ mod answers;
 mod errors;
 mod fake;
 mod help;
+mod history;
 mod json;
 mod orders;

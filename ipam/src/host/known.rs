@@ -7,6 +7,7 @@ use ipnetwork::IpNetwork;
 
 use super::journal::AfterPersist;
 use super::{Durability, Family, Host};
+use crate::epoch::Generation;
 use crate::names::{BlockId, HostId, PoolName, Revision};
 use crate::pool::{Pool, Subnet};
 use crate::record::Record;
@@ -17,6 +18,10 @@ impl Host {
         if self.acted_beyond(revision) {
             self.freeze(format!(
                 "the store stands at revision {revision}, below what this host's journal has seen"
+            ));
+        } else if let Some(id) = entries.iter().find_map(|entry| self.set_back(entry)) {
+            self.freeze(format!(
+                "block {id} stands below the revision that this host's journal has acted on"
             ));
         }
         let present: BTreeSet<&Key> = entries.iter().map(|entry| &entry.key).collect();
@@ -35,11 +40,25 @@ impl Host {
 
     /// Whether the journal knows of newer things than `revision`, in this life of the cluster.
     fn acted_beyond(&self, revision: Revision) -> bool {
-        let same_life = match (&self.cluster.journalled, &self.cluster.seen) {
-            (Some((_, journalled, _)), Some((seen, _))) => *journalled == seen.generation,
-            _ => false,
-        };
-        same_life && self.blocks.values().any(|facts| facts.acted > revision)
+        self.same_life() && self.blocks.values().any(|facts| facts.acted > revision)
+    }
+
+    /// Whether the store is in the life of the cluster that the journal belongs to.
+    fn same_life(&self) -> bool {
+        self.cluster.seen.as_ref().is_some_and(|(seen, _)| self.life() == Some(seen.generation))
+    }
+
+    /// The life of the cluster that the journal belongs to.
+    pub(super) fn life(&self) -> Option<Generation> {
+        self.cluster.journalled.as_ref().map(|(_, generation, _)| *generation)
+    }
+
+    /// The block that a listing shows at an earlier revision than was acted on: the store was put back and has
+    /// moved on since, so that its own revision does not tell.
+    fn set_back(&self, listed: &Seen) -> Option<BlockId> {
+        let Key::Block(id) = listed.key else { return None };
+        let facts = self.blocks.get(&id).filter(|_| self.same_life())?;
+        (listed.revision < facts.acted).then_some(id)
     }
 
     fn known_keys(&self) -> impl Iterator<Item = Key> + '_ {

@@ -194,9 +194,18 @@ impl Host {
             (Phase::Sent(_), Sent::Conflict { now }) => {
                 // Somebody was faster; nothing of it happened. Jitter keeps two hosts from meeting
                 // again and again.
+                let compared = flight.operation.compared;
                 let jitter = self.scatter(&format!("{id}{}", self.token)) % 20;
                 self.drop_operation(id, jitter);
+                let before = |seen: &Seen| {
+                    seen.key == Key::Block(id) && seen.value.is_some() && seen.revision < compared
+                };
+                let (set_back, life) = (now.iter().any(before), self.life());
                 self.seen(now);
+                // What was compared had been seen. Unless all began anew, only a backup shows less.
+                if set_back && self.life() == life {
+                    self.freeze(format!("block {id} stands below the revision that was compared"));
+                }
             }
             (Phase::Sent(_), Sent::Failed) => self.drop_operation(id, backoff),
             (Phase::Sent(_) | Phase::Settling(_), Sent::Unknown) | (Phase::Settling(_), Sent::Failed) => {

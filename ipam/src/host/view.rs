@@ -128,6 +128,7 @@ impl Host {
             zones: self.identity.zones.iter().cloned().collect(),
             capacity: self.capacity.get(pool).cloned().unwrap_or_default(),
             not_ready: self.not_ready(),
+            store_is_silent: self.store_is_silent(),
             ..Shortage::default()
         };
         for cidr in self.subnets_of(pool, family).filter(|cidr| within.is_none_or(|within| within == *cidr)) {

@@ -30,6 +30,8 @@ enum AskPhase {
     /// The want is gone, and nothing came: the holder had nothing then. Whoever waited is not helped
     /// by asking again; a later request may be.
     Declined(Timestamp),
+    /// The store did not take the question: the holder was never asked.
+    Unasked(Timestamp),
 }
 
 /// What another host wants of this one.
@@ -104,7 +106,8 @@ impl Host {
 
     fn declined(&self, zone: &Zone, holder: &HostId, same: impl Fn(&Ask) -> bool, since: Timestamp) -> bool {
         self.asked.get(&(zone.clone(), holder.clone())).is_some_and(|asked| {
-            same(&asked.ask) && matches!(asked.phase, AskPhase::Declined(at) if at >= since)
+            same(&asked.ask)
+                && matches!(asked.phase, AskPhase::Declined(at) | AskPhase::Unasked(at) if at >= since)
         })
     }
 
@@ -117,7 +120,7 @@ impl Host {
     pub(super) fn look_at_asks(&mut self) {
         let oldest = self.waiting.values().map(Waiting::since).min();
         self.asked.retain(|_, asked| match asked.phase {
-            AskPhase::Declined(at) => oldest.is_some_and(|since| at >= since),
+            AskPhase::Declined(at) | AskPhase::Unasked(at) => oldest.is_some_and(|since| at >= since),
             AskPhase::Placed(_) => true,
         });
         let mut needed: BTreeSet<HostId> = BTreeSet::new();
@@ -181,6 +184,13 @@ impl Host {
         })
     }
 
+    /// Whether a holder could not be asked, as far as is known, because the store does not answer.
+    pub(super) fn store_is_silent(&self) -> bool {
+        let unasked =
+            |phase: &AskPhase| matches!(phase, AskPhase::Unasked(_) | AskPhase::Placed(Revision(0)));
+        self.asked.values().any(|asked| unasked(&asked.phase))
+    }
+
     pub(super) fn want_sent(&mut self, holder: &HostId, outcome: Sent) {
         let now = self.now;
         for ((_, of), asked) in &mut self.asked {
@@ -192,9 +202,8 @@ impl Host {
                     asked.phase = AskPhase::Placed(*revision);
                 }
                 // Not asked: as if it had nothing, so that it is asked again in a moment.
-                (Sent::Conflict { .. } | Sent::Failed, AskPhase::Placed(_)) => {
-                    asked.phase = AskPhase::Declined(now);
-                }
+                (Sent::Conflict { .. }, AskPhase::Placed(_)) => asked.phase = AskPhase::Declined(now),
+                (Sent::Failed, AskPhase::Placed(_)) => asked.phase = AskPhase::Unasked(now),
                 _ => (),
             }
         }

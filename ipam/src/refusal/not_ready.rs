@@ -46,6 +46,9 @@ impl NotReady {
     }
 }
 
+/// How a frozen cluster goes on.
+const THAW: &str = "its store must get its memory back: docs/operating.md, \"A frozen cluster\"";
+
 impl fmt::Display for NotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -62,9 +65,9 @@ impl fmt::Display for NotReady {
                  give one of them its own"
             ),
             Self::NoCluster => f.write_str("the store has no cluster record; run `berth cluster init`"),
-            Self::Frozen { why: None } => f.write_str("the cluster is frozen; run `berth store rebuild`"),
+            Self::Frozen { why: None } => write!(f, "the cluster is frozen; {THAW}"),
             Self::Frozen { why: Some(why) } => {
-                write!(f, "the cluster is frozen ({why}); run `berth store rebuild`")
+                write!(f, "the cluster is frozen ({why}); {THAW}")
             }
         }
     }

@@ -47,6 +47,8 @@ pub struct Shortage {
     pub capacity: Capacity,
     /// Why nothing can be taken now, if so.
     pub not_ready: Option<NotReady>,
+    /// Whether other holders could not be asked, because the store does not answer.
+    pub store_is_silent: bool,
 }
 
 /// What the capacity role does about a pool's size; passed on in refusals.
@@ -94,6 +96,9 @@ impl fmt::Display for Shortage {
         match self.cooling_next_millis {
             Some(left) if self.not_ready.is_none() => {
                 write!(f, "; the next is free in {} s", left.div_ceil(1000))
+            }
+            _ if self.store_is_silent => {
+                write!(f, "; the store does not answer, so nothing can be had of other hosts until it does")
             }
             _ if self.not_ready.is_some() || self.capacity.order.is_some() => Ok(()),
             _ => write!(f, "; release some, or raise the pool's limit"),

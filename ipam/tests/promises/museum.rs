@@ -284,6 +284,30 @@ fn restored_backup() {
     assert_eq!(cluster.state, ClusterState::Frozen);
 }
 
+/// The store is put back from a backup under running hosts and moves on, so that its revision tells nothing.
+#[test]
+fn restored_backup_that_moved_on() {
+    let restored = || {
+        let mut world = World::running(1, SUBNET);
+        let backup = world.store.clone();
+        world.assign_any(0).unwrap();
+        world.run();
+        world.store.entries = backup.entries;
+        world.store.revision += 10;
+        world
+    };
+    // A watch that broke is followed by a new listing.
+    let mut world = restored();
+    world.list(0);
+    world.settle();
+    assert!(matches!(world.view(0).not_ready, Some(NotReady::Frozen { .. })));
+    // Where no watch broke, the next transaction on the block tells.
+    let mut world = restored();
+    let free = world.block().free().next().unwrap();
+    world.assign(0, Wish::Exact(free)).unwrap_err();
+    assert!(matches!(world.view(0).not_ready, Some(NotReady::Frozen { .. })));
+}
+
 /// A subnet is returned and the same CIDR ordered again, with old messages still about.
 #[test]
 fn returned_subnet() {

@@ -114,7 +114,7 @@ async fn a_file_that_is_no_store_is_refused_and_left_alone() {
     std::fs::write(file(&directory), &content).unwrap();
     let refused = open(&directory).await.unwrap_err();
     assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
-    assert!(refused.to_string().contains("berth store rebuild"), "{refused}");
+    assert!(refused.to_string().contains("berthd --restore-store"), "{refused}");
     assert_eq!(std::fs::read(file(&directory)).unwrap(), content);
 }
 

@@ -23,8 +23,20 @@ fn every_item() -> Vec<Item> {
         Item::Reservation("web".into()),
         Item::Owner(odd),
         Item::Order("o1".into()),
+        Item::Founding,
+        Item::Copying,
+        Item::Moved,
+        Item::Running { subnet, index: 2, host: "h/1".into() },
+        Item::Ledger(segment()),
+        Item::Segment(segment()),
+        Item::Keep { keeper: "h2".into(), segment: segment() },
         Item::Eviction("h1".into()),
     ]
+}
+
+fn segment() -> SegmentName {
+    let subnet = "10.11.4.0/26".parse().unwrap();
+    SegmentName { subnet, index: 1, period: 1_763_820_000, writer: "h/1".into() }
 }
 
 #[test]

@@ -4,7 +4,9 @@ use futures::future::join_all;
 
 use super::{conflict, done, pool, pools, put, value};
 use crate::layout::Item;
-use crate::{Commit, OPERATIONS_MAX, Revision, Store, StoreError, Transaction, VALUE_BYTES_MAX};
+use crate::{
+    Commit, OPERATIONS_MAX, Revision, Store, StoreError, TRANSACTION_BYTES_MAX, Transaction, VALUE_BYTES_MAX,
+};
 
 /// Store-wide, whichever key is written.
 pub async fn revisions_grow_with_every_commit(store: &dyn Store) {
@@ -130,6 +132,20 @@ pub async fn the_largest_transaction_commits_and_a_larger_one_is_refused(store: 
     assert!(matches!(refused, Err(StoreError::TooManyOperations { .. })), "{refused:?}");
     assert_eq!(value(store, "0").await, None);
     done(store, of(OPERATIONS_MAX)).await;
+}
+
+/// Values that are small enough alone.
+pub async fn a_transaction_with_too_many_bytes_in_all_is_refused(store: &dyn Store) {
+    let of = |values: usize| {
+        (0..values).fold(Transaction::new(), |transaction, number| {
+            transaction.put(pool(&number.to_string()), vec![7; VALUE_BYTES_MAX])
+        })
+    };
+    let fitting = TRANSACTION_BYTES_MAX / VALUE_BYTES_MAX;
+    let refused = store.commit(of(fitting + 1)).await;
+    assert!(matches!(refused, Err(StoreError::TransactionTooLarge { .. })), "{refused:?}");
+    assert_eq!(value(store, "0").await, None);
+    done(store, of(fitting)).await;
 }
 
 /// Nobody could say which one counts.

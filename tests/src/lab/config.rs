@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::PathBuf;
 
 use ipnetwork::IpNetwork;
 
@@ -11,12 +11,23 @@ use ipnetwork::IpNetwork;
 pub struct BerthConfig {
     /// The cluster's name; ordered subnets are tagged with it.
     pub cluster: String,
+    /// Where the cluster's state lives.
+    pub store: StoreChoice,
     /// Where subnets come from.
     pub provider: ProviderChoice,
     /// The pools; the first is usually `default`.
     pub pools: Vec<Pool>,
     /// Further TOML, appended as it is.
     pub extra: String,
+}
+
+/// Where the cluster's state lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreChoice {
+    /// A file of the host's own.
+    Embedded,
+    /// The lab's etcd, which all hosts share.
+    Etcd,
 }
 
 /// Where subnets come from.
@@ -65,6 +76,7 @@ impl Default for BerthConfig {
     fn default() -> BerthConfig {
         BerthConfig {
             cluster: "lab".to_owned(),
+            store: StoreChoice::Embedded,
             provider: ProviderChoice::SoftLayer,
             pools: vec![Pool::default()],
             extra: String::new(),
@@ -78,10 +90,21 @@ impl Default for Pool {
     }
 }
 
+/// What a host finds round itself, and its configuration names.
+#[derive(Debug, Clone)]
+pub(super) struct Surroundings {
+    /// Where it keeps its state.
+    pub(super) dir: PathBuf,
+    /// The cloud's API.
+    pub(super) cloud: String,
+    /// The members of etcd.
+    pub(super) etcd: Vec<String>,
+}
+
 impl BerthConfig {
-    /// The text of `berth.toml` for a host that keeps its state in `dir`.
-    pub(super) fn render(&self, dir: &Path, endpoint: &str) -> String {
-        let dir = dir.display();
+    /// The text of `berth.toml` for a host with these surroundings.
+    pub(super) fn render(&self, around: &Surroundings) -> String {
+        let dir = around.dir.display();
         let mut text = format!(
             r#"cluster = "{cluster}"
 
@@ -100,17 +123,23 @@ socket = "/run/berth/berth.sock"
 [metrics]
 listen = "127.0.0.1:9717"
 
-[store]
-kind = "embedded"
-
 "#,
             cluster = self.cluster
         );
-        self.render_provider(&mut text, endpoint);
+        self.render_store(&mut text, &around.etcd);
+        self.render_provider(&mut text, &around.cloud);
         for pool in &self.pools {
             pool.render(&mut text);
         }
         text + &self.extra
+    }
+
+    fn render_store(&self, text: &mut String, etcd: &[String]) {
+        // Writing to a String cannot fail.
+        let _ = match self.store {
+            StoreChoice::Embedded => write!(text, "[store]\nkind = \"embedded\"\n\n"),
+            StoreChoice::Etcd => write!(text, "[store]\nkind = \"etcd\"\nendpoints = {etcd:?}\n\n"),
+        };
     }
 
     fn render_provider(&self, text: &mut String, endpoint: &str) {

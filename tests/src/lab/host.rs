@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use super::binaries;
 use super::cloud::Cloud;
 use super::condition::until;
+use super::config::Surroundings;
 use super::daemon::Daemon;
 use super::files;
 use super::image;
@@ -36,7 +37,7 @@ pub struct Host {
     home: PathBuf,
     place: Place,
     options: DockerHost,
-    endpoint: String,
+    around: Surroundings,
     power: Mutex<Option<Power>>,
 }
 
@@ -49,13 +50,20 @@ struct Power {
 
 impl Host {
     /// Puts a host's files in place and switches it on; no daemon runs yet.
-    pub(super) fn boot(name: &str, place: &Place, options: DockerHost, cloud: &Cloud) -> Result<Host> {
+    pub(super) fn boot(
+        name: &str,
+        place: &Place,
+        options: DockerHost,
+        cloud: &Cloud,
+        etcd: Vec<String>,
+    ) -> Result<Host> {
         let home = place.folder(name)?;
+        let around = Surroundings { dir: home.clone(), cloud: cloud.endpoint().to_owned(), etcd };
         let host = Host {
             name: name.to_owned(),
             home,
             place: place.clone(),
-            endpoint: cloud.endpoint().to_owned(),
+            around,
             power: Mutex::new(None),
             options,
         };
@@ -271,7 +279,7 @@ impl Host {
     /// # Errors
     /// The host is off.
     pub fn configure(&self, config: &super::BerthConfig) -> Result<()> {
-        self.write_config(&config.render(&self.home, &self.endpoint))
+        self.write_config(&config.render(&self.around))
     }
 
     /// Cuts the power: every process ends at once, and of the network stays what the cloud gave.
@@ -293,7 +301,7 @@ impl Host {
         fs::write(self.home.join("boot-id"), format!("{boot_id}\n"))?;
         let keeper = Keeper::of_host(&self.place, &self.name, &self.place.netns(&self.name), &self.home)?;
         let root = PathBuf::from(format!("/proc/{}/root", keeper.first()));
-        files::write_config(&root, &self.options.berth.render(&self.home, &self.endpoint))?;
+        files::write_config(&root, &self.options.berth.render(&self.around))?;
         let sockets = self.options.sockets_held.then(|| HeldSockets::bind(&root)).transpose()?;
         *power = Some(Power { daemons: BTreeMap::new(), sockets, keeper });
         Ok(())

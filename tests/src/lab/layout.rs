@@ -20,6 +20,8 @@ pub struct Layout {
     pub cloud: CloudSpec,
     /// The Docker hosts, by the host name of their machine.
     pub hosts: BTreeMap<String, DockerHost>,
+    /// The machines that run a member of etcd, by host name.
+    pub etcd: Vec<String>,
 }
 
 /// How a Docker host is set up.
@@ -77,7 +79,7 @@ impl Layout {
             limits: Limits::default(),
             fabric: FabricSpec::default(),
         };
-        Layout { cloud, hosts: BTreeMap::new() }
+        Layout { cloud, hosts: BTreeMap::new(), etcd: Vec::new() }
     }
 
     /// Adds a virtual machine that runs Docker, on the first VLAN.
@@ -85,6 +87,17 @@ impl Layout {
     pub fn docker_host(mut self, name: &str, options: DockerHost) -> Layout {
         self.hosts.insert(name.to_owned(), options);
         self.machine(name, MachineKind::Virtual)
+    }
+
+    /// Adds machines `etcd1`, `etcd2` … on the first VLAN, each with a member of one etcd.
+    #[must_use]
+    pub fn etcd_members(mut self, count: usize) -> Layout {
+        for number in 1..=count {
+            let name = format!("etcd{number}");
+            self.etcd.push(name.clone());
+            self = self.machine(&name, MachineKind::Virtual);
+        }
+        self
     }
 
     /// Adds a plain machine, on the first VLAN.

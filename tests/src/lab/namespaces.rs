@@ -51,7 +51,7 @@ impl Namespaces {
             command.arg(format!("--net={}", network.display()));
         }
         command.arg("--").arg(program).env_clear().env("PATH", binaries::path()).env("HOME", "/nonexistent");
-        command.env("LC_ALL", "C.UTF-8").env("TERM", "dumb");
+        command.env("LC_ALL", "C.UTF-8").env("TERM", "dumb").env("ETCDCTL_API", "3");
         if let Some(filter) = std::env::var_os("RUST_LOG") {
             command.env("RUST_LOG", filter);
         }

@@ -130,6 +130,38 @@ impl Node {
         self.sh(&format!("nft add table netdev {table}; nft delete table netdev {table}")).map(drop)
     }
 
+    /// Cuts this machine's own talk with one other machine; what either says to anybody else, and what it
+    /// forwards for containers, goes on.
+    ///
+    /// # Errors
+    /// nft refused, or the other has no address.
+    pub fn cut_from(&self, other: &Node, way: Way) -> Result<()> {
+        self.mend_with(other)?;
+        let (table, address) = (table(&other.name), other.address()?);
+        let drop_in = format!("add rule inet {table} in ip saddr {address} drop\n");
+        let drop_out = format!("add rule inet {table} out ip daddr {address} drop\n");
+        let rules = match way {
+            Way::In => drop_in,
+            Way::Out => drop_out,
+            Way::Both => drop_in + &drop_out,
+        };
+        self.sh(&format!(
+            "nft -f - <<'END'\nadd table inet {table}\n\
+             add chain inet {table} in {{ type filter hook input priority -500; }}\n\
+             add chain inet {table} out {{ type filter hook output priority -500; }}\n{rules}END\n"
+        ))
+        .map(drop)
+    }
+
+    /// Mends what [`Node::cut_from`] cut; nothing to mend is no mistake.
+    ///
+    /// # Errors
+    /// nft refused.
+    pub fn mend_with(&self, other: &Node) -> Result<()> {
+        let table = table(&other.name);
+        self.sh(&format!("nft add table inet {table}; nft delete table inet {table}")).map(drop)
+    }
+
     fn start(&self, program: &str, command: Command) -> Result<Process> {
         let log = self.next_log(program.rsplit('/').next().unwrap_or(program));
         Process::start(&format!("{program} on {}", self.name), command, &log)
@@ -142,6 +174,6 @@ impl Node {
 }
 
 /// Our own table, so that neither berthd's nor Docker's is touched.
-fn table(interface: &str) -> String {
-    format!("lab_cut_{interface}")
+fn table(from: &str) -> String {
+    format!("lab_cut_{}", from.replace(|letter: char| !letter.is_ascii_alphanumeric(), "_"))
 }

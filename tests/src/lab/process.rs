@@ -78,7 +78,12 @@ impl Process {
         if self.ended()?.is_some() {
             return Ok(());
         }
-        match kill(self.pid, signal) {
+        let sent = kill(self.pid, signal);
+        if matches!(signal, Signal::SIGCONT | Signal::SIGKILL) {
+            // nsenter stops with the program, and would never see it end. It may be gone already.
+            let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGCONT);
+        }
+        match sent {
             Ok(()) | Err(Errno::ESRCH) => Ok(()),
             Err(error) => Err(error).with_context(|| format!("could not send {signal} to {}", self.what)),
         }

@@ -128,7 +128,7 @@ fn what_cannot_be_had_is_refused_with_what_to_do() -> Result<()> {
     let subnets: Vec<api::Subnet> = stage.host().ask("subnet list")?;
     let gateway = subnets[0].gateway.context("a subnet without a gateway")?;
     for (command, says) in [
-        (format!("docker run --rm --network cloud --ip {address} busybox true"), "in use by container web"),
+        (format!("docker run --rm --network cloud --ip {address} busybox true"), "in use by"),
         (format!("docker run --rm --network cloud --ip {gateway} busybox true"), "set aside"),
         ("docker network create -d berth plain".to_owned(), "--ipam-driver berth"),
         (
@@ -148,8 +148,11 @@ fn what_cannot_be_had_is_refused_with_what_to_do() -> Result<()> {
         ),
         ("docker run --rm --network cloud -p 80:80/sctp busybox true".to_owned(), "tcp and udp can"),
         (
-            "docker network create -d berth --ipam-driver berth -o com.docker.network.driver.mtu=big x"
-                .to_owned(),
+            format!(
+                "docker network create -d berth --ipam-driver berth --subnet {} \
+                 -o com.docker.network.driver.mtu=big x",
+                subnets[0].subnet
+            ),
             "is no MTU",
         ),
     ] {

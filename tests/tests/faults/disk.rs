@@ -84,7 +84,7 @@ fn damaged_files_are_refused_with_how_to_make_them_again(stage: &Stage, state: &
             ensure!(said.code == 1, "berthd ended with {}", said.code);
             Ok(said.stdout + &said.stderr)
         })?;
-        ensure!(words.contains("berth store rebuild"), "the store after {damage}: {words}");
+        ensure!(words.contains("berthd --restore-store"), "the store after {damage}: {words}");
     }
     stage.vm_reaches(kept)?;
     host.start(Daemon::Berthd)?;

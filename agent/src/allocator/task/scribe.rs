@@ -1,7 +1,8 @@
 //! Writes the journal for the task, on a thread that may wait for the disk.
 
-use ipam::{Durability, Persisted, Record};
+use ipam::{Durability, Persisted};
 
+use crate::allocator::Line;
 use crate::journal::Journal;
 
 /// A journal of this size is worth making anew, once it is also twice as large as it was then.
@@ -10,18 +11,18 @@ const GROWN_BYTES: u64 = 1024 * 1024;
 /// Has the journal, except while a thread writes to it.
 pub(super) struct Scribe {
     /// None after a thread died with it: then nothing is promised any more.
-    journal: Option<Journal<Record>>,
+    journal: Option<Journal<Line>>,
     /// Its size when it was last made anew.
     compacted_bytes: u64,
 }
 
 impl Scribe {
-    pub(super) fn new(journal: Journal<Record>) -> Scribe {
+    pub(super) fn new(journal: Journal<Line>) -> Scribe {
         Scribe { journal: Some(journal), compacted_bytes: 0 }
     }
 
     /// Appends, and says what became of it.
-    pub(super) async fn append(&mut self, records: Vec<Record>, durability: Durability) -> Persisted {
+    pub(super) async fn append(&mut self, records: Vec<Line>, durability: Durability) -> Persisted {
         let appended = match durability {
             // A write to the page cache takes microseconds: less than finding a thread for it.
             Durability::Written => match &mut self.journal {
@@ -48,7 +49,7 @@ impl Scribe {
     }
 
     /// Makes the journal anew from a snapshot if it has grown enough to be worth it.
-    pub(super) async fn compact_if_grown(&mut self, snapshot: impl FnOnce() -> Vec<Record>) {
+    pub(super) async fn compact_if_grown(&mut self, snapshot: impl FnOnce() -> Vec<Line>) {
         let Some(journal) = &self.journal else { return };
         if journal.bytes() < GROWN_BYTES.max(2 * self.compacted_bytes) {
             return;
@@ -78,7 +79,7 @@ impl Scribe {
 
     async fn waiting<T: Send + 'static>(
         &mut self,
-        write: impl FnOnce(&mut Journal<Record>) -> T + Send + 'static,
+        write: impl FnOnce(&mut Journal<Line>) -> T + Send + 'static,
     ) -> Option<T> {
         let mut journal = self.journal.take()?;
         let written = tokio::task::spawn_blocking(move || {
@@ -100,13 +101,13 @@ impl Scribe {
 
 #[cfg(test)]
 mod tests {
-    use ipam::{BootId, Incarnation};
+    use ipam::{BootId, Incarnation, Record};
     use tempfile::TempDir;
 
     use super::*;
 
-    fn boot(text: String) -> Record {
-        Record::Boot { boot: BootId(text), incarnation: Incarnation(1) }
+    fn boot(text: String) -> Line {
+        Line::Record(Record::Boot { boot: BootId(text), incarnation: Incarnation(1) })
     }
 
     fn scribe(directory: &TempDir) -> Scribe {
@@ -114,7 +115,7 @@ mod tests {
     }
 
     /// What the journal holds once the scribe has let go of it.
-    async fn closed(scribe: Scribe, directory: &TempDir) -> Vec<Record> {
+    async fn closed(scribe: Scribe, directory: &TempDir) -> Vec<Line> {
         scribe.close().await;
         Journal::open(directory.path().join("test.journal")).unwrap().1
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ipam::{AddressState, Life};
+use ipam::{AddressState, Life, Record};
 
 use super::super::*;
 use super::rig::*;

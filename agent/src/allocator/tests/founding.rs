@@ -1,6 +1,6 @@
 //! The first start.
 
-use ipam::{ClusterState, Generation, Pool, Revision};
+use ipam::{ClusterState, Generation, Pool, Record, Revision};
 use store::{Fault, MemoryStore, StoreError, Transaction};
 
 use super::super::*;

@@ -1,6 +1,6 @@
 //! A full disk under the journal, by a limit on the size of files: in a child of this process.
 
-use ipam::{Life, Usage};
+use ipam::{Life, Record, Usage};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 

@@ -60,7 +60,7 @@ async fn assign_until_killed(directory: &Path) {
 async fn start_in(directory: &Path) -> Allocator {
     let store = EmbeddedStore::open(directory.join("store.redb")).await.unwrap();
     let (journal, records) = open(directory.join("allocator.journal")).await;
-    found_cluster(&store, &records, &SystemClock).await.unwrap();
+    found_cluster(&store, &super::super::records(&records), &SystemClock).await.unwrap();
     write_pool(&store, &Pool { name: pool(), cooling_millis: 0 }).await.unwrap();
     let subnets = store.range(&store::layout::Under::Subnets.prefix()).await.unwrap();
     if subnets.entries.is_empty() {

@@ -46,7 +46,7 @@ async fn in_a_frozen_cluster_what_is_held_is_assigned_and_nothing_taken() {
         agent.assign_any().await.unwrap();
     }
     let said = agent.refused().await.to_string();
-    assert!(said.contains("berth store rebuild"), "{said}");
+    assert!(said.contains("A frozen cluster"), "{said}");
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipam::{
-    AddressState, Block, BlockId, BootId, Family, HostId, InstanceId, Key, Pool, SetAside, Subnet, Value,
-    Zone,
+    AddressState, Block, BlockId, BootId, Family, HostId, InstanceId, Key, Pool, Record, SetAside, Subnet,
+    Value, Zone,
 };
 use ipnetwork::IpNetwork;
 use store::MemoryStore;
@@ -120,10 +120,10 @@ impl Rig {
     pub(super) async fn journalled(&self) -> Vec<Record> {
         let copy = self.directory.path().join("copy.journal");
         std::fs::copy(self.journal_file(), &copy).unwrap();
-        open(copy).await.1
+        records(&open(copy).await.1)
     }
 
-    async fn journal(&self) -> (Journal<Record>, Vec<Record>) {
+    async fn journal(&self) -> (Journal<Line>, Vec<Line>) {
         open(self.journal_file()).await
     }
 }
@@ -158,7 +158,7 @@ pub(super) async fn open_subnet(store: &dyn Store, cidr: IpNetwork) {
 }
 
 /// Opens a journal that was let go of: the agent that was killed may still be dying.
-pub(super) async fn open(path: PathBuf) -> (Journal<Record>, Vec<Record>) {
+pub(super) async fn open(path: PathBuf) -> (Journal<Line>, Vec<Line>) {
     loop {
         match Journal::open(&path) {
             Err(JournalError::InUse { .. }) => tokio::task::yield_now().await,

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use hostnet::IfName;
-use ipam::{Assignment, Wish};
+use ipam::{Assignment, EndpointId, Wish};
 use ipnetwork::IpNetwork;
 
 use super::{CallError, Driver};
@@ -64,10 +64,9 @@ impl<A: Addresses> Driver<A> {
         borrower: Borrower,
         asked: Option<IpAddr>,
     ) -> Result<IpNetwork, CallError> {
-        let lent = match self.lend_again(&borrower, asked).await? {
-            Some(lent) => lent,
-            None => self.lend_anew(from, &borrower, asked).await?,
-        };
+        let former = self.end_former(asked).await?;
+        let lent = Lent { former, ..self.lend_anew(from, &borrower, asked).await? };
+        self.write(Record::Lent(lent.clone()))?;
         let address = lent.address;
         if let Err(error) = self.route(&lent, &borrower).await {
             self.write(Record::Lent(Lent { released: true, ..lent }))?;
@@ -77,21 +76,21 @@ impl<A: Addresses> Driver<A> {
         Ok(address)
     }
 
-    /// A container that restarts asks for its `--ip` again, before anybody could look whether it is gone.
-    async fn lend_again(
-        &self,
-        borrower: &Borrower,
-        asked: Option<IpAddr>,
-    ) -> Result<Option<Lent>, CallError> {
+    /// A container that restarts asks for its `--ip` again before anybody could look whether it is gone: the
+    /// assignment that Docker has released is closed now, in the reconciler's place. Answers whose it was.
+    async fn end_former(&self, asked: Option<IpAddr>) -> Result<Option<EndpointId>, CallError> {
         let Some(address) = asked else { return Ok(None) };
         let _turn = self.book.lending().await;
         let Some(lent) = self.book.read(|pages| pages.lent.get(&address).cloned()) else { return Ok(None) };
         if !lent.released {
             return Err(self.lent_already(&lent));
         }
-        let again = Lent { released: false, endpoint: None, bridge: borrower.bridge(), ..lent };
-        self.write(Record::Lent(again.clone()))?;
-        Ok(Some(again))
+        if let Some(endpoint) = lent.endpoint.clone() {
+            self.addresses.endpoint_gone(endpoint).await?;
+        }
+        self.addresses.reap(address, lent.epoch).await?;
+        self.write(Record::LentGone(address))?;
+        Ok(lent.endpoint)
     }
 
     async fn lend_anew(
@@ -107,9 +106,8 @@ impl<A: Addresses> Driver<A> {
         let Assignment { address, gateway, epoch, .. } = assigned;
         let prefixed = IpNetwork::new(address, from.subnet.prefix()).unwrap_or_else(|_| address.into());
         let bridge = borrower.bridge();
-        let lent = Lent { address: prefixed, gateway, epoch, zone, bridge, endpoint: None, released: false };
-        self.write(Record::Lent(lent.clone()))?;
-        Ok(lent)
+        let (endpoint, former) = (None, None);
+        Ok(Lent { address: prefixed, gateway, epoch, zone, bridge, endpoint, former, released: false })
     }
 
     fn lent_already(&self, lent: &Lent) -> CallError {

@@ -52,6 +52,7 @@ struct Mute;
 
 impl Announcer for Mute {
     fn arrived(&self, _: hostnet::neighbour::Arrival) {}
+    fn left(&self, _: std::net::IpAddr) {}
     fn moved(&self, _: IfName, _: std::net::IpAddr, _: Mac) {}
 }
 

@@ -50,6 +50,7 @@ fn lent(endpoint: Option<&str>, released: bool) -> Lent {
         zone: "vlan".into(),
         bridge: Some(IfName::parse("brcloud").unwrap()),
         endpoint: endpoint.map(Into::into),
+        former: None,
         released,
     }
 }
@@ -254,6 +255,8 @@ fn a_lent_address_is_bound_once_docker_shows_its_container() {
     assert_eq!(bound.over(&[100]), vec![]);
     let nowhere = Lent { bridge: None, ..lent(Some(E), false) };
     assert_eq!(Case { lent: Some(nowhere), ..bound }.over(&[100]), bind(), "its bridge was not known");
+    let anew = Lent { former: Some(E.into()), ..lent(None, false) };
+    assert_eq!(Case { lent: Some(anew), ..bound }.over(&[100]), vec![], "the look is older than the restart");
 }
 
 #[test]

@@ -1,0 +1,192 @@
+//! Everything a store has at one revision, as a file: lines of JSON with a checksum at the end.
+//!
+//! ```text
+//! {"berth_backup":1,"revision":42,"entries":2}
+//! {"key":"cluster","value":"{\"version\":1,…}"}
+//! {"key":"pools/default","value":"…"}
+//! {"crc32c":305419896}
+//! ```
+
+use std::io::{self, BufRead, Write};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Entry, Key, Revision, Snapshot};
+
+/// The form in which backups are written, and the newest that is read.
+pub const BACKUP_VERSION: u32 = 1;
+
+/// A backup cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The system did not let us.
+    #[error("cannot write or read the backup")]
+    File(#[from] io::Error),
+    /// A value that no Berth writes.
+    #[error("what is stored under {key} is no text, so it cannot be backed up")]
+    NotText {
+        /// Where it is stored.
+        key: Key,
+    },
+    /// It is not a backup at all, or its middle is damaged.
+    #[error("line {line} of the backup is not what belongs there; it is damaged, or not a backup of Berth")]
+    Unreadable {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Written by a newer Berth.
+    #[error("the backup has form {found}, this Berth reads up to {BACKUP_VERSION}; install the newer Berth")]
+    Newer {
+        /// The form it has.
+        found: u32,
+    },
+    /// It ends too early, or its checksum differs.
+    #[error("the backup is damaged or incomplete: {what}; nothing was restored, take another one")]
+    Damaged {
+        /// What does not fit.
+        what: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    berth_backup: u32,
+    revision: Revision,
+    entries: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    key: String,
+    value: String,
+    revision: Revision,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Foot {
+    crc32c: u32,
+}
+
+/// Writes everything in `snapshot`.
+pub fn write(snapshot: &Snapshot, to: &mut impl Write) -> Result<(), BackupError> {
+    let mut sum = 0;
+    let head =
+        Head { berth_backup: BACKUP_VERSION, revision: snapshot.revision, entries: snapshot.entries.len() };
+    write_line(&head, to, &mut sum)?;
+    for entry in &snapshot.entries {
+        let value = std::str::from_utf8(&entry.value);
+        let value = value.map_err(|_| BackupError::NotText { key: entry.key.clone() })?.to_owned();
+        let line = Line { key: entry.key.as_str().to_owned(), value, revision: entry.revision };
+        write_line(&line, to, &mut sum)?;
+    }
+    let foot = Foot { crc32c: sum };
+    write_line(&foot, to, &mut sum)
+}
+
+/// Reads a whole backup, and believes none of it unless all of it is right.
+pub fn read(from: &mut impl BufRead) -> Result<Snapshot, BackupError> {
+    let mut lines = Lines { from, number: 0, sum: 0 };
+    let head: Head = lines.next()?.0;
+    if head.berth_backup > BACKUP_VERSION {
+        return Err(BackupError::Newer { found: head.berth_backup });
+    }
+    let mut entries = Vec::new();
+    for _ in 0..head.entries {
+        let (Line { key, value, revision }, _) = lines.next()?;
+        entries.push(Entry { key: Key::new(key), value: value.into_bytes(), revision });
+    }
+    let (Foot { crc32c }, sum) = lines.next()?;
+    if crc32c != sum {
+        return Err(BackupError::Damaged { what: "its checksum differs".into() });
+    }
+    Ok(Snapshot { revision: head.revision, entries })
+}
+
+fn write_line(value: &impl Serialize, to: &mut impl Write, sum: &mut u32) -> Result<(), BackupError> {
+    let mut line = serde_json::to_vec(value).map_err(io::Error::from)?;
+    line.push(b'\n');
+    *sum = crc32c::crc32c_append(*sum, &line);
+    Ok(to.write_all(&line)?)
+}
+
+struct Lines<'a, R> {
+    from: &'a mut R,
+    number: usize,
+    sum: u32,
+}
+
+impl<R: BufRead> Lines<'_, R> {
+    /// The next line, and the checksum of all before it.
+    fn next<T: for<'de> Deserialize<'de>>(&mut self) -> Result<(T, u32), BackupError> {
+        let (before, mut line) = (self.sum, Vec::new());
+        self.from.read_until(b'\n', &mut line)?;
+        self.number += 1;
+        if line.last() != Some(&b'\n') {
+            return Err(BackupError::Damaged { what: format!("it ends in line {}", self.number) });
+        }
+        self.sum = crc32c::crc32c_append(before, &line);
+        let number = self.number;
+        let read = serde_json::from_slice(&line);
+        Ok((read.map_err(|source| BackupError::Unreadable { line: number, source })?, before))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::Item;
+
+    fn snapshot() -> Snapshot {
+        let entry = |item: Item, value: &str| Entry {
+            key: item.key(),
+            value: value.as_bytes().to_vec(),
+            revision: Revision(7),
+        };
+        Snapshot {
+            revision: Revision(42),
+            entries: vec![
+                entry(Item::Cluster, r#"{"version":1,"value":{"id":"x"}}"#),
+                entry(Item::Pool("ä\n\"".into()), ""),
+            ],
+        }
+    }
+
+    fn written() -> Vec<u8> {
+        let mut file = Vec::new();
+        write(&snapshot(), &mut file).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_backup_is_read_back_as_it_was_written() {
+        assert_eq!(read(&mut &written()[..]).unwrap(), snapshot());
+    }
+
+    #[test]
+    fn a_backup_cut_short_anywhere_is_refused() {
+        let file = written();
+        for length in 0..file.len() {
+            assert!(read(&mut &file[..length]).is_err(), "{length} of {} bytes", file.len());
+        }
+    }
+
+    #[test]
+    fn a_backup_with_any_bit_turned_is_refused() {
+        let file = written();
+        for at in 0..file.len() {
+            let mut damaged = file.clone();
+            damaged[at] ^= 1;
+            assert!(read(&mut &damaged[..]).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_backup_of_a_newer_form_says_so() {
+        let newer = br#"{"berth_backup":2,"revision":1,"entries":0}"#;
+        let error = read(&mut &[&newer[..], b"\n"].concat()[..]).unwrap_err();
+        assert!(matches!(error, BackupError::Newer { found: 2 }), "{error}");
+    }
+}

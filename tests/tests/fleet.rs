@@ -1,0 +1,22 @@
+//! Several Docker hosts that share one etcd: real daemons, real kernels, real packets. Needs root.
+
+#[path = "fleet/boots.rs"]
+mod boots;
+#[path = "fleet/cut_off.rs"]
+mod cut_off;
+#[path = "fleet/history.rs"]
+mod history;
+#[path = "fleet/memory.rs"]
+mod memory;
+#[path = "fleet/moving.rs"]
+mod moving;
+#[path = "fleet/outage.rs"]
+mod outage;
+#[path = "fleet/quorum.rs"]
+mod quorum;
+#[path = "fleet/scene.rs"]
+mod scene;
+#[path = "fleet/sharing.rs"]
+mod sharing;
+#[path = "fleet/storm.rs"]
+mod storm;
