@@ -67,8 +67,6 @@ sometimes! {
     EmptyRetry,
     /// A release was repeated while its address was in use again.
     LateReleaseOfUsed,
-    /// A container lost its address.
-    Silenced,
     /// A request was refused.
     Refused,
     /// An address was used on one host and then on another.

@@ -145,7 +145,6 @@ impl Fleet {
         });
         let (host, forsaken) = (at.identity.host.clone(), at.forsaken);
         self.oracle.stopped(machine, address);
-        self.coverage.reached(Sometimes::Silenced);
         if !forsaken {
             self.fail(format!("S7: a container of {host} lost {address}, and {host} was never given up"));
         }

@@ -13,7 +13,7 @@ use crate::wire::Ask;
 use crate::words;
 
 /// Records after which a journal is made anew.
-const RECORDS_MAX: usize = 200;
+const RECORDS_MAX: usize = 40;
 
 impl Fleet {
     /// The machine is switched on if it was off, and its agent starts: recovers from the journal, and begins
