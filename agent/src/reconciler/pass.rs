@@ -47,7 +47,9 @@ impl<A: Addresses, K: Kernel, N: Announcer> Passes<A, K, N> {
     }
 
     async fn once(&mut self) -> Outcome {
-        let mut report = Report { looked: true, ..Report::default() };
+        // What was wanted stays so where a look fails: else everything there would seem to be too much.
+        let wanted = self.reports.borrow().wanted.clone();
+        let mut report = Report { looked: true, wanted, ..Report::default() };
         let outcome = match self.look().await {
             Ok(seen) => self.act(seen, &mut report).await,
             Err(finding) => {

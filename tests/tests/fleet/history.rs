@@ -2,10 +2,11 @@
 
 use std::fs;
 
+use agent::allocator;
 use agent::journal::Journal;
 use anyhow::{Context, Result, ensure};
 use ipam::check::history::History;
-use ipam::{Block, HostId, Record};
+use ipam::{Block, HostId};
 use ipnetwork::IpNetwork;
 use store::layout::{self, Item};
 use tests::lab::{Daemon, Process};
@@ -30,8 +31,8 @@ impl Observer {
             let status: api::Status = host.ask("status")?;
             let id = HostId(status.host.context("a host without an id")?);
             host.stop(Daemon::Berthd)?;
-            let (_, records) = Journal::<Record>::open(host.home().join("state/allocator.journal"))?;
-            history.journals.insert(id, records);
+            let (_, lines) = Journal::<allocator::Line>::open(host.home().join("state/allocator.journal"))?;
+            history.journals.insert(id, allocator::records(&lines));
         }
         history.blocks = self.blocks(subnet)?;
         let (values, assignments) = (history.blocks.len(), history.assignments());
