@@ -124,15 +124,16 @@ impl Etcd {
         Ok(listed.lines().filter_map(|line| line.strip_prefix(KEYS)).map(str::to_owned).collect())
     }
 
-    /// Writes every change from the first on into a log, until it is dropped: `PUT` or `DELETE`, the key, and
-    /// what was put, each on a line.
+    /// Writes every change of the keys below this one, from the first on, into a log, until it is dropped: `PUT` or
+    /// `DELETE`, the key, and what was put, each on a line. For values that are text.
     ///
     /// # Errors
     /// etcdctl could not be started.
-    pub fn record(&self) -> Result<Process> {
+    pub fn record(&self, below: &str) -> Result<Process> {
         let first = self.members.first().context("etcd has no members")?;
         let endpoints = format!("--endpoints={}", self.endpoints().join(","));
-        first.node().spawn("etcdctl", &[&endpoints, "watch", "--prefix", KEYS, "--rev=1"])
+        let below = format!("{KEYS}{below}");
+        first.node().spawn("etcdctl", &[&endpoints, "watch", "--prefix", &below, "--rev=1"])
     }
 
     /// Forgets all revisions but the newest: who watched from an older one is told so.

@@ -13,7 +13,7 @@ use tests::lab::{Daemon, Process};
 
 use super::scene::Fleet;
 
-/// Writes down every value that the store shows, from the first on.
+/// Writes down every value that blocks ever had.
 pub(crate) struct Observer {
     changes: Process,
 }
@@ -21,7 +21,7 @@ pub(crate) struct Observer {
 impl Observer {
     /// Begins.
     pub(crate) fn of(fleet: &Fleet) -> Result<Observer> {
-        Ok(Observer { changes: fleet.lab().etcd().record()? })
+        Ok(Observer { changes: fleet.lab().etcd().record("blocks/")? })
     }
 
     /// Stops every agent, and asks the oracle about all that they ever wrote, and the store with them.
