@@ -3,33 +3,22 @@
 //! A log that ends too early looks like one that was never longer. But an assignment is in the allocator's
 //! journal before Docker's knows of it, and its counter only grows.
 
-use ipam::{Epoch, Life, Record};
+use ipam::{Epoch, Record};
 
 use crate::docker::Pages;
 
 /// Whether the book has an assignment that was made after the last one that these records know.
 pub fn lost_its_end(memory: &[Record], book: &Pages) -> bool {
-    let known = memory.iter().filter_map(counter).max().unwrap_or(0);
+    let known = memory.iter().filter_map(Record::counter).max().unwrap_or(0);
     let endpoints = book.endpoints.values().map(|it| it.epoch);
     let told = endpoints.chain(book.lent.values().map(|it| it.epoch));
     told.map(|Epoch { counter, .. }| counter).max().is_some_and(|told| told > known)
 }
 
-fn counter(record: &Record) -> Option<u64> {
-    match record {
-        Record::Counter(counter) => Some(*counter),
-        Record::Address { holding: Some(holding), .. } => match &holding.state {
-            Life::Assigned { epoch, .. } | Life::Cooling { epoch, .. } => Some(epoch.counter),
-            Life::Free { .. } | Life::Leaving { .. } => None,
-        },
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use hostnet::{IfName, Mac};
-    use ipam::{Generation, Usage};
+    use ipam::{Generation, Life, Usage};
 
     use super::*;
     use crate::docker::{Endpoint, Lent, NetworkId, Stage};

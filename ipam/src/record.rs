@@ -66,6 +66,20 @@ pub enum Record {
     Subnet(Subnet),
 }
 
+impl Record {
+    /// The counter of assignments that this record shows as used up.
+    pub fn counter(&self) -> Option<u64> {
+        match self {
+            Self::Counter(counter) => Some(*counter),
+            Self::Address { holding: Some(holding), .. } => match &holding.state {
+                Life::Assigned { epoch, .. } | Life::Cooling { epoch, .. } => Some(epoch.counter),
+                Life::Free { .. } | Life::Leaving { .. } => None,
+            },
+            _ => None,
+        }
+    }
+}
+
 /// An operation on a block, written before its transaction is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Operation {

@@ -4,7 +4,7 @@ mod report;
 mod settle;
 
 use super::desk::{Desk, silence};
-use crate::capacity::{Capacity, OrderRecord, ProviderTrouble};
+use crate::capacity::{Capacity, OrderRecord};
 use crate::troubles::with_causes;
 use ::api::{Answer, Order, OrderState, Silence, Source};
 use axum::Json;
@@ -32,18 +32,12 @@ fn unplaced(desk: &Desk) -> Vec<Silence> {
     let of_role = |role: &Capacity| {
         let status = role.status();
         let status = status.borrow();
-        let unasked = status.trouble.iter().map(told);
-        let of_pool =
-            |(pool, trouble)| format!("no subnet could be ordered for pool {pool}: {}", told(trouble));
+        let unasked = status.trouble.iter().map(ToString::to_string);
+        let of_pool = |(pool, trouble)| format!("no subnet could be ordered for pool {pool}: {trouble}");
         let unplaced = status.unplaced.iter().map(of_pool);
         unasked.chain(unplaced).map(|because| silence(Source::Cloud, because)).collect::<Vec<_>>()
     };
     desk.capacity.borrow().iter().flat_map(of_role).collect()
-}
-
-fn told(trouble: &ProviderTrouble) -> String {
-    let hint = trouble.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
-    format!("{}, next try {:.0}{hint}", trouble.problem, trouble.next_try)
 }
 
 /// All orders of the cluster.

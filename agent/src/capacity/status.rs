@@ -1,6 +1,6 @@
 //! What the role tells: orders and how far they are, what is the matter, and when it tries again.
 
-use std::{collections::BTreeMap, error::Error, time::Duration};
+use std::{collections::BTreeMap, error::Error, fmt, time::Duration};
 
 use ipam::{HostId, PoolName};
 use jiff::Timestamp;
@@ -56,6 +56,13 @@ pub struct ProviderTrouble {
     pub since: Timestamp,
     /// When it is tried again.
     pub next_try: Timestamp,
+}
+
+impl fmt::Display for ProviderTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, next try {:.0}", self.problem, self.next_try)?;
+        self.hint.iter().try_for_each(|hint| write!(f, "; {hint}"))
+    }
 }
 
 impl CapacityStatus {
@@ -177,8 +184,7 @@ fn told(trouble: &Trouble, now: Timestamp, pause: Duration) -> ProviderTrouble {
 }
 
 fn said(trouble: &ProviderTrouble) -> String {
-    let hint = trouble.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
-    format!(" ({}, next try {:.0}{hint})", trouble.problem, trouble.next_try)
+    format!(" ({trouble})")
 }
 
 fn phrase(key: &OrderKey, state: &OrderState) -> String {

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use ipam::{BlockId, BootId, Durability, Life, Record};
+use ipam::{BlockId, BootId, Durability, Record};
 
 /// Two prefixes of one journal, the longer compacted over the shorter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -76,7 +76,7 @@ fn subject(record: &Record) -> Subject {
 /// Replaces the earlier statement about the same thing. The counter of assignments outlives the
 /// assignments that show it.
 fn note(records: &mut Vec<Record>, record: &Record) {
-    if let Some(counter) = counter_of(record) {
+    if let Some(counter) = record.counter() {
         let known = records.iter().filter_map(|record| match record {
             Record::Counter(known) => Some(*known),
             _ => None,
@@ -95,16 +95,5 @@ fn place(records: &mut Vec<Record>, record: Record) {
             let at = records.partition_point(|known| subject(known) < of);
             records.insert(at, record);
         }
-    }
-}
-
-fn counter_of(record: &Record) -> Option<u64> {
-    match record {
-        Record::Counter(counter) => Some(*counter),
-        Record::Address { holding: Some(holding), .. } => match &holding.state {
-            Life::Assigned { epoch, .. } | Life::Cooling { epoch, .. } => Some(epoch.counter),
-            Life::Free { .. } | Life::Leaving { .. } => None,
-        },
-        _ => None,
     }
 }
