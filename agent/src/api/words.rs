@@ -100,9 +100,10 @@ fn state(state: &ipam::AddressState, now: Timestamp) -> AddressState {
         ipam::AddressState::Held(host) => AddressState::Elsewhere { host: host.to_string() },
         ipam::AddressState::NotRetaken => AddressState::NotRetaken,
         ipam::AddressState::SetAside(why) => AddressState::SetAside { why: why.to_string() },
-        ipam::AddressState::Quarantined { was, why } => {
+        ipam::AddressState::Quarantined { was: Some(was), why } => {
             AddressState::Quarantined { why: format!("held by {was}: {why}") }
         }
+        ipam::AddressState::Quarantined { was: None, why } => AddressState::Quarantined { why },
         ipam::AddressState::Outside => AddressState::SetAside { why: "in no subnet of the pool".into() },
     }
 }

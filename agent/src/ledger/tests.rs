@@ -307,7 +307,7 @@ async fn evict(fleet: &Fleet, host: &str, held: &[u8]) -> View {
     fleet.store.commit(Transaction::new().put(key, value)).await.unwrap();
     let shown = |address| AddressView {
         address,
-        state: AddressState::Quarantined { was: host.into(), why: "evicted".into() },
+        state: AddressState::Quarantined { was: Some(host.into()), why: "evicted".into() },
         reservation: None,
     };
     let pool = ipam::PoolName::from("default");

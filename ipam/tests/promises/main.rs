@@ -8,4 +8,5 @@ mod evictions;
 mod museum;
 mod one_host;
 mod properties;
+mod rebuilds;
 mod world;

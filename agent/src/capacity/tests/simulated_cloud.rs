@@ -97,6 +97,7 @@ impl Rig {
             incarnation: Incarnation(1),
             boot: BootId::from("b"),
             zones: BTreeSet::new(),
+answered: None,
         };
         rig.put(Item::Host("h1".into()), &host).await;
         rig

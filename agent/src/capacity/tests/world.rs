@@ -246,6 +246,7 @@ impl World {
             incarnation: Incarnation(incarnation),
             boot: BootId::from("b"),
             zones: BTreeSet::new(),
+answered: None,
         };
         self.put(Item::Host(host.into()), &record).await;
     }
