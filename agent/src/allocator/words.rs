@@ -135,6 +135,7 @@ fn key(spelled: &store::Key) -> Option<Key> {
         Item::Founding
         | Item::Copying
         | Item::Moved
+        | Item::Rebuild
         | Item::Takes(_)
         | Item::Owner(_)
         | Item::Order(_)

@@ -316,6 +316,7 @@ async fn evict(fleet: &Fleet, host: &str, held: &[u8]) -> View {
         incarnation: Some(Incarnation(1)),
         not_ready: None,
         cluster: Some((generation(), ClusterState::Open)),
+        journalled: None,
         pools: BTreeMap::new(),
         subnets: vec![ipam::SubnetView {
             subnet: ipam::Subnet { cidr: block().subnet, pool, zone: Zone::from("z"), gateway: None },

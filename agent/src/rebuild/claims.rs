@@ -82,8 +82,7 @@ async fn claim_all(allocator: &Allocator, host: &HostId, living: &Living) -> Res
         }
     }
     let view = allocator.view().await.map_err(stopped)?;
-    let ours =
-        |state: &AddressState| matches!(state, AddressState::Quarantined { was: Some(was), .. } if was == host);
+    let ours = |state: &AddressState| matches!(state, AddressState::Quarantined { was: Some(was), .. } if was == host);
     claims.quarantined = states(&view).filter(|state| ours(state)).count();
     Ok(claims)
 }

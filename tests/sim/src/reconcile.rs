@@ -109,7 +109,9 @@ impl Fleet {
                 continue;
             }
             match state_in(view, address) {
-                Some(AddressState::Quarantined { was, .. }) if was.as_ref().is_none_or(|was| *was == view.host) => {
+                Some(AddressState::Quarantined { was, .. })
+                    if was.as_ref().is_none_or(|was| *was == view.host) =>
+                {
                     self.tell(machine, |request| Input::Claim { request, address, endpoint });
                 }
                 Some(AddressState::NotRetaken) => (),

@@ -16,7 +16,7 @@ pub trait Words {
     /// Names a family of entries.
     type Prefix: Clone + Debug;
     /// What is stored.
-    type Value: Clone + Debug;
+    type Value: Clone + Debug + PartialEq;
 
     /// Whether `key` belongs to the family.
     fn covers(prefix: &Self::Prefix, key: &Self::Key) -> bool;

@@ -27,6 +27,7 @@ use crate::{
         Timing, UsedHere,
     },
     clock::ManualClock,
+    roll::Roll,
 };
 
 use super::fake_cloud::FakeCloud;
@@ -217,6 +218,12 @@ pub(super) fn default_pool() -> PoolName {
     PoolName::from("default")
 }
 
+/// A roll that is kept nowhere for long.
+pub(super) fn roll() -> Arc<Roll> {
+    let state = tempfile::tempdir().unwrap();
+    Arc::new(Roll::open(state.path()))
+}
+
 impl World {
     /// A founded cluster with host `h1` and the pool `default` (/28, at most two, ordered below 8 free).
     pub(super) async fn new() -> Self {
@@ -246,7 +253,7 @@ impl World {
             incarnation: Incarnation(incarnation),
             boot: BootId::from("b"),
             zones: BTreeSet::new(),
-answered: None,
+            answered: None,
         };
         self.put(Item::Host(host.into()), &record).await;
     }
@@ -290,6 +297,9 @@ answered: None,
         let parts = Parts {
             tags: ClusterTags::of("demo").unwrap(),
             host: HostId::from(host),
+            instance: InstanceId(format!("virtual-{host}")),
+            boot: BootId::from("b"),
+            roll: roll(),
             zone: zone(),
             network: Network::Private,
             pools: vec![self.pool.clone()],
