@@ -265,7 +265,8 @@ impl Standing {
             }
             Founding::Lost => {
                 tracing::error!(
-                    "the store has lost what it knew, and this host has not: nothing is taken from it"
+                    "the store has lost what it knew, and this host has not: nothing is taken from it; \
+                     `berth store rebuild` makes it anew if it is lost for good"
                 );
             }
         }

@@ -293,11 +293,20 @@ impl World {
     }
 
     pub(super) fn role_of(&self, host: &str) -> (Role<FakeCloud>, watch::Receiver<CapacityStatus>) {
+        self.role_as(host, &format!("virtual-{host}"))
+    }
+
+    /// The same on this machine, which may be another than the host's record names.
+    pub(super) fn role_as(
+        &self,
+        host: &str,
+        instance: &str,
+    ) -> (Role<FakeCloud>, watch::Receiver<CapacityStatus>) {
         let store = SteppingStore { store: self.store.clone(), steps: self.steps.clone() };
         let parts = Parts {
             tags: ClusterTags::of("demo").unwrap(),
             host: HostId::from(host),
-            instance: InstanceId(format!("virtual-{host}")),
+            instance: InstanceId::from(instance),
             boot: BootId::from("b"),
             roll: roll(),
             zone: zone(),
