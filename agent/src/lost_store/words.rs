@@ -23,8 +23,7 @@ pub struct Plea {
 
 /// The provider's word on a machine, as far as it witnesses something.
 pub trait Witness: Sync {
-    /// What it says became of a host: Ok and the words if that is a witness that it is gone, or that nobody knows;
-    /// an error if it may still run.
+    /// What it says became of a host.
     fn word<'a>(&'a self, host: &'a HostId) -> BoxFuture<'a, Word>;
 }
 
@@ -39,7 +38,10 @@ pub enum Word {
     Silent(String),
 }
 
-/// Takes an operator's words, and the provider's on every host that is still awaited. Answers how it stands.
+/// Takes an operator's words. Answers how it stands.
+///
+/// The provider can contradict a word that a host is gone, and not stand for one: how old its answer is could only be
+/// told from when the host was last heard of, which went with the store.
 ///
 /// # Errors
 /// A host that is said to be gone is not, or is nobody that is waited for. Then nothing is taken.
@@ -65,16 +67,14 @@ pub async fn take_words(
             }
         }
         let silent: Vec<HostId> = before.silent(&hosts).cloned().collect();
-        for host in silent.iter().filter(|host| !hosts.get(*host).is_some_and(|seen| seen.alive)) {
-            let word = match (witness.word(host).await, plea.gone.contains(host)) {
-                (Word::Gone(said), _) => format!("the provider says {said}"),
-                (Word::MayRun(said), true) => {
+        for host in silent.iter().filter(|host| plea.gone.contains(host)) {
+            let word = match witness.word(host).await {
+                Word::Gone(said) | Word::Silent(said) => {
+                    format!("{} says that it is powered off; the provider's word: {said}", plea.who)
+                }
+                Word::MayRun(said) => {
                     return Err(LostStoreError::NotGone(host.clone(), format!("the provider says {said}")));
                 }
-                (Word::Silent(said), true) => {
-                    format!("{} says that it is powered off (the provider's word: {said})", plea.who)
-                }
-                (Word::MayRun(_) | Word::Silent(_), false) => continue,
             };
             after.awaited.insert(host.clone(), Some(word));
         }

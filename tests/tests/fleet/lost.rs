@@ -55,9 +55,8 @@ fn a_store_that_is_lost_for_good_is_made_anew_and_everybody_keeps_their_address(
     let runs = h3.try_sh(&format!("berth store rebuild --gone {id}"))?;
     ensure!(!runs.is_success() && runs.stderr.contains("running"), "{}", runs.stderr);
 
-    // The provider's word is as good as an operator's, and comes first.
     fleet.lab().cloud().set_power("h2", PowerState::Halted)?;
-    let said: StoreRebuild = h3.ask("store rebuild")?;
+    let said: StoreRebuild = h3.ask(&format!("store rebuild --gone {id}"))?;
     ensure!(said.over, "{said:?}");
     let again = fleet.run_soon("h1", "again", &format!("--ip {dead}"))?;
     ensure!(again == dead, "{again} instead of {dead}");
