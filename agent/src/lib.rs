@@ -17,6 +17,7 @@ pub mod late;
 pub mod ledger;
 pub mod metrics;
 pub mod migrate;
+mod notices;
 pub mod own_use;
 pub mod probe;
 pub mod rebuild;

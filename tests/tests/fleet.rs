@@ -6,6 +6,8 @@ mod boots;
 mod cut_off;
 #[path = "fleet/history.rs"]
 mod history;
+#[path = "fleet/inputs.rs"]
+mod inputs;
 #[path = "fleet/memory.rs"]
 mod memory;
 #[path = "fleet/moving.rs"]

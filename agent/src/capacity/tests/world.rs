@@ -231,6 +231,7 @@ impl World {
             subnets_max: 2,
             free_min: 8,
             exclude: vec![],
+            cooling_millis: 30_000,
         };
         let world = Self { store: MemoryStore::new(), cloud, wire, used, clock, steps, pool };
         let generation = Generation { number: 1, id: 1 };
@@ -285,11 +286,20 @@ impl World {
     }
 
     pub(super) fn role_of(&self, host: &str) -> (Role<FakeCloud>, watch::Receiver<CapacityStatus>) {
+        self.role_in(&zone(), host)
+    }
+
+    /// A new process of a host, in this zone.
+    pub(super) fn role_in(
+        &self,
+        zone: &ZoneId,
+        host: &str,
+    ) -> (Role<FakeCloud>, watch::Receiver<CapacityStatus>) {
         let store = SteppingStore { store: self.store.clone(), steps: self.steps.clone() };
         let parts = Parts {
             tags: ClusterTags::of("demo").unwrap(),
             host: HostId::from(host),
-            zone: zone(),
+            zone: zone.clone(),
             network: Network::Private,
             pools: vec![self.pool.clone()],
             store: Arc::new(store),
@@ -299,7 +309,7 @@ impl World {
             clock: Arc::new(self.clock.clone()),
             timing: Timing::default(),
         };
-        let (told, status) = watch::channel(CapacityStatus::new(&zone()));
+        let (told, status) = watch::channel(CapacityStatus::new(zone));
         (Role::new(parts, told), status)
     }
 
