@@ -19,8 +19,8 @@ pub struct Surprise {
 
 /// What is surprising in what the cloud shows of a zone.
 ///
-/// `open` are the subnets of the zone that the store knows and that are not about to be returned, `booked` those
-/// that it is just opening or returning.
+/// `open` are the subnets that the store knows and that are not about to be returned, `booked` all that are in its
+/// book: in other zones, too, and just being opened or returned.
 pub fn surprises(
     tags: &ClusterTags,
     zone: &ZoneId,

@@ -106,13 +106,13 @@ impl View {
         self.blocks_of(subnet).next().is_some() && self.blocks_of(subnet).all(unused)
     }
 
-    /// The subnets of a zone that are not about to be returned, and those that are being opened or returned.
+    /// The subnets of a zone that are not about to be returned; and all that are known, in whatever state and zone.
     pub(super) fn in_the_book(&self, zone: &ZoneId) -> (Vec<Subnet>, BTreeSet<IpNetwork>) {
         let leaves = |cidr| self.blocks_of(cidr).any(|at| at.value.state() == ipam::BlockState::Returning);
         let open = self.subnets.values().map(|at| &at.value);
         let open = open.filter(|subnet| subnet.zone.0 == zone.as_str() && !leaves(subnet.cidr)).cloned();
         let booked = self.orders.values().filter_map(|at| Some(at.value.order.subnet()?.cidr));
-        (open.collect(), booked.collect())
+        (open.collect(), booked.chain(self.subnets.keys().copied()).collect())
     }
 
     /// The blocks of a subnet.

@@ -239,6 +239,10 @@ fn a_subnet_shows_its_gateway_and_its_id_at_the_provider() {
 
             ASSIGNED  COOLING  FREE  UNHELD  ELSEWHERE  LEAVING  NOT RE-TAKEN  QUARANTINED  SET ASIDE
                    2        1    29      28          0        0             0            0          4
+
+            HOLDER   HOLDS
+            vm-1001      9
+            vm-1002      3
             --- exit 0
         "#]],
     );

@@ -173,7 +173,10 @@ impl Provider for FakeCloud {
                 let third = 64 * at as u32;
                 let cidr =
                     format!("10.60.{}.{}/{}", third / 256, third % 256, state.orders[at].request.prefix);
-                state.add_subnet(&cidr, &[])
+                let id = state.add_subnet(&cidr, &[]);
+                let zone = state.orders[at].request.zone.clone();
+                state.find(&id)?.zone = zone;
+                id
             }
         };
         state.orders[at].subnet = Some(id.clone());
