@@ -7,6 +7,8 @@ mod journals;
 mod silence;
 mod standing;
 
+pub(crate) use growth::policy;
+
 use crate::allocator::Line;
 use crate::api::{self, Access, Desk};
 use crate::clock::{Clock, SystemClock};

@@ -10,7 +10,10 @@
 //! - `term` says who has the role,
 //! - `anew` opens the zone's subnets anew where the store was lost,
 //! - `eviction` evicts hosts that the provider witnesses to be dead, and `evict` those an operator names,
-//! - `quarantine` ends quarantines.
+//! - `quarantine` ends quarantines,
+//! - `policy` says whose configuration a pool goes by, and `exclude` brings open subnets in line with it,
+//! - `surprise` names what the cloud shows otherwise than the store,
+//! - `wants` sweeps up what the dead asked and were asked.
 //!
 //! At most one subnet is ever ordered for one shortage. The intent is in the store before the order goes out; an
 //! intent that is found without an answer is looked for at the provider, never sent again; what cannot be settled is
@@ -21,18 +24,22 @@ mod anew;
 mod decide;
 mod evict;
 mod eviction;
+mod exclude;
 mod look;
 mod open;
+mod policy;
 mod quarantine;
 mod record;
 mod role;
 mod settle;
 mod status;
+mod surprise;
 mod term;
 #[cfg(test)]
 mod tests;
 mod trouble;
 mod view;
+mod wants;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -45,6 +52,7 @@ use futures::future::BoxFuture;
 use ipam::{BootId, HostId, InstanceId, PoolName};
 use ipnetwork::IpNetwork;
 use provider::{ClusterTags, Network, Provider, ZoneId};
+use serde::{Deserialize, Serialize};
 use store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -55,11 +63,13 @@ use crate::roll::Roll;
 pub use anew::{AnewError, SubnetAnew, ZoneAnew};
 pub use evict::{EvictError, Evicted, Plea};
 pub use eviction::SilentHost;
+pub use policy::{Difference, PolicyRecord};
 pub use quarantine::QuarantineLine;
 pub use record::{OrderKey, OrderRecord, OwnerRecord, Writer};
 pub use role::Role;
 pub use settle::{SettleError, Settlement};
 pub use status::{CapacityStatus, OrderLine, ProviderTrouble};
+pub use surprise::{Surprise, surprises};
 pub use trouble::WAIT_FOR_PERSON;
 
 /// The hosts of the cluster, as one look at the store shows them.
@@ -100,7 +110,7 @@ pub struct Parts<P> {
 }
 
 /// What the operator decided for a pool.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolPolicy {
     /// Its name.
     pub name: PoolName,
@@ -114,6 +124,8 @@ pub struct PoolPolicy {
     pub free_min: u32,
     /// Addresses that are never handed out.
     pub exclude: Vec<IpNetwork>,
+    /// How long an address rests after its release, in milliseconds.
+    pub cooling_millis: u64,
 }
 
 /// Named assumptions about time, and how often to look.

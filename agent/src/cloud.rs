@@ -178,6 +178,13 @@ impl Provider for Cloud {
         }
     }
 
+    fn clock_ahead(&self) -> Option<jiff::SignedDuration> {
+        match &self.kind {
+            Kind::SoftLayer(user) => user.client().clock_ahead(),
+            Kind::Static(subnets) => subnets.clock_ahead(),
+        }
+    }
+
     async fn whoami(&self, nics: &[Nic]) -> Result<Identity, ProviderError> {
         ask!(self.whoami(nics))
     }

@@ -4,11 +4,13 @@
 mod forward;
 mod ledger;
 mod orders;
+mod store;
 
 use crate::api::Desk;
 use crate::cloud::Cloud;
 use crate::config::{Config, Network, PoolConfig};
 use crate::late::Progress;
+use crate::notices;
 use crate::troubles::with_causes;
 use ::api::{Answer, DoctorReport, Examination, Source, Verdict};
 use axum::Json;
@@ -24,6 +26,7 @@ use tokio::net::UnixStream;
 pub async fn doctor(State(desk): State<Desk>) -> Json<Answer<DoctorReport>> {
     let mut examinations = vec![configuration(&desk), duty(&desk), state_dir(&desk.rim.host.state_dir)];
     examinations.push(clock(&desk.rim.host.state_dir, desk.clock.wall()));
+    examinations.push(store::examine(&desk).await);
     examinations.push(docker(&desk.rim.docker.api_socket).await);
     examinations.push(plugin_socket(&desk.rim.docker.plugin_socket).await);
     examinations.extend(forwarding(&desk));
@@ -32,8 +35,24 @@ pub async fn doctor(State(desk): State<Desk>) -> Json<Answer<DoctorReport>> {
     examinations.extend(provider(&desk).await);
     examinations.extend(orders::examine(&desk).await);
     examinations.extend(ledger::examine(&desk));
+    examinations.extend(notices(&desk).await);
     let words_of = [Source::Agent, Source::Store, Source::Kernel, Source::Docker, Source::Cloud];
     Json(Answer::new(words_of, DoctorReport { examinations }))
+}
+
+/// What somebody should put right although everything works.
+async fn notices(desk: &Desk) -> Vec<Examination> {
+    let view = desk.view().await.ok();
+    let mut notices = notices::gather(desk, view.as_ref()).await;
+    for notice in notices::gather_from_the_cloud(desk, view.as_ref()).await {
+        if !notices.contains(&notice) {
+            notices.push(notice);
+        }
+    }
+    if notices.is_empty() {
+        return vec![good("cluster", "configured and shown by the provider as this host knows it")];
+    }
+    notices.into_iter().map(|notice| bad(&notice.about, notice.problem, notice.hint)).collect()
 }
 
 fn good(name: &str, found: impl Into<String>) -> Examination {

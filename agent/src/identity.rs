@@ -27,6 +27,8 @@ pub struct Known {
     pub identity: Identity,
     /// This machine's interface in each zone.
     pub interfaces: BTreeMap<Zone, IfName>,
+    /// Its interface in zones that it was in before: what still runs there is left as it is.
+    pub former: BTreeMap<Zone, IfName>,
     /// [`Source::Cloud`], or [`Source::Journal`] for what it said last.
     pub from: Source,
 }
@@ -82,6 +84,8 @@ struct Remembered {
     version: u32,
     identity: Identity,
     interfaces: BTreeMap<Zone, IfName>,
+    #[serde(default)]
+    former: BTreeMap<Zone, IfName>,
 }
 
 /// Asks the provider who this machine is, and remembers the answer.
@@ -91,19 +95,32 @@ struct Remembered {
 /// both believe that they hold what it tells of.
 pub async fn ask(cloud: &impl Provider, state_dir: &Path) -> Result<Known, IdentityError> {
     let Whoami { identity, attached } = whoami(cloud, Path::new(INTERFACES)).await?;
-    if let Some(before) = remembered(state_dir)
+    let before = remembered(state_dir);
+    if let Some(before) = &before
         && before.identity.instance != identity.instance
     {
-        let (of, here) = (before.identity.instance, identity.instance);
+        let (of, here) = (before.identity.instance.clone(), identity.instance);
         return Err(IdentityError::Copied { state_dir: state_dir.to_owned(), of, here });
     }
     let interface = |at: &Attached| Some((zone(&at.attachment.zone), IfName::parse(&at.interface).ok()?));
-    let interfaces = attached.iter().filter_map(interface).collect();
-    let known = Known { identity, interfaces, from: Source::Cloud };
+    let interfaces: BTreeMap<Zone, IfName> = attached.iter().filter_map(interface).collect();
+    let is_here = |name: &IfName| Path::new(INTERFACES).join(name.as_str()).exists();
+    let former = before.map(|before| left(before, &interfaces, is_here)).unwrap_or_default();
+    let known = Known { identity, interfaces, former, from: Source::Cloud };
     if let Err(error) = remember(&known, state_dir) {
         tracing::warn!(%error, "cannot remember who this machine is; a start without the provider will not know");
     }
     Ok(known)
+}
+
+/// The zones that a machine was in before and is not in now, each with its interface, if that is still here.
+fn left(
+    before: Known,
+    now: &BTreeMap<Zone, IfName>,
+    is_here: impl Fn(&IfName) -> bool,
+) -> BTreeMap<Zone, IfName> {
+    let zones = before.former.into_iter().chain(before.interfaces);
+    zones.filter(|(zone, name)| !now.contains_key(zone) && is_here(name)).collect()
 }
 
 /// What the provider said last, if anything, and if this machine has an interface of that host's.
@@ -124,8 +141,8 @@ pub fn remembered(state_dir: &Path) -> Option<Known> {
     let path = state_dir.join(FILE);
     let text = fs::read(&path).ok()?;
     match serde_json::from_slice::<Remembered>(&text) {
-        Ok(Remembered { version: VERSION, identity, interfaces }) => {
-            Some(Known { identity, interfaces, from: Source::Journal })
+        Ok(Remembered { version: VERSION, identity, interfaces, former }) => {
+            Some(Known { identity, interfaces, former, from: Source::Journal })
         }
         Ok(Remembered { version, .. }) => {
             tracing::warn!(path = %path.display(), version, "written by another version of berthd; not used");
@@ -142,8 +159,8 @@ pub fn remembered(state_dir: &Path) -> Option<Known> {
 fn remember(known: &Known, state_dir: &Path) -> io::Result<()> {
     let path = state_dir.join(FILE);
     let beside = path.with_extension("new");
-    let Known { identity, interfaces, .. } = known.clone();
-    let remembered = Remembered { version: VERSION, identity, interfaces };
+    let Known { identity, interfaces, former, .. } = known.clone();
+    let remembered = Remembered { version: VERSION, identity, interfaces, former };
     let file = fs::File::create(&beside)?;
     serde_json::to_writer_pretty(&file, &remembered)?;
     file.sync_all()?;
@@ -151,6 +168,12 @@ fn remember(known: &Known, state_dir: &Path) -> io::Result<()> {
 }
 
 impl Known {
+    /// The interface of each zone that this machine is in, or was.
+    pub fn all_interfaces(&self) -> BTreeMap<Zone, IfName> {
+        let former = self.former.iter().chain(&self.interfaces);
+        former.map(|(zone, name)| (zone.clone(), name.clone())).collect()
+    }
+
     /// Who this host is in its cluster and in this boot.
     pub fn host(&self, boot: BootId) -> ipam::Identity {
         let zones = self.identity.attachments.iter().map(|attachment| zone(&attachment.zone));
@@ -172,5 +195,52 @@ pub fn boot(path: &Path) -> Result<BootId, BootError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(BootId(text.trim().to_owned())),
         Err(source) => Err(BootError { path: path.to_owned(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use provider::InstanceKind;
+
+    fn interfaces(of: &[(&str, &str)]) -> BTreeMap<Zone, IfName> {
+        of.iter().map(|(zone, name)| (Zone::from(*zone), IfName::parse(name).unwrap())).collect()
+    }
+
+    fn known(now: &[(&str, &str)], former: &[(&str, &str)]) -> Known {
+        let identity = Identity {
+            instance: InstanceId::new("virtual-1"),
+            kind: InstanceKind::Virtual,
+            hostname: "h1".into(),
+            datacenter: "dal10".into(),
+            attachments: vec![],
+        };
+        Known { identity, interfaces: interfaces(now), former: interfaces(former), from: Source::Cloud }
+    }
+
+    #[test]
+    fn a_machine_in_another_zone_keeps_the_interface_of_the_one_that_it_left_until_it_is_back() {
+        let now = interfaces(&[("b", "eth0")]);
+        let moved = left(known(&[("a", "eth0")], &[]), &now, |_| true);
+        assert_eq!(moved, interfaces(&[("a", "eth0")]));
+        let again = left(known(&[("b", "eth0")], &[("a", "eth0")]), &now, |_| true);
+        assert_eq!(again, moved, "a restart forgets nothing");
+        let all = Known { former: moved.clone(), ..known(&[("b", "eth0")], &[]) }.all_interfaces();
+        assert_eq!(all, interfaces(&[("a", "eth0"), ("b", "eth0")]));
+        let back = left(known(&[("b", "eth0")], &[("a", "eth0")]), &interfaces(&[("a", "eth0")]), |_| true);
+        assert_eq!(back, interfaces(&[("b", "eth0")]));
+        let unplugged = left(known(&[("a", "eth1")], &[]), &now, |name| name.as_str() != "eth1");
+        assert_eq!(unplugged, BTreeMap::new());
+    }
+
+    #[test]
+    fn what_was_remembered_before_zones_could_be_left_is_still_understood() {
+        let state = tempfile::TempDir::new().unwrap();
+        remember(&known(&[("a", "eth0")], &[]), state.path()).unwrap();
+        let path = state.path().join(FILE);
+        let mut value: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        value.as_object_mut().unwrap().remove("former");
+        fs::write(&path, value.to_string()).unwrap();
+        assert_eq!(remembered(state.path()).unwrap().interfaces, interfaces(&[("a", "eth0")]));
     }
 }

@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod lost_store;
 pub mod metrics;
 pub mod migrate;
+mod notices;
 pub mod own_use;
 pub mod probe;
 pub mod rebuild;

@@ -51,7 +51,7 @@ pub use inspection::{CheckReport, DoctorReport, Examination, Finding, Verdict};
 pub use network::{Endpoint, Network};
 pub use order::{Candidate, NamedSubnet, NextStep, Order, OrderIntent, OrderReport, OrderState, Settle};
 pub use pool::{Counts, Pool, PoolZone, Quarantined, Subnet, SubnetState, Watermarks};
-pub use status::{Condition, Mode, Part, PoolLine, Status};
+pub use status::{Condition, Mode, Notice, Part, PoolLine, Status};
 
 /// The version of the vocabulary, as it stands in every answer and as `/v1` in every path.
 pub const VERSION: u32 = 1;

@@ -3,6 +3,7 @@
 use ipnetwork::IpNetwork;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// What users ask addresses from.
@@ -121,6 +122,9 @@ pub struct Subnet {
     pub blocks: u32,
     /// Its addresses.
     pub counts: Counts,
+    /// How many of its addresses each host holds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub holders: BTreeMap<String, u64>,
     /// Its addresses in quarantine, where this host has the zone's role and so knows how they stand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantine: Vec<Quarantined>,

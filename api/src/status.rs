@@ -29,6 +29,20 @@ pub struct Status {
     /// Addresses that something keeps in quarantine although their time is over.
     #[serde(default)]
     pub quarantine: Vec<Quarantined>,
+    /// What somebody should put right although everything works.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Notice>,
+}
+
+/// Something that is not as it should be, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// What it is about: a pool, a subnet, a zone.
+    pub about: String,
+    /// What is the matter, in one sentence.
+    pub problem: String,
+    /// What to do.
+    pub hint: String,
 }
 
 /// One pool in one zone, as a line of the status page.

@@ -12,8 +12,10 @@ pub(crate) mod recorded;
 #[cfg(test)]
 mod tests;
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use provider::{Cause, ProviderError};
 use reqwest::{Method, Url, header};
 use serde::de::DeserializeOwned;
@@ -51,6 +53,8 @@ pub(crate) struct Client {
     base: Url,
     credentials: Credentials,
     budget: Mutex<Budget>,
+    /// How far its clock was ahead of ours at the last answer.
+    clock_ahead: std::sync::Mutex<Option<SignedDuration>>,
 }
 
 /// An endpoint that cannot be used.
@@ -157,7 +161,18 @@ impl Client {
             .user_agent(concat!("berth/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|source| EndpointError::Tls { source: source.into() })?;
-        Ok(Self { http, base, credentials, budget: Mutex::new(Budget::new(Instant::now())) })
+        Ok(Self {
+            http,
+            base,
+            credentials,
+            budget: Mutex::new(Budget::new(Instant::now())),
+            clock_ahead: Default::default(),
+        })
+    }
+
+    /// How far SoftLayer's clock is ahead of this host's, as its last answer showed.
+    pub(crate) fn clock_ahead(&self) -> Option<SignedDuration> {
+        *self.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The API user's name.
@@ -234,6 +249,9 @@ impl Client {
         let response = request.send().await.map_err(|error| lost(call, risk, error))?;
         let status = response.status().as_u16();
         let number = |name: &str| response.headers().get(name)?.to_str().ok()?.trim().parse::<usize>().ok();
+        if let Some(ahead) = clock_ahead(response.headers(), Timestamp::now()) {
+            *self.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
+        }
         let (total, retry_after) = (number("SoftLayer-Total-Items"), number("Retry-After"));
         let body = read_limited(response).await.map_err(|cause| lost(call, risk, cause))?;
         let value =
@@ -263,6 +281,12 @@ impl Client {
         }
         Ok(request)
     }
+}
+
+/// How far the clock of whoever sent these headers is ahead of `now`: `Date` in the form of RFC 9110, 5.6.7.
+fn clock_ahead(headers: &header::HeaderMap, now: Timestamp) -> Option<SignedDuration> {
+    let date = headers.get(header::DATE)?.to_str().ok()?;
+    Some(jiff::fmt::rfc2822::parse(date).ok()?.timestamp().duration_since(now))
 }
 
 /// Reads a body up to the limit.

@@ -66,6 +66,10 @@ impl Provider for SoftLayer {
         Some(self.client.username().to_owned())
     }
 
+    fn clock_ahead(&self) -> Option<jiff::SignedDuration> {
+        self.client.clock_ahead()
+    }
+
     async fn whoami(&self, nics: &[Nic]) -> Result<Identity, ProviderError> {
         whoami::whoami(&self.client, nics).await
     }

@@ -18,6 +18,8 @@ pub mod testing;
 
 use std::future::Future;
 
+use jiff::SignedDuration;
+
 pub use error::{Cause, ProviderError, Recourse};
 pub use identity::{
     Attachment, HostState, Identity, InstanceId, InstanceKind, MacAddress, MalformedMac, Network, Nic,
@@ -39,6 +41,11 @@ pub trait Provider: Send + Sync + 'static {
 
     /// The user in whose name it is asked, where there are users.
     fn user(&self) -> Option<String> {
+        None
+    }
+
+    /// How far the provider's clock is ahead of this host's, as its last answer showed; nothing where it does not say.
+    fn clock_ahead(&self) -> Option<SignedDuration> {
         None
     }
 

@@ -74,7 +74,8 @@ pub struct OrderIntent {
     pub request: OrderRequest,
     /// At which price.
     pub price: String,
-    /// When it was intended, by the wall clock of the host that did.
+    /// When it was intended, by the provider's clock where it tells the time, else by that of the host that did: it is
+    /// looked for by this, and a host's clock may be hours off.
     pub intended_at: Timestamp,
 }
 

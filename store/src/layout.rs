@@ -97,6 +97,10 @@ pub enum Item {
     Reservation(String),
     /// `owners/<object>`: which agent writes a cloud object, or has a role, and its term.
     Owner(String),
+    /// `policies/<pool>`: what the cluster goes by for a pool, and whose configuration says so.
+    Policy(String),
+    /// `trials/<host>`: written by a host to see whether it can be.
+    Trial(String),
     /// `orders/<id>`: the intent of an order or return, and how far it got.
     Order(String),
     /// `running/<subnet>/<n>/<host>`: the assignments of a host in a block that run, for the ledger.
@@ -172,8 +176,15 @@ pub enum Under {
     Endpoints,
     /// What depends on one address, under any epoch.
     DependentsOf(IpAddr),
+    /// Every want in a zone.
+    WantsIn {
+        /// The zone.
+        zone: String,
+    },
     /// Every pool.
     Pools,
+    /// What the cluster goes by for every pool.
+    Policies,
     /// Every subnet.
     Subnets,
     /// Every reservation.
@@ -240,6 +251,8 @@ impl Item {
             Item::Reservation(name) => join(&["reservations", name]),
             Item::Owner(object) => join(&["owners", object]),
             Item::Order(id) => join(&["orders", id]),
+            Item::Policy(pool) => join(&["policies", pool]),
+            Item::Trial(host) => join(&["trials", host]),
             Item::Running { subnet, index, host } => {
                 join(&["running", &text::subnet(subnet), &index.to_string(), host])
             }
@@ -296,6 +309,8 @@ impl Item {
             ["reservations", name] => Item::Reservation(owned(name)),
             ["owners", object] => Item::Owner(owned(object)),
             ["orders", id] => Item::Order(owned(id)),
+            ["policies", pool] => Item::Policy(owned(pool)),
+            ["trials", host] => Item::Trial(owned(host)),
             ["running", subnet, index, host] => Item::Running {
                 subnet: text::parse_subnet(subnet)?,
                 index: index.parse().ok()?,
@@ -345,7 +360,9 @@ impl Under {
             Under::PublishedOf { host } => join(&["published", host]),
             Under::Endpoints => join(&["endpoints"]),
             Under::DependentsOf(address) => join(&["dependents", &address.to_string()]),
+            Under::WantsIn { zone } => join(&["wants", zone]),
             Under::Pools => join(&["pools"]),
+            Under::Policies => join(&["policies"]),
             Under::Subnets => join(&["subnets"]),
             Under::Reservations => join(&["reservations"]),
             Under::Owners => join(&["owners"]),

@@ -126,6 +126,43 @@ fn ipam_does_no_input_or_output_and_reads_no_clock() {
     }
 }
 
+/// Where the agent reads the time of day, and what for. Hosts' clocks may be hours apart, and jump: whatever is decided
+/// by time is decided by the boot-time clock.
+const TIME_OF_DAY: &[(&str, &str)] = &[
+    ("allocator/founding.rs", "when a cluster was founded; its number, which only has to grow"),
+    ("allocator/task/hearing.rs", "the ledger's times"),
+    ("api/addresses.rs", "until when, for people"),
+    ("api/status.rs", "the next try, for people"),
+    ("assembly.rs", "since when it runs, for people"),
+    ("capacity/act.rs", "the history of an order, for people"),
+    ("capacity/eviction.rs", "when a host was evicted, for people"),
+    ("capacity/open.rs", "the history of an order, for people"),
+    ("capacity/role.rs", "for people; and the provider's time, which orders are looked for by"),
+    ("capacity/settle.rs", "the history of an order, for people"),
+    ("clock.rs", "the clock itself"),
+    ("doctor.rs", "whether it can be right"),
+    ("ledger.rs", "the ledger's times"),
+    ("migrate.rs", "when a store was left; the next generation, which only has to grow"),
+    ("rebuild.rs", "the name of a file that is put aside"),
+    ("troubles.rs", "since when, for people"),
+];
+
+#[test]
+fn the_time_of_day_is_read_for_people_and_for_records_only() {
+    let agent = root().join("agent/src");
+    let reads = |path: &&PathBuf| {
+        let text = fs::read_to_string(path).expect("a source file");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        [".wall()", "Timestamp::now()", "SystemTime"].iter().any(|word| code.contains(word))
+    };
+    let files = sources(&agent);
+    let readers: BTreeSet<&str> =
+        files.iter().filter(reads).filter_map(|path| path.strip_prefix(&agent).ok()?.to_str()).collect();
+    let known: BTreeSet<&str> = TIME_OF_DAY.iter().map(|(file, _)| *file).collect();
+    let unknown: Vec<_> = readers.difference(&known).collect();
+    assert!(unknown.is_empty(), "{unknown:?} read the time of day: what for? Nothing may be decided by it");
+}
+
 #[test]
 fn one_file_of_the_agent_knows_which_clouds_there_are() {
     let files = sources(&root().join("agent/src"));

@@ -6,6 +6,8 @@ mod boots;
 mod cut_off;
 #[path = "fleet/history.rs"]
 mod history;
+#[path = "fleet/inputs.rs"]
+mod inputs;
 #[path = "fleet/lost.rs"]
 mod lost;
 #[path = "fleet/memory.rs"]

@@ -177,13 +177,16 @@ fn since(founding: Option<&FoundingRecord>) -> String {
     founding.map(|it| format!(", founded as {:?} at {}", it.name, it.at)).unwrap_or_default()
 }
 
-/// Brings the stored policy of `pool` in line with the configuration.
+/// Writes what hosts go by for `pool`, if nothing stands there yet.
+///
+/// What stands is left as it is, also where this host is configured otherwise: whose word counts is the capacity
+/// role's to say.
 pub async fn write_pool(store: &dyn Store, pool: &Pool) -> Result<(), FoundingError> {
     let key = item(&Key::Pool(pool.name.clone())).key();
-    let value = layout::encode(&key, pool)?;
-    let stands = store.get(&key).await?.entry;
-    if stands.is_none_or(|entry| entry.value != value) {
-        store.commit(Transaction::new().put(key, value)).await?;
+    if store.get(&key).await?.entry.is_none() {
+        let value = layout::encode(&key, pool)?;
+        // Where somebody was faster, that stands.
+        store.commit(Transaction::new().absent(key.clone()).put(key, value)).await?;
     }
     Ok(())
 }

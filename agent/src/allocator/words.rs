@@ -139,6 +139,8 @@ fn key(spelled: &store::Key) -> Option<Key> {
         | Item::Takes(_)
         | Item::Owner(_)
         | Item::Order(_)
+        | Item::Policy(_)
+        | Item::Trial(_)
         | Item::Running { .. }
         | Item::Ledger(_)
         | Item::Segment(_)

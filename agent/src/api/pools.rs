@@ -100,6 +100,7 @@ fn unopened(cloud: &CloudSubnet) -> Subnet {
         in_cloud: Some(true),
         blocks: 0,
         counts: Counts::default(),
+        holders: BTreeMap::new(),
         quarantine: Vec::new(),
     }
 }

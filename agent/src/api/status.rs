@@ -5,6 +5,7 @@ use super::pools::{self, by_pool_and_zone};
 use super::{hosts, orders};
 use crate::config::{Config, ProviderConfig, StoreKind};
 use crate::late::Progress;
+use crate::notices;
 use crate::reconciler::Finding;
 use ::api::{Answer, Condition, Host, HostLife, Mode, Order, OrderState, Part, PoolLine, Source, Status};
 use axum::Json;
@@ -12,9 +13,11 @@ use axum::extract::State;
 use ipam::NotReady;
 
 pub(crate) async fn status(State(desk): State<Desk>) -> Json<Answer<Status>> {
-    let (pools, not_ready) = match desk.view().await {
-        Ok(view) => (by_pool_and_zone(&view), view.not_ready),
-        Err(_) => Default::default(),
+    let view = desk.view().await.ok();
+    let notices = notices::gather(&desk, view.as_ref()).await;
+    let (pools, not_ready) = match view {
+        Some(view) => (by_pool_and_zone(&view), view.not_ready),
+        None => Default::default(),
     };
     let lines = pools.into_iter().map(|((pool, zone), (_, counts))| PoolLine { pool, zone, counts });
     let orders = unfinished(orders::read(&desk).await.unwrap_or_default());
@@ -30,6 +33,7 @@ pub(crate) async fn status(State(desk): State<Desk>) -> Json<Answer<Status>> {
         orders,
         hosts,
         quarantine: pools::quarantine(&desk).into_iter().filter(|line| line.kept).collect(),
+        notices,
     };
     Json(Answer::new([Source::Agent], status))
 }

@@ -4,6 +4,7 @@ use crate::capacity::QuarantineLine;
 use ::api::{Address, AddressState, Counts, Quarantined, Subnet, SubnetState};
 use ipam::{AddressView, BlockState, CoolingWait, SubnetView, Usage, View};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -45,8 +46,18 @@ pub(crate) fn subnet(view: &SubnetView) -> Subnet {
         in_cloud: None,
         blocks: u32::try_from(view.blocks.len()).unwrap_or(u32::MAX),
         counts: counts(view),
+        holders: holders(view),
         quarantine: Vec::new(),
     }
+}
+
+/// How many addresses of a subnet each host holds.
+fn holders(view: &SubnetView) -> BTreeMap<String, u64> {
+    let mut holders = BTreeMap::new();
+    for (host, count) in view.blocks.iter().flat_map(|block| &block.holders) {
+        *holders.entry(host.to_string()).or_default() += u64::from(*count);
+    }
+    holders
 }
 
 /// How an address stands in quarantine.

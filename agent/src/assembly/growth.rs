@@ -67,7 +67,8 @@ pub(super) fn start(
     Ok(known.identity.attachments.iter().map(role).collect())
 }
 
-fn policy(pool: &PoolConfig) -> PoolPolicy {
+/// What the configuration says of a pool.
+pub(crate) fn policy(pool: &PoolConfig) -> PoolPolicy {
     PoolPolicy {
         name: PoolName(pool.name.clone()),
         network: match pool.network {
@@ -78,6 +79,7 @@ fn policy(pool: &PoolConfig) -> PoolPolicy {
         subnets_max: pool.subnets_max,
         free_min: pool.free_min,
         exclude: pool.exclude.clone(),
+        cooling_millis: u64::try_from(pool.cooling.as_millis()).unwrap_or(u64::MAX),
     }
 }
 

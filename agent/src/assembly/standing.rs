@@ -221,7 +221,7 @@ impl Standing {
     }
 
     fn tell(&self, known: &Known) {
-        self.interfaces.send_replace(known.interfaces.clone());
+        self.interfaces.send_replace(known.all_interfaces());
         self.known.send_replace(Some(known.clone()));
     }
 
@@ -281,6 +281,7 @@ impl Standing {
         }
     }
 
+    /// So that hosts know how long addresses rest before anybody has the capacity role, whose word counts.
     async fn write_pools(&self) -> Result<(), FoundingError> {
         for pool in &self.config.pools {
             let cooling_millis = u64::try_from(pool.cooling.as_millis()).unwrap_or(u64::MAX);

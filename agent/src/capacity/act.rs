@@ -11,7 +11,7 @@ use store::{
     Transaction,
     layout::{self, Item},
 };
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{
     OrderKey, OrderRecord, Settlement, Writer,
@@ -34,6 +34,14 @@ impl<P: Provider> Role<P> {
             Action::Drain(key) => self.drain(term, view, found(view, key)?).await,
             Action::BeginReturn(key) => self.begin_return(term, view, found(view, key)?).await,
             Action::Return(key) => self.give_back(term, view, found(view, key)?).await,
+            Action::Withhold(key) => {
+                warn!(order = %key, "the cloud does not show an open subnet: nothing more of it is handed out");
+                self.mark(term, view, found(view, key)?, &BlockCommand::Drain).await
+            }
+            Action::Restore(key) => {
+                info!(order = %key, "the cloud shows a subnet again: it is handed out again");
+                self.mark(term, view, found(view, key)?, &BlockCommand::Undrain).await
+            }
         }
     }
 
@@ -58,7 +66,8 @@ impl<P: Provider> Role<P> {
         request: &OrderRequest,
     ) -> Result<(), Trouble> {
         let quote = self.parts.provider.verify_order(request).await?;
-        let intent = OrderIntent { request: request.clone(), price: quote.price, intended_at: self.wall() };
+        let intent =
+            OrderIntent { request: request.clone(), price: quote.price, intended_at: self.provider_time() };
         let record = self.new_record(view, pool, Order::intended(intent.clone()));
         let term = self.confirming(term);
         let revision = self.commit(&term, new(&record, without_failed(view, pool))?).await?;
@@ -154,6 +163,19 @@ impl<P: Provider> Role<P> {
     async fn drain(&self, term: &Term, view: &View, at: &At<OrderRecord>) -> Result<(), Trouble> {
         info!(order = %at.value.key(), "emptying a subnet that was not used for long");
         self.take_word(term, view, at, Settlement::Drain).await?.map_err(|_| Trouble::Overtaken)
+    }
+
+    /// Does the same to every block of a subnet whose order stays as it is.
+    async fn mark(
+        &self,
+        term: &Term,
+        view: &View,
+        at: &At<OrderRecord>,
+        command: &BlockCommand,
+    ) -> Result<(), Trouble> {
+        let transaction = apply_to_blocks(view, at, command)?;
+        let transaction = transaction.unchanged(at.value.key().key(), at.revision);
+        self.commit(term, transaction).await.map(drop)
     }
 
     async fn begin_return(&self, term: &Term, view: &View, at: &At<OrderRecord>) -> Result<(), Trouble> {

@@ -28,6 +28,10 @@ pub(super) enum Action {
     BeginReturn(OrderKey),
     /// Cancel it at the provider, then forget it.
     Return(OrderKey),
+    /// The cloud does not show an open subnet: hand out nothing more of it.
+    Withhold(OrderKey),
+    /// It shows it again.
+    Restore(OrderKey),
 }
 
 /// What a look calls for, and what the next decision needs to know of it.
@@ -42,6 +46,7 @@ pub(super) fn decide(view: &View, before: &Before, zone: &ZoneId, timing: &Timin
     let mut actions = steps(view, before);
     let mut after = before.clone();
     after.step_not_before.retain(|key, _| view.orders.contains_key(key));
+    actions.extend(withheld(view, &mut after, timing));
     let adopted = adoptions(view);
     for policy in view.pools.iter().filter(|policy| policy.network == view.network) {
         let served =
@@ -111,6 +116,30 @@ fn step(view: &View, key: &OrderKey) -> Option<Action> {
         | OrderState::Failed { .. }
         | OrderState::Ambiguous { .. } => None,
     }
+}
+
+/// What the cloud does not show for longer than its answers may be old is withheld: its containers run on, and no new
+/// one gets an address that leads nowhere. It is not returned for that, and handed out again as soon as it is shown.
+fn withheld(view: &View, after: &mut Before, timing: &Timing) -> Vec<Action> {
+    after.unshown.retain(|key, _| view.orders.contains_key(key));
+    let Some(cloud) = &view.cloud else { return Vec::new() };
+    let mut actions = Vec::new();
+    for (key, at) in &view.orders {
+        let OrderState::Open(subnet) = &at.value.order.state else {
+            after.unshown.remove(key);
+            continue;
+        };
+        let is_open = view.blocks_of(subnet.cidr).all(|at| at.value.state() == ipam::BlockState::Open);
+        if cloud.iter().any(|shown| shown.cidr == subnet.cidr) {
+            after.unshown.remove(key);
+            actions.extend((!is_open).then(|| Action::Restore(key.clone())));
+        } else {
+            let since = *after.unshown.entry(key.clone()).or_insert(view.now);
+            let for_long = has_passed(view.now, since, timing.staleness_max);
+            actions.extend((is_open && for_long).then(|| Action::Withhold(key.clone())));
+        }
+    }
+    actions
 }
 
 /// What is there already is used before anything is ordered. It is paid for, but the limit holds for it as well.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ipam::role::{BlockSeen, HostSeen, HostsSeen};
 use ipam::{Block, BlockId, ClusterRecord, Eviction, HostId, HostRecord, PoolName, Rebuild, Subnet, Surplus};
+use provider::ZoneId;
 use serde::de::DeserializeOwned;
 use store::{
     Entry, Revision, Store,
@@ -12,7 +13,8 @@ use store::{
 
 use super::{
     Parts,
-    record::OrderRecord,
+    policy::PolicyRecord,
+    record::{OrderRecord, OwnerRecord, zone_of},
     trouble::Trouble,
     view::{At, View},
 };
@@ -84,7 +86,8 @@ pub(super) async fn store<P>(parts: &Parts<P>, hosts: HostsSeen) -> Result<View,
             blocks.push(read::<Block>(&entry)?);
         }
     }
-    Ok(View {
+    let (policies, owners) = (policies(store).await?, owners(store).await?);
+    let mut view = View {
         tags: parts.tags.clone(),
         network: parts.network,
         pools: parts.pools.clone(),
@@ -94,9 +97,35 @@ pub(super) async fn store<P>(parts: &Parts<P>, hosts: HostsSeen) -> Result<View,
         surplus: surplus(parts).await?,
         hosts,
         rebuild: rebuild(store).await?,
-        cloud: Vec::new(),
+        policies,
+        owners,
+        cloud: None,
         now: parts.clock.now(),
-    })
+    };
+    view.follow_policies(&parts.host, &parts.zone);
+    Ok(view)
+}
+
+/// What the cluster goes by for each pool.
+async fn policies(store: &dyn Store) -> Result<BTreeMap<PoolName, At<PolicyRecord>>, Trouble> {
+    let mut policies = BTreeMap::new();
+    for entry in store.range(&Under::Policies.prefix()).await?.entries {
+        if let Some(Item::Policy(pool)) = Item::of(&entry.key) {
+            policies.insert(PoolName(pool), read(&entry)?);
+        }
+    }
+    Ok(policies)
+}
+
+/// Who has the capacity role of each zone.
+async fn owners(store: &dyn Store) -> Result<BTreeMap<ZoneId, HostId>, Trouble> {
+    let mut owners = BTreeMap::new();
+    for entry in store.range(&Under::Owners.prefix()).await?.entries {
+        if let Some(zone) = zone_of(&entry.key) {
+            owners.insert(zone, read::<OwnerRecord>(&entry)?.value.owner.host);
+        }
+    }
+    Ok(owners)
 }
 
 /// The value of an entry and when it was written.

@@ -8,7 +8,7 @@ use std::{
     net::IpAddr,
 };
 
-use ipam::{Block, BlockId, PoolName, SetAside, Subnet, Zone};
+use ipam::{Block, BlockId, SetAside, Subnet, Zone};
 use ipnetwork::IpNetwork;
 use provider::{
     Provider, ProviderError,
@@ -40,7 +40,9 @@ impl<P: Provider> Role<P> {
         let OrderState::Delivered(subnet) = &at.value.order.state else { return Ok(()) };
         check_size(subnet.cidr)?;
         check_overlap(view, subnet.cidr)?;
-        let aside = match self.set_aside(&at.value.pool, subnet).await {
+        let policy = view.pools.iter().find(|policy| policy.name == at.value.pool);
+        let excluded = policy.map(|policy| policy.exclude.as_slice()).unwrap_or_default();
+        let aside = match self.set_aside(excluded, subnet).await {
             // Taken away before it was opened.
             Err(Trouble::Provider(ProviderError::Gone { .. })) => {
                 return self.write_event(term, at, OrderEvent::Returned).await;
@@ -59,11 +61,9 @@ impl<P: Provider> Role<P> {
     /// What is never handed out: the provider's word, and the operator's.
     pub(super) async fn set_aside(
         &self,
-        pool: &PoolName,
+        excluded: &[IpNetwork],
         subnet: &DeliveredSubnet,
     ) -> Result<BTreeMap<IpAddr, SetAside>, Trouble> {
-        let policy = self.parts.pools.iter().find(|policy| policy.name == *pool);
-        let excluded = policy.map(|policy| policy.exclude.as_slice()).unwrap_or_default();
         let addresses = BlockId::all_of(subnet.cidr).flat_map(BlockId::addresses);
         let excluded = addresses.filter(|address| excluded.iter().any(|range| range.contains(*address)));
         let mut aside: BTreeMap<IpAddr, SetAside> =

@@ -77,7 +77,18 @@ pub(super) struct TakesRecord {
     pub(super) highest: u64,
 }
 
+/// What the names of capacity roles begin with; the zone follows.
+const CAPACITY: &str = "capacity-";
+
 /// The key of a zone's capacity role.
 pub(super) fn owner_key(zone: &ZoneId) -> Key {
-    Item::Owner(format!("capacity-{zone}")).key()
+    Item::Owner(format!("{CAPACITY}{zone}")).key()
+}
+
+/// The zone of a capacity role's key; none for other roles.
+pub(super) fn zone_of(key: &Key) -> Option<ZoneId> {
+    match Item::of(key)? {
+        Item::Owner(object) => object.strip_prefix(CAPACITY).map(ZoneId::new),
+        _ => None,
+    }
 }

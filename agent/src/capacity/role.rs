@@ -15,6 +15,7 @@ use super::{
     look,
     record::{OrderKey, OwnerRecord, Writer},
     status::{self, Told},
+    surprise::surprises,
     term::Term,
     trouble::Trouble,
     view::{At, Before, View},
@@ -104,11 +105,13 @@ impl<P: Provider> Role<P> {
             Ok(found) => found,
             Err(why) => {
                 self.told.role(&why);
+                self.told.surprises(Vec::new());
                 self.publish(None);
                 return Ok(self.parts.timing.retry_first);
             }
         };
         self.told.role("here");
+        self.keep_in_order(&term, &view).await;
         // Before the cloud is asked for subnets: what an operator evicted is swept while it is away, too.
         self.care_for_hosts(&term, &view).await;
         self.end_quarantines(&term, &view).await;
@@ -118,7 +121,10 @@ impl<P: Provider> Role<P> {
             return Ok(SOON);
         }
         if !self.is_quiet(&view) {
-            view.cloud = self.cloud(view.now).await?;
+            let cloud = self.cloud(view.now).await?;
+            let (open, booked) = view.in_the_book(&self.parts.zone);
+            self.told.surprises(surprises(&self.parts.tags, &self.parts.zone, &open, &booked, &cloud));
+            view.cloud = Some(cloud);
         }
         let decision = decide(&view, &self.before, &self.parts.zone, &self.parts.timing);
         self.before = decision.before;
@@ -130,6 +136,20 @@ impl<P: Provider> Role<P> {
         let view = look::store(&self.parts, hosts).await?;
         self.publish(Some(&view));
         Ok(self.next_look(&view))
+    }
+
+    /// What needs no word of the cloud, and waits for the next look where it does not succeed.
+    async fn keep_in_order(&self, term: &Term, view: &View) {
+        let tasks = [
+            ("a pool's policy", self.write_policies(term, view).await),
+            ("what is excluded", self.exclude(term, view).await),
+            ("wants of the dead", self.sweep_wants(term, view).await),
+        ];
+        for (what, outcome) in tasks {
+            if let Err(trouble) = outcome {
+                warn!(zone = %self.parts.zone, error = %status::chain(&trouble), "{what} could not be written");
+            }
+        }
     }
 
     /// Carries out one action. What fails is told, and tried again later; the others go on.
@@ -159,7 +179,12 @@ impl<P: Provider> Role<P> {
                     .insert(key.clone(), now.after(millis(self.parts.timing.order_poll)));
             }
             (
-                Action::Open(key) | Action::Drain(key) | Action::BeginReturn(key) | Action::Return(key),
+                Action::Open(key)
+                | Action::Drain(key)
+                | Action::BeginReturn(key)
+                | Action::Return(key)
+                | Action::Withhold(key)
+                | Action::Restore(key),
                 Ok(()),
             ) => {
                 self.failures.remove(key);
@@ -171,7 +196,9 @@ impl<P: Provider> Role<P> {
                 | Action::Open(key)
                 | Action::Drain(key)
                 | Action::BeginReturn(key)
-                | Action::Return(key),
+                | Action::Return(key)
+                | Action::Withhold(key)
+                | Action::Restore(key),
                 Err(trouble),
             ) => {
                 let count = self.failures.entry(key.clone()).or_default();
@@ -256,6 +283,13 @@ impl<P: Provider> Role<P> {
 
     pub(super) fn wall(&self) -> jiff::Timestamp {
         self.parts.clock.wall()
+    }
+
+    /// The time of day as the provider has it, where it tells: an order is looked for by it, and this host's clock
+    /// may be hours off.
+    pub(super) fn provider_time(&self) -> jiff::Timestamp {
+        let ahead = self.parts.provider.clock_ahead().unwrap_or_default();
+        self.wall().checked_add(ahead).unwrap_or_else(|_| self.wall())
     }
 
     pub(super) fn zone(&self) -> &ZoneId {

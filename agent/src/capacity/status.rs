@@ -9,7 +9,7 @@ use provider::{
     order::{Order, OrderState},
 };
 
-use super::{OrderKey, QuarantineLine, SilentHost, trouble::Trouble, view::View};
+use super::{OrderKey, QuarantineLine, SilentHost, Surprise, trouble::Trouble, view::View};
 
 /// What the role of a zone does and what keeps it from doing more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct CapacityStatus {
     pub quarantine: Vec<QuarantineLine>,
     /// The silent hosts that hold addresses of the zone, where the role is here.
     pub silent_hosts: BTreeMap<HostId, SilentHost>,
+    /// Subnets of which the cloud says something else than the store, where the role is here.
+    pub surprises: Vec<Surprise>,
     /// The last failure to ask the provider or the store, until one succeeds.
     pub trouble: Option<ProviderTrouble>,
 }
@@ -77,6 +79,7 @@ impl CapacityStatus {
             unplaced: BTreeMap::new(),
             quarantine: vec![],
             silent_hosts: BTreeMap::new(),
+            surprises: vec![],
             trouble: None,
         }
     }
@@ -89,12 +92,17 @@ pub(super) struct Told {
     trouble: Option<ProviderTrouble>,
     orders: BTreeMap<OrderKey, ProviderTrouble>,
     pools: BTreeMap<PoolName, ProviderTrouble>,
+    surprises: Vec<Surprise>,
     last: Option<CapacityStatus>,
 }
 
 impl Told {
     pub(super) fn role(&mut self, role: &str) {
         self.role = role.to_owned();
+    }
+
+    pub(super) fn surprises(&mut self, surprises: Vec<Surprise>) {
+        self.surprises = surprises;
     }
 
     pub(super) fn answered(&mut self) {
@@ -138,6 +146,7 @@ impl Told {
         let mut status = self.last.clone().unwrap_or_else(|| CapacityStatus::new(zone));
         status.role.clone_from(&self.role);
         status.trouble.clone_from(&self.trouble);
+        status.surprises.clone_from(&self.surprises);
         if let Some(view) = view {
             status.orders = view.orders.values().map(|at| self.line(&at.value)).collect();
             let ours = view.pools.iter().filter(|policy| policy.network == view.network);

@@ -5,6 +5,7 @@ mod doubt;
 mod evict;
 mod eviction;
 mod fake_cloud;
+mod inputs;
 mod opening;
 mod operator;
 mod ordering;

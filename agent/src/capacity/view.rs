@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipam::role::{BlockSeen, HostsSeen};
-use ipam::{Block, PoolName, Rebuild, Subnet, Timestamp};
+use ipam::{Block, HostId, PoolName, Rebuild, Subnet, Timestamp};
 use ipnetwork::IpNetwork;
-use provider::{CloudSubnet, ClusterTags, Network};
+use provider::{CloudSubnet, ClusterTags, Network, ZoneId};
 use store::Revision;
 
 use super::{
     PoolPolicy,
+    policy::PolicyRecord,
     record::{OrderKey, OrderRecord},
 };
 
@@ -25,6 +26,7 @@ pub(super) struct At<T> {
 pub(super) struct View {
     pub(super) tags: ClusterTags,
     pub(super) network: Network,
+    /// What the pools of this host's configuration go by.
     pub(super) pools: Vec<PoolPolicy>,
     /// Every order of the zone, of any state.
     pub(super) orders: BTreeMap<OrderKey, At<OrderRecord>>,
@@ -38,8 +40,12 @@ pub(super) struct View {
     pub(super) hosts: HostsSeen,
     /// The last time that the store was lost and made anew, if it ever was.
     pub(super) rebuild: Option<At<Rebuild>>,
-    /// The portable subnets that the cloud shows in the zone.
-    pub(super) cloud: Vec<CloudSubnet>,
+    /// What the cluster goes by for each pool, and whose configuration says so.
+    pub(super) policies: BTreeMap<PoolName, At<PolicyRecord>>,
+    /// Who has the capacity role of each zone.
+    pub(super) owners: BTreeMap<ZoneId, HostId>,
+    /// The portable subnets that the cloud shows in the zone, where it was asked.
+    pub(super) cloud: Option<Vec<CloudSubnet>>,
     /// The time of the look.
     pub(super) now: Timestamp,
 }
@@ -53,6 +59,8 @@ pub(super) struct Before {
     pub(super) order_not_before: BTreeMap<PoolName, Timestamp>,
     /// Subnets that nobody used, and since when.
     pub(super) unused: BTreeMap<OrderKey, Timestamp>,
+    /// Open subnets that the cloud did not show, and since when.
+    pub(super) unshown: BTreeMap<OrderKey, Timestamp>,
     /// Orders whose last step failed, and the time before which it is not tried again.
     pub(super) step_not_before: BTreeMap<OrderKey, Timestamp>,
 }
@@ -83,7 +91,7 @@ impl View {
     pub(super) fn adoptable(&self) -> impl Iterator<Item = &CloudSubnet> {
         let booked: BTreeSet<_> =
             self.orders.values().filter_map(|at| Some(at.value.order.subnet()?.id.clone())).collect();
-        self.cloud.iter().filter(move |subnet| {
+        self.cloud.iter().flatten().filter(move |subnet| {
             self.tags.mark(subnet)
                 && !self.tags.mark_opened(subnet)
                 && !booked.contains(&subnet.id)
@@ -98,6 +106,15 @@ impl View {
             block.held().is_empty() && block.quarantined().is_empty() && block.reserved().is_empty()
         };
         self.blocks_of(subnet).next().is_some() && self.blocks_of(subnet).all(unused)
+    }
+
+    /// The subnets of a zone that are not about to be returned; and all that are known, in whatever state and zone.
+    pub(super) fn in_the_book(&self, zone: &ZoneId) -> (Vec<Subnet>, BTreeSet<IpNetwork>) {
+        let leaves = |cidr| self.blocks_of(cidr).any(|at| at.value.state() == ipam::BlockState::Returning);
+        let open = self.subnets.values().map(|at| &at.value);
+        let open = open.filter(|subnet| subnet.zone.0 == zone.as_str() && !leaves(subnet.cidr)).cloned();
+        let booked = self.orders.values().filter_map(|at| Some(at.value.order.subnet()?.cidr));
+        (open.collect(), booked.chain(self.subnets.keys().copied()).collect())
     }
 
     /// The blocks of a subnet.

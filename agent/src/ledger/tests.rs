@@ -319,6 +319,7 @@ async fn evict(fleet: &Fleet, host: &str, held: &[u8]) -> View {
         journalled: None,
         pools: BTreeMap::new(),
         subnets: vec![ipam::SubnetView {
+            in_reach: true,
             subnet: ipam::Subnet { cidr: block().subnet, pool, zone: Zone::from("z"), gateway: None },
             blocks: vec![BlockView {
                 id: block(),

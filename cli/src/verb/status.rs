@@ -5,20 +5,22 @@ use crate::agent::{Agent, AskError};
 use crate::page::{Page, Verdict};
 use crate::table::{moment, or_dash, pairs, table};
 use crate::verb::{host, order, subnet};
-use api::{Condition, Mode, Part, Status, paths};
+use api::{Condition, Mode, Notice, Part, Status, paths};
 
 pub(crate) async fn status(agent: &Agent) -> Result<Page, AskError> {
     let answer = agent.get::<Status>(paths::STATUS).await?;
     let status = &answer.answer;
     let failing = status.parts.iter().any(|part| matches!(part.condition, Condition::Failing { .. }));
-    let well = status.mode == Mode::Serving && !failing;
+    let well = status.mode == Mode::Serving && !failing && status.notices.is_empty();
     let hints = status.parts.iter().filter_map(|part| match &part.condition {
         Condition::Failing { hint, .. } => hint.as_ref(),
         _ => None,
     });
+    let cures = status.notices.iter().map(|notice| format!("{}: {}", notice.about, notice.hint));
     let verdict = if well { Verdict::Yes } else { Verdict::No };
     let page = Page::new(&answer, text(status)).verdict(verdict);
-    Ok(hints.fold(page, |page, hint| page.hint(Some(hint))))
+    let page = hints.fold(page, |page, hint| page.hint(Some(hint)));
+    Ok(cures.fold(page, |page, cure| page.hint(Some(cure))))
 }
 
 fn text(status: &Status) -> String {
@@ -32,6 +34,11 @@ fn text(status: &Status) -> String {
         text += "\n";
         text += &table(&["part", "condition", "what"], status.parts.iter().map(part));
         text += &status.parts.iter().filter_map(trouble).collect::<String>();
+    }
+    if !status.notices.is_empty() {
+        text += "\n";
+        let line = |notice: &Notice| format!("{}: {}\n", notice.about, notice.problem);
+        text += &status.notices.iter().map(line).collect::<String>();
     }
     if !status.pools.is_empty() {
         text += "\n";

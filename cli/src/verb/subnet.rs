@@ -65,6 +65,11 @@ fn show(subnet: &Subnet) -> String {
     ]);
     text += "\n";
     text += &table_with_counts(&[], [(vec![], subnet.counts)]);
+    if !subnet.holders.is_empty() {
+        text += "\n";
+        let row = |(host, count): (&String, &u64)| vec![host.clone(), count.to_string()];
+        text += &table(&["holder", "#holds"], subnet.holders.iter().map(row));
+    }
     if !subnet.quarantine.is_empty() {
         text += "\n";
         text += &quarantine(&subnet.quarantine);

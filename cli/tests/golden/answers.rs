@@ -54,6 +54,7 @@ pub(crate) fn status() -> Answer<Status> {
         orders: vec![failing_order()],
         hosts: Vec::new(),
         quarantine: Vec::new(),
+        notices: Vec::new(),
     };
     Answer::new([Source::Agent], status)
 }
@@ -85,6 +86,7 @@ fn subnets() -> Answer<Vec<Subnet>> {
         in_cloud: Some(true),
         blocks: 1,
         counts: counts(),
+        holders: [("vm-1001".to_owned(), 9), ("vm-1002".to_owned(), 3)].into(),
         quarantine: Vec::new(),
     };
     Answer::new([Source::Store, Source::Cloud], vec![subnet])
@@ -237,6 +239,10 @@ fn a_subnet_shows_its_gateway_and_its_id_at_the_provider() {
 
             ASSIGNED  COOLING  FREE  UNHELD  ELSEWHERE  LEAVING  NOT RE-TAKEN  QUARANTINED  SET ASIDE
                    2        1    29      28          0        0             0            0          4
+
+            HOLDER   HOLDS
+            vm-1001      9
+            vm-1002      3
             --- exit 0
         "#]],
     );
@@ -569,6 +575,35 @@ fn the_status_names_hosts_and_quarantines_that_need_a_look() {
         10.11.4.18   vm-1002  still used, says this host: Docker shows a container with it on network cloud  2026-11-22 14:05:00  the host evicted itself
         --- exit 0
     "#]]);
+}
+
+#[test]
+fn what_should_be_put_right_is_a_no_with_its_cure() {
+    let notice = api::Notice {
+        about: "pool default".into(),
+        problem: "this host's configuration is not what the cluster goes by".into(),
+        hint: "make it the same on all hosts".into(),
+    };
+    let answer = status().map(|status| Status {
+        orders: Vec::new(),
+        parts: Vec::new(),
+        pools: Vec::new(),
+        notices: vec![notice],
+        ..status
+    });
+    FakeAgent::new().answers("GET /v1/status", answer).check(
+        "status",
+        expect![[r#"
+        cluster  demo
+        host     vm-1001
+        agent    0.1.0, since 2026-11-22 14:00:00
+        mode     serving
+
+        pool default: this host's configuration is not what the cluster goes by
+        --- exit 1
+        hint: pool default: make it the same on all hosts
+    "#]],
+    );
 }
 
 #[test]

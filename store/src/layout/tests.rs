@@ -23,6 +23,8 @@ fn every_item() -> Vec<Item> {
         Item::Reservation("web".into()),
         Item::Owner(odd),
         Item::Order("o1".into()),
+        Item::Policy("default".into()),
+        Item::Trial("h1".into()),
         Item::Founding,
         Item::Copying,
         Item::Moved,

@@ -26,6 +26,8 @@ fn dockers_own_bridge_driver_works_with_our_addresses() -> Result<()> {
     let address = host.address_of("web")?;
     stage.vm_reaches(address)?;
     stage.settles_on(&[address], SOON)?;
+    let shown = host.sh("berth network show theirs")?;
+    ensure!(shown.contains(&address.to_string()) && shown.contains("brcloud"), "{shown}");
 
     // A restart of the agent changes nothing, and the container stays known.
     host.kill(Daemon::Berthd)?;

@@ -137,7 +137,9 @@ async fn after_a_compacted_watch_everything_is_read_again() {
     let other = ipam::Pool { name: PoolName::from("other"), cooling_millis: 1 };
     write_pool(&rig.store, &other).await.unwrap();
     rig.open_subnet().await;
-    write_pool(&rig.store, &ipam::Pool { cooling_millis: 2, ..other }).await.unwrap();
+    let key = store::layout::Item::Pool("other".into()).key();
+    let value = store::layout::encode(&key, &ipam::Pool { cooling_millis: 2, ..other }).unwrap();
+    rig.store.commit(store::Transaction::new().put(key, value)).await.unwrap();
     rig.store.compact();
     rig.store.show_changes();
     agent.ready().await;

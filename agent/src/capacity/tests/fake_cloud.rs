@@ -43,6 +43,8 @@ pub(super) struct CloudState {
     pub(super) returned: Vec<SubnetId>,
     /// What became of machines, as it says; of others it knows nothing.
     pub(super) machines: BTreeMap<String, HostState>,
+    /// How far its clock is ahead of the hosts'.
+    pub(super) ahead: jiff::SignedDuration,
     /// The machines that it was asked about, in order.
     pub(super) asked_about: Vec<String>,
 }
@@ -106,6 +108,10 @@ impl Provider for FakeCloud {
         NAME
     }
 
+    fn clock_ahead(&self) -> Option<jiff::SignedDuration> {
+        Some(self.lock().ahead)
+    }
+
     async fn whoami(&self, _nics: &[Nic]) -> Result<Identity, ProviderError> {
         unreachable!("the capacity role does not ask who it is")
     }
@@ -146,7 +152,7 @@ impl Provider for FakeCloud {
             }
             Some(PlaceFault::AnswerLost) | None => (),
         }
-        let now = self.clock.wall();
+        let now = self.clock.wall().checked_add(self.lock().ahead).unwrap();
         let order = self.steps.step(|| self.lock().place(&intent.request, now)).await;
         if fault == Some(PlaceFault::AnswerLost) { Err(in_doubt()) } else { Ok(OrderPlaced { order }) }
     }
@@ -167,7 +173,10 @@ impl Provider for FakeCloud {
                 let third = 64 * at as u32;
                 let cidr =
                     format!("10.60.{}.{}/{}", third / 256, third % 256, state.orders[at].request.prefix);
-                state.add_subnet(&cidr, &[])
+                let id = state.add_subnet(&cidr, &[]);
+                let zone = state.orders[at].request.zone.clone();
+                state.find(&id)?.zone = zone;
+                id
             }
         };
         state.orders[at].subnet = Some(id.clone());

@@ -86,6 +86,7 @@ impl Rig {
             subnets_max: 2,
             free_min: 3,
             exclude: vec![],
+            cooling_millis: 30_000,
         };
         let time = CloudsTime { clock: ManualClock::new(), began: jiff::Timestamp::now() };
         let rig = Self { cloud: SimulatedCloud::start(spec).await.unwrap(), store, time, pool, _disk: disk };

@@ -238,6 +238,7 @@ impl World {
             subnets_max: 2,
             free_min: 8,
             exclude: vec![],
+            cooling_millis: 30_000,
         };
         let world = Self { store: MemoryStore::new(), cloud, wire, used, clock, steps, pool };
         let generation = Generation { number: 1, id: 1 };
@@ -293,12 +294,22 @@ impl World {
     }
 
     pub(super) fn role_of(&self, host: &str) -> (Role<FakeCloud>, watch::Receiver<CapacityStatus>) {
-        self.role_as(host, &format!("virtual-{host}"))
+        self.role_as(&zone(), host, &format!("virtual-{host}"))
+    }
+
+    /// A new process of a host, in this zone.
+    pub(super) fn role_in(
+        &self,
+        zone: &ZoneId,
+        host: &str,
+    ) -> (Role<FakeCloud>, watch::Receiver<CapacityStatus>) {
+        self.role_as(zone, host, &format!("virtual-{host}"))
     }
 
     /// The same on this machine, which may be another than the host's record names.
     pub(super) fn role_as(
         &self,
+        zone: &ZoneId,
         host: &str,
         instance: &str,
     ) -> (Role<FakeCloud>, watch::Receiver<CapacityStatus>) {
@@ -309,7 +320,7 @@ impl World {
             instance: InstanceId::from(instance),
             boot: BootId::from("b"),
             roll: roll(),
-            zone: zone(),
+            zone: zone.clone(),
             network: Network::Private,
             pools: vec![self.pool.clone()],
             store: Arc::new(store),
@@ -319,7 +330,7 @@ impl World {
             clock: Arc::new(self.clock.clone()),
             timing: Timing::default(),
         };
-        let (told, status) = watch::channel(CapacityStatus::new(&zone()));
+        let (told, status) = watch::channel(CapacityStatus::new(zone));
         (Role::new(parts, told), status)
     }
 
