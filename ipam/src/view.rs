@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::block::{BlockCounts, BlockState};
 use crate::cluster::ClusterState;
 use crate::epoch::Generation;
-use crate::names::{BlockId, HostId, Incarnation, PoolName, RequestId, ReservationName, Revision};
+use crate::names::{BlockId, Holder, HostId, Incarnation, PoolName, RequestId, ReservationName, Revision};
 use crate::pool::{Pool, Reservation, Subnet};
 use crate::record::Operation;
 use crate::refusal::{AddressState, Capacity, NotReady};
@@ -24,6 +24,10 @@ pub struct View {
     pub not_ready: Option<NotReady>,
     /// The cluster's life and state, once seen.
     pub cluster: Option<(Generation, ClusterState)>,
+    /// Every host of the cluster that is known of, and its life.
+    pub hosts: BTreeMap<HostId, Incarnation>,
+    /// Addresses that a block shows with a holder that is no host of the cluster, or with an earlier life of one.
+    pub lost: BTreeMap<IpAddr, Holder>,
     /// The pools.
     pub pools: BTreeMap<PoolName, PoolView>,
     /// The subnets of this host's zones.

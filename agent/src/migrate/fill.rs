@@ -94,6 +94,8 @@ fn is_copied(entry: &Entry) -> bool {
                 | Item::Session(_)
                 | Item::Surplus { .. }
                 | Item::Want { .. }
+                | Item::Ask { .. }
+                | Item::Told { .. }
         )
     )
 }
