@@ -138,7 +138,8 @@ pub async fn probe(
             IpAddr::V6(address) => six.insert(*address),
         };
     }
-    let (four, six) = tokio::join!(probe_ipv4(interface, four, deadline), probe_ipv6(interface, six, deadline));
+    let (four, six) =
+        tokio::join!(probe_ipv4(interface, four, deadline), probe_ipv6(interface, six, deadline));
     Ok(four?.into_iter().chain(six?).collect())
 }
 

@@ -98,10 +98,7 @@ fn channel(name: &IfName, on: &NetworkInterface, channel_type: ChannelType) -> R
     let failed = |source| NeighbourError::Socket { interface: name.clone(), source };
     match pnet_datalink::channel(on, config).map_err(failed)? {
         Channel::Ethernet(sender, receiver) => Ok((sender, receiver)),
-        _ => Err(NeighbourError::Unusable {
-            interface: name.clone(),
-            reason: "it is no Ethernet interface",
-        }),
+        _ => Err(NeighbourError::Unusable { interface: name.clone(), reason: "it is no Ethernet interface" }),
     }
 }
 
@@ -192,7 +189,8 @@ mod tests {
 
     #[test]
     fn only_an_advertisement_of_this_link_says_who_has_an_address() {
-        let mut packet = solicitation(MAC, "fe80::1".parse().unwrap(), "2001:db8::7".parse().unwrap())[14..].to_vec();
+        let mut packet =
+            solicitation(MAC, "fe80::1".parse().unwrap(), "2001:db8::7".parse().unwrap())[14..].to_vec();
         assert!(advertised(&packet).is_none(), "a question is no answer");
         packet[IPV6_BYTES] = ADVERTISEMENT;
         packet[IPV6_BYTES + 24] = 2;

@@ -45,13 +45,9 @@ pub(super) fn apply(before: &Block, command: BlockCommand) -> Result<Step, Refus
                 }
             }
         }
-        BlockCommand::EndQuarantine { address, to } => {
+        BlockCommand::EndQuarantine { address } => {
             // Ended already: saying so twice is not an error.
-            if block.quarantined.remove(&address).is_some()
-                && let Some(holder) = to
-            {
-                block.gain(&holder, [address]);
-            }
+            block.quarantined.remove(&address);
         }
         BlockCommand::Reserve { holder, name, address, operation } => {
             block.number(&holder.host, operation)?;

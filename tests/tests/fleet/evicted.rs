@@ -59,12 +59,7 @@ fn dies(fleet: &Fleet, host: &Host, id: &str) -> Result<()> {
 }
 
 /// What a host says of the past, once it is as expected.
-fn history(
-    host: &Host,
-    question: &str,
-    what: &str,
-    expected: impl Fn(&History) -> bool,
-) -> Result<History> {
+fn history(host: &Host, question: &str, what: &str, expected: impl Fn(&History) -> bool) -> Result<History> {
     let mut last = String::new();
     let found = until(SOON, what, || {
         let history: History = host.ask(&format!("address history {question}"))?;
@@ -90,7 +85,8 @@ fn a_dead_hosts_addresses_are_used_again_and_every_host_tells_who_had_them() -> 
     ensure!(fleet.run_soon(heir.name(), "second", &format!("--ip {moved}"))? == moved, "--ip was not heeded");
     let ancient = a_month_ago(dead, &dead_id, fleet.subnet())?;
     let lost = fleet.run(dead.name(), "lost", "")?;
-    let runs = |history: &History| history.assignments.iter().any(|it| it.container.as_deref() == Some("lost"));
+    let runs =
+        |history: &History| history.assignments.iter().any(|it| it.container.as_deref() == Some("lost"));
     history(asked, &lost.to_string(), "what runs is told", runs)?;
 
     let begun = Instant::now();
@@ -108,22 +104,19 @@ fn a_dead_hosts_addresses_are_used_again_and_every_host_tells_who_had_them() -> 
     })
     .with_context(|| heir.log_tail(Daemon::Berthd))?;
     ensure!(fleet.run_soon(heir.name(), "heir", &format!("--ip {lost}"))? == lost, "--ip was not heeded");
-    let usable = Instant::now().duration_since(evicted).saturating_sub(Duration::from_secs(QUARANTINE_SECS.into()));
+    let usable =
+        Instant::now().duration_since(evicted).saturating_sub(Duration::from_secs(QUARANTINE_SECS.into()));
     println!("evict_to_usable_s {:.1} s", usable.as_secs_f64());
     println!("beside them: dead to evicted {:.1} s", evicted.duration_since(died).as_secs_f64());
 
     let told = history(asked, &lost.to_string(), "the heir is told", |told| {
         told.assignments.last().is_some_and(|it| it.container.as_deref() == Some("heir"))
     })?;
-    let expected = [
-        (dead_id.clone(), Some("lost"), Some("evicted")),
-        (heir_id.clone(), Some("heir"), None),
-    ];
+    let expected = [(dead_id.clone(), Some("lost"), Some("evicted")), (heir_id.clone(), Some("heir"), None)];
     ensure!(users(&told.assignments) == expected && told.unseen.is_empty(), "{told:#?}");
     who_had_it_then(asked, lost, &told.assignments)?;
     let told = history(asked, &moved.to_string(), "the move is told", |told| told.assignments.len() == 2)?;
-    let expected =
-        [(dead_id.clone(), Some("first"), Some("released")), (heir_id, Some("second"), None)];
+    let expected = [(dead_id.clone(), Some("first"), Some("released")), (heir_id, Some("second"), None)];
     ensure!(users(&told.assignments) == expected, "{told:#?}");
     let lines = asked.sh(&format!("berth address history {moved} --json-lines"))?;
     let exported: Vec<Assignment> = lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
@@ -133,9 +126,20 @@ fn a_dead_hosts_addresses_are_used_again_and_every_host_tells_who_had_them() -> 
     let told = history(asked, &format!("--host {dead_id}"), "what it never told is unknown", |told| {
         told.assignments.iter().any(|it| it.use_unknown)
     })?;
-    ensure!(told.unseen.iter().any(|it| it.why.iter().any(|why| why.contains("no sign of life"))), "{told:#?}");
-    let said = asked.try_sh(&format!("berth address show {ancient} --at {}", Timestamp::from_millisecond(a_month_before_now())?))?;
-    ensure!(said.code == 2 && said.stderr.contains("gives no sign of life"), "{}{}", said.stdout, said.stderr);
+    ensure!(
+        told.unseen.iter().any(|it| it.why.iter().any(|why| why.contains("no sign of life"))),
+        "{told:#?}"
+    );
+    let said = asked.try_sh(&format!(
+        "berth address show {ancient} --at {}",
+        Timestamp::from_millisecond(a_month_before_now())?
+    ))?;
+    ensure!(
+        said.code == 2 && said.stderr.contains("gives no sign of life"),
+        "{}{}",
+        said.stdout,
+        said.stderr
+    );
     [asked, heir].into_iter().try_for_each(all_words_agree)
 }
 

@@ -170,7 +170,8 @@ fn occupied_ipv6_addresses_are_found_whether_a_neighbour_has_or_proxies_them() {
     }
 
     let asked: Vec<IpAddr> = ["2001:db8::33", "2001:db8::34", "2001:db8::35", VM].map(ip).to_vec();
-    let found = vlan.host.block_on(|| async { probe(&eth0(), &asked, Duration::from_secs(2)).await.unwrap() });
+    let found =
+        vlan.host.block_on(|| async { probe(&eth0(), &asked, Duration::from_secs(2)).await.unwrap() });
     let addresses: Vec<IpAddr> = found.keys().copied().collect();
     assert_eq!(addresses, [ip(VM), ip("2001:db8::33"), ip("2001:db8::34")]);
     let mac = vlan.vm.ip_json("link show eth0")[0]["address"].as_str().unwrap().to_owned();
@@ -192,5 +193,8 @@ fn an_interface_that_is_not_there_is_named() {
     let vlan = Vlan::new();
     let nic = IfName::parse("eth7").unwrap();
     let result = vlan.host.block_on(|| async { probe(&nic, &[ip(VM)], Duration::ZERO).await });
-    assert_eq!(result.unwrap_err().to_string(), "eth7 cannot be used to ask neighbours: there is no such interface");
+    assert_eq!(
+        result.unwrap_err().to_string(),
+        "eth7 cannot be used to ask neighbours: there is no such interface"
+    );
 }
