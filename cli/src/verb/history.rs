@@ -73,7 +73,7 @@ fn noted(page: Page, answer: &Answer<History>) -> Page {
     });
     let cut = answer.answer.cut.then(|| "there is more than one answer has room for".to_owned());
     page.notes(answer.answer.clocks.iter().cloned())
-        .notes(cut)
+        .notes(cut.into_iter())
         .notes(unseen)
         .hint(answer.answer.hint.as_ref())
 }

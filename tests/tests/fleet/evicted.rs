@@ -62,7 +62,10 @@ fn dies(fleet: &Fleet, host: &Host, id: &str) -> Result<()> {
 fn history(host: &Host, question: &str, what: &str, expected: impl Fn(&History) -> bool) -> Result<History> {
     let mut last = String::new();
     let found = until(SOON, what, || {
-        let history: History = host.ask(&format!("address history {question}"))?;
+        // An agent that has just started has no answer yet.
+        let Ok(history) = host.ask::<History>(&format!("address history {question}")) else {
+            return Ok(None);
+        };
         last = format!("{history:#?}");
         Ok(expected(&history).then_some(history))
     });
@@ -83,15 +86,17 @@ fn a_dead_hosts_addresses_are_used_again_and_every_host_tells_who_had_them() -> 
     let moved = fleet.run(dead.name(), "first", "")?;
     dead.sh("docker rm -f first")?;
     ensure!(fleet.run_soon(heir.name(), "second", &format!("--ip {moved}"))? == moved, "--ip was not heeded");
-    let ancient = a_month_ago(dead, &dead_id, fleet.subnet())?;
     let lost = fleet.run(dead.name(), "lost", "")?;
+    let ancient = a_month_ago(dead, &dead_id, fleet.subnet(), &[moved, lost])?;
     let runs =
         |history: &History| history.assignments.iter().any(|it| it.container.as_deref() == Some("lost"));
     history(asked, &lost.to_string(), "what runs is told", runs)?;
 
+    let of_ancient = "--container ancient";
+    history(asked, of_ancient, "what one disk has is told", |told| told.assignments.len() == 1)?;
     let begun = Instant::now();
-    let ancient_asked = "--container ancient";
-    history(asked, ancient_asked, "what one disk has is told", |told| told.assignments.len() == 1)?;
+    let told: History = asked.ask(&format!("address history {of_ancient}"))?;
+    ensure!(told.assignments.len() == 1 && told.unseen.is_empty(), "{told:#?}");
     println!("from another host's disk after {} ms", begun.elapsed().as_millis());
 
     dies(&fleet, dead, &dead_id)?;
@@ -113,9 +118,11 @@ fn a_dead_hosts_addresses_are_used_again_and_every_host_tells_who_had_them() -> 
         told.assignments.last().is_some_and(|it| it.container.as_deref() == Some("heir"))
     })?;
     let expected = [(dead_id.clone(), Some("lost"), Some("evicted")), (heir_id.clone(), Some("heir"), None)];
-    ensure!(users(&told.assignments) == expected && told.unseen.is_empty(), "{told:#?}");
+    ensure!(users(&told.assignments) == expected, "{told:#?}");
     who_had_it_then(asked, lost, &told.assignments)?;
-    let told = history(asked, &moved.to_string(), "the move is told", |told| told.assignments.len() == 2)?;
+    let told = history(asked, &moved.to_string(), "the move is told", |told| {
+        told.assignments.len() == 2 && told.assignments.iter().all(|it| it.container.is_some())
+    })?;
     let expected = [(dead_id.clone(), Some("first"), Some("released")), (heir_id, Some("second"), None)];
     ensure!(users(&told.assignments) == expected, "{told:#?}");
     let lines = asked.sh(&format!("berth address history {moved} --json-lines"))?;
@@ -176,9 +183,10 @@ fn a_month_before_now() -> i64 {
 }
 
 /// Puts an old segment on one host's disk, as if the others had lost their copies. Answers its address.
-fn a_month_ago(host: &Host, id: &str, subnet: IpNetwork) -> Result<IpAddr> {
+fn a_month_ago(host: &Host, id: &str, subnet: IpNetwork, but: &[IpAddr]) -> Result<IpAddr> {
     let block = BlockId { subnet, index: 0 };
-    let address = block.addresses().nth(2).context("a subnet without addresses")?;
+    let address = block.addresses().skip(2).find(|address| !but.contains(address));
+    let address = address.context("a subnet without addresses")?;
     let at = |millis: i64| Moment(u64::try_from(millis).unwrap_or(0));
     let interval = Interval {
         address,
