@@ -160,9 +160,9 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             call_max: crate::cloud::CALL_TIME_MAX,
-            staleness_max: Duration::from_secs(60),
+            staleness_max: STALENESS_DEFAULT,
             term_confirmed_for: Duration::from_secs(60),
-            witness_pause: Duration::from_secs(15),
+            witness_pause: witness_pause(STALENESS_DEFAULT),
             quarantine: QUARANTINE_DEFAULT,
             second_look: Duration::from_secs(3),
             order_poll: Duration::from_secs(3),
@@ -181,6 +181,16 @@ impl Default for Timing {
 /// stay without the addresses of a dead host for long. What neighbours remember does not count: an address is
 /// announced to its gateway whenever it arrives somewhere.
 pub const QUARANTINE_DEFAULT: Duration = Duration::from_secs(600);
+
+/// R unless the operator says otherwise: SoftLayer's lists were seen to lag by some seconds, and a minute costs a
+/// dead host's addresses little.
+pub const STALENESS_DEFAULT: Duration = Duration::from_secs(60);
+
+/// Between the two questions about a silent host: they are to be two answers of the provider, and the first was
+/// not asked before R.
+pub fn witness_pause(staleness: Duration) -> Duration {
+    staleness / 4
+}
 
 /// Finds out, on the wire, which addresses somebody uses already.
 pub trait Probe: Send + Sync + 'static {

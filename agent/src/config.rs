@@ -22,7 +22,7 @@ pub use provider::{ProviderConfig, StaticConfig, StaticSubnet};
 pub use rim::{ApiConfig, DockerConfig, HostConfig, Rim};
 pub use store::StoreKind;
 
-use crate::capacity::QUARANTINE_DEFAULT;
+use crate::capacity::{QUARANTINE_DEFAULT, STALENESS_DEFAULT};
 use reader::{Document, Section};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -51,6 +51,9 @@ pub struct Config {
     /// before they may be used again, 1 to 604800. Longer than a host may be cut off or stand still in the
     /// everyday course of things and then come back: so it is found in use, and not given away.
     pub quarantine: Duration,
+    /// `staleness_secs`: R, how far behind the truth an answer of the provider may be, 1 to 3600. No silent host is
+    /// asked about sooner. Less than is true evicts a host on a word from before its last boot.
+    pub staleness: Duration,
     /// `[[pool]]`, at least one.
     pub pools: Vec<PoolConfig>,
 }
@@ -93,6 +96,8 @@ impl Config {
         let cluster = root.required("cluster", "`cluster = \"NAME\"`", values::cluster_name);
         let quarantine = root.read("quarantine_secs", |value| values::integer(value, 1..=604_800));
         let quarantine = quarantine.map_or(QUARANTINE_DEFAULT, Duration::from_secs);
+        let staleness = root.read("staleness_secs", |value| values::integer(value, 1..=3_600));
+        let staleness = staleness.map_or(STALENESS_DEFAULT, Duration::from_secs);
         let rim = Rim::read(&mut root);
         let metrics = Metrics::read(root.section("metrics"));
         let store = StoreKind::read(root.section("store"), cluster.as_deref());
@@ -103,7 +108,7 @@ impl Config {
 
         match (document.mistakes(), cluster, provider) {
             (None, Some(cluster), Some(provider)) => {
-                Ok(Self { cluster, rim, metrics, store, ledger, provider, quarantine, pools })
+                Ok(Self { cluster, rim, metrics, store, ledger, provider, quarantine, staleness, pools })
             }
             (mistakes, ..) => Err(Box::new(Rejected { mistakes: mistakes.unwrap_or_default(), rim })),
         }

@@ -4,6 +4,7 @@
 //! for anything here, and nothing is lost when it is cut off. How the ledger lies in the store and on
 //! disks is told in `docs/decisions/0008-ledger.md`.
 
+mod ask;
 mod keep;
 mod limit;
 mod look;
@@ -11,6 +12,8 @@ mod lost;
 mod names;
 mod record;
 mod seal;
+mod spill;
+mod tell;
 mod write;
 
 #[cfg(test)]
@@ -23,10 +26,11 @@ use crate::clock::Clock;
 use crate::docker::events::Watched;
 use crate::troubles::with_causes;
 use ::ledger::{Interval, Moment, SegmentError, Shelf, ShelfError};
-use ipam::{BlockId, HostId, View};
+use ipam::{BlockId, HostId, Incarnation, Timestamp, View};
 use record::Mine;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use store::layout::ValueError;
@@ -81,6 +85,8 @@ struct Inner {
     shelf: Mutex<Shelf>,
     limits: Limits,
     report: watch::Sender<Report>,
+    /// The turn to ask other hosts.
+    asking: tokio::sync::Mutex<()>,
 }
 
 /// How the ledger does, for `berth doctor`.
@@ -90,6 +96,8 @@ pub struct Report {
     pub trouble: Option<String>,
     /// Intervals that ended and are in this host's journal alone.
     pub waiting: usize,
+    /// Segments that are on this host's disk and that the store does not know of yet.
+    pub spilled: usize,
     /// Bytes that this host has in the store.
     pub store_bytes: u64,
     /// Bytes of the segments on this host's disk.
@@ -163,13 +171,19 @@ impl Ledger {
 pub fn new(parts: Parts) -> (Ledger, Keeper) {
     let Parts { store, clock, host, shelf, limits } = parts;
     let report = watch::Sender::new(Report::default());
-    let ledger = Ledger(Arc::new(Inner { store, clock, host, shelf: Mutex::new(shelf), limits, report }));
+    let (shelf, asking) = (Mutex::new(shelf), tokio::sync::Mutex::default());
+    let ledger = Ledger(Arc::new(Inner { store, clock, host, shelf, limits, report, asking }));
     let keeper = Keeper {
         ledger: ledger.clone(),
         mine: None,
         parts: BTreeMap::new(),
         published: BTreeMap::new(),
         looked: false,
+        spilled: BTreeSet::new(),
+        compared: false,
+        lost: BTreeMap::new(),
+        lives: BTreeMap::new(),
+        is_only: true,
     };
     (ledger, keeper)
 }
@@ -185,6 +199,16 @@ pub struct Keeper {
     published: BTreeMap<BlockId, Vec<Interval>>,
     /// Whether every block was looked at for what an earlier life of this host left as running.
     looked: bool,
+    /// Segments on this host's disk that the store does not know of.
+    spilled: BTreeSet<(BlockId, u64)>,
+    /// Whether the disk was compared with the index since this process began.
+    compared: bool,
+    /// What each lost host had in quarantine of a block when that was last seen to, and when to look again.
+    lost: BTreeMap<(BlockId, HostId), (BTreeSet<IpAddr>, Timestamp)>,
+    /// Up to which life of each host what it left as running was looked for.
+    lives: BTreeMap<HostId, Incarnation>,
+    /// Whether no other host is known. Hosts are never forgotten, so this changes once.
+    is_only: bool,
 }
 
 impl Keeper {
@@ -196,10 +220,12 @@ impl Keeper {
         stop: CancellationToken,
     ) {
         let naming = names::follow(docker, allocator.clone());
+        let answering = self.ledger.clone().answer_others();
         let working = self.work(&allocator);
         tokio::select! {
             () = stop.cancelled() => {}
             () = naming => {}
+            () = answering => {}
             () = working => {}
         }
         // What is not written now is in the journal.
@@ -217,7 +243,7 @@ impl Keeper {
                         return;
                     }
                     tokio::time::sleep(BURST).await;
-                    self.batch(allocator).await
+                    self.soon(allocator).await
                 }
                 _ = duty.tick() => self.duty(allocator).await,
             };
@@ -240,13 +266,29 @@ impl Keeper {
         });
     }
 
-    /// Writes what the journal has for the ledger.
+    /// What a change calls for.
+    async fn soon(&mut self, allocator: &Allocator) -> Result<(), LedgerError> {
+        self.batch(allocator).await?;
+        // A short quarantine must not be over before it was seen.
+        let view = allocator.view().await?;
+        self.close_lost(&view).await
+    }
+
+    /// Writes what the journal has for the ledger; to the disk, where the store does not take it and it is much.
     async fn batch(&mut self, allocator: &Allocator) -> Result<(), LedgerError> {
         let entries = allocator.intervals().await?;
-        self.look_once(allocator).await?;
-        let (written, done) = self.write(entries).await;
+        let (written, done) = match self.look_once(allocator).await {
+            Ok(()) => self.write(entries).await,
+            Err(error) => (Vec::new(), Err(error)),
+        };
         if !written.is_empty() {
             allocator.written(written).await?;
+        }
+        if done.is_err() {
+            let spilled = self.spill(&allocator.intervals().await?).await?;
+            if !spilled.is_empty() {
+                allocator.written(spilled).await?;
+            }
         }
         done
     }
@@ -256,16 +298,18 @@ impl Keeper {
         let view = allocator.view().await?;
         self.batch(allocator).await?;
         self.close_lost(&view).await?;
+        self.close_what_evicted_hosts_left(&view).await?;
         self.keep_house().await
     }
 
-    /// Seals, copies, and keeps the limits.
+    /// Seals, copies, and keeps the limits. The fleet is looked at only where something depends on it: it may have
+    /// thousands of hosts.
     async fn keep_house(&mut self) -> Result<(), LedgerError> {
-        let fleet = self.fleet().await?;
-        self.seal(&fleet).await?;
+        self.hand_over().await?;
+        self.seal().await?;
         self.keep_copies().await?;
-        self.ask_for_copies(&fleet).await?;
-        self.keep_limits(&fleet).await
+        self.ask_for_copies().await?;
+        self.keep_limits().await
     }
 
     /// What an earlier life of this host left as running is looked for in every block, once.

@@ -11,10 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// How long answers are waited for: a host under load answers ARP within tens of milliseconds.
+/// How long answers are waited for: a host under load answers within tens of milliseconds.
 const PATIENCE: Duration = Duration::from_millis(800);
 
-/// Asks with ARP on this host's interface in the zone.
+/// Asks with ARP, and for IPv6 with neighbour solicitations, on this host's interface in the zone.
 #[derive(Clone, Debug)]
 pub struct ArpProbe {
     interfaces: BTreeMap<Zone, IfName>,

@@ -7,29 +7,34 @@ use crate::docker::events::Sight;
 use crate::reconciler::{Announcement, Announcements};
 use crate::troubles::with_causes;
 use ::api::{Silence, Source, Word};
+use futures::future::try_join_all;
 use hostnet::{HostNet, Kernel, Observed, Table};
 use ipam::{AddressState, AddressView, Block, BlockId, HostId, SubnetView, Usage, View};
 use provider::CloudSubnet;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use store::layout::{self, Item, Under};
+use store::layout::{self, Item};
 
 /// Everybody's word at one moment, or their silence.
 pub struct Testimony {
     host: HostId,
-    blocks: Result<BTreeMap<BlockId, Block>, Silence>,
+    blocks: Result<Blocks, Silence>,
     kernel: Result<(HostNet, Observed), Silence>,
     announcements: Announcements,
     docker: Result<Arc<Sight>, Silence>,
     cloud: Result<Vec<CloudSubnet>, Silence>,
 }
 
+/// Blocks that were asked for, as the store shows them now; `None`: it has no such block.
+pub type Blocks = BTreeMap<BlockId, Option<Block>>;
+
 impl Testimony {
-    /// Asks everybody but the allocator, whose `view` is the journal's word.
-    pub async fn gather(desk: &Desk, view: &View) -> Self {
+    /// Asks everybody but the allocator, whose `view` is the journal's word. The store is asked for these blocks
+    /// alone: of the others it has no word here.
+    pub async fn gather(desk: &Desk, view: &View, asked: &BTreeSet<BlockId>) -> Self {
         let (blocks, kernel, (subnets, mut silent)) =
-            tokio::join!(blocks(desk), kernel(desk), desk.in_the_cloud());
+            tokio::join!(blocks(desk, asked), kernel(desk), desk.in_the_cloud());
         Self {
             host: view.host.clone(),
             blocks,
@@ -53,10 +58,25 @@ impl Testimony {
         self.docker.as_deref().ok()
     }
 
+    /// The blocks that the store was asked for, if it answers.
+    pub fn blocks(&self) -> Option<&Blocks> {
+        self.blocks.as_ref().ok()
+    }
+
+    /// What the kernel should have and what it has, if it answers.
+    pub fn kernel(&self) -> Option<(&HostNet, &Observed)> {
+        self.kernel.as_ref().ok().map(|(wanted, observed)| (wanted, observed))
+    }
+
+    /// The provider's subnets, if it answers.
+    pub fn cloud(&self) -> Option<&[CloudSubnet]> {
+        self.cloud.as_deref().ok()
+    }
+
     /// What each says about an address.
     pub fn about(&self, subnet: &SubnetView, address: &AddressView) -> Vec<Word> {
         let mut words = vec![Word::of(Source::Journal, journal(&address.state))];
-        words.extend(self.blocks.as_ref().ok().map(|blocks| self.store(blocks, subnet, address)));
+        words.extend(self.blocks().and_then(|blocks| self.store(blocks, subnet, address)));
         let told = self.announcements.of(address.address);
         let kernel = self.kernel.as_ref().ok();
         words.extend(kernel.map(|(wanted, observed)| and_told(in_kernel(wanted, observed, address), told)));
@@ -65,11 +85,12 @@ impl Testimony {
         words
     }
 
-    fn store(&self, blocks: &BTreeMap<BlockId, Block>, subnet: &SubnetView, view: &AddressView) -> Word {
+    /// The store's word; none if it was not asked about this address.
+    fn store(&self, blocks: &Blocks, subnet: &SubnetView, view: &AddressView) -> Option<Word> {
         let address = view.address;
-        let block = BlockId::of(subnet.subnet.cidr, address).and_then(|id| blocks.get(&id));
+        let block = blocks.get(&BlockId::of(subnet.subnet.cidr, address)?)?;
         let Some(block) = block else {
-            return Word::of(Source::Store, "has no such block").differing(true);
+            return Some(Word::of(Source::Store, "has no such block").differing(true));
         };
         if let Some(held) = block.held().get(&address) {
             let says = format!("held by {}, take {}", held.by.host, held.take);
@@ -77,7 +98,7 @@ impl Testimony {
             let ours = held.by.host == self.host;
             let differs =
                 ours != is_held_here(&view.state) && !matches!(view.state, AddressState::Leaving { .. });
-            return Word::of(Source::Store, says).differing(differs);
+            return Some(Word::of(Source::Store, says).differing(differs));
         }
         let says = match (block.set_aside().get(&address), block.quarantined().get(&address)) {
             (Some(why), _) => format!("set aside: {why}"),
@@ -85,21 +106,20 @@ impl Testimony {
             (None, None) => "free".to_owned(),
         };
         let differs = is_held_here(&view.state) && !matches!(view.state, AddressState::Leaving { .. });
-        Word::of(Source::Store, says).differing(differs)
+        Some(Word::of(Source::Store, says).differing(differs))
     }
 }
 
-async fn blocks(desk: &Desk) -> Result<BTreeMap<BlockId, Block>, Silence> {
+async fn blocks(desk: &Desk, asked: &BTreeSet<BlockId>) -> Result<Blocks, Silence> {
     let silence = |because: String| silence(Source::Store, because);
     let store = desk.store.as_ref().ok_or_else(|| silence("it is not open".into()))?;
-    let found = store.range(&Under::Blocks.prefix()).await.map_err(|error| silence(with_causes(&error)))?;
-    let mut blocks = BTreeMap::new();
-    for entry in found.entries {
-        let Some(Item::Block { subnet, index }) = Item::of(&entry.key) else { continue };
-        let block = layout::decode(&entry.key, &entry.value).map_err(|error| silence(with_causes(&error)))?;
-        blocks.insert(BlockId { subnet, index }, block);
-    }
-    Ok(blocks)
+    let one = async |id: &BlockId| {
+        let key = Item::Block { subnet: id.subnet, index: id.index }.key();
+        let read = store.get(&key).await.map_err(|error| silence(with_causes(&error)))?;
+        let block = read.entry.map(|entry| layout::decode(&key, &entry.value)).transpose();
+        Ok((*id, block.map_err(|error| silence(with_causes(&error)))?))
+    };
+    Ok(try_join_all(asked.iter().map(one)).await?.into_iter().collect())
 }
 
 async fn kernel(desk: &Desk) -> Result<(HostNet, Observed), Silence> {
@@ -197,7 +217,11 @@ fn in_docker(sight: &Sight, view: &AddressView) -> Word {
         Some((it, at)) => {
             let stopped = if it.running { "" } else { ", which does not run," };
             let says = format!("{}{stopped} on network {}", it.name, at.network_name);
-            Word::of(Source::Docker, says).differing(it.running && !assigned)
+            let is_anothers = match (&view.state, &at.endpoint) {
+                (AddressState::Assigned { usage: Usage::Bound(bound), .. }, Some(shown)) => bound != shown,
+                _ => false,
+            };
+            Word::of(Source::Docker, says).differing(it.running && (!assigned || is_anothers))
         }
         None => Word::of(Source::Docker, "no container").differing(bound),
     }

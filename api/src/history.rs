@@ -29,8 +29,14 @@ pub struct HistoryQuery {
 pub struct History {
     /// By address, and of each in the order in which they were.
     pub assignments: Vec<Assignment>,
-    /// Parts of the ledger that may have more and that only other hosts keep.
+    /// Parts of the ledger that may have more, that only other hosts keep, and that could not be had from them.
     pub unseen: Vec<Unseen>,
+    /// There is more than one answer has room for.
+    #[serde(default)]
+    pub cut: bool,
+    /// What is to be known of the times: which hosts' clocks differ, and where two of them contradict each other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clocks: Vec<String>,
     /// What to do where something could not be seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
@@ -79,4 +85,7 @@ pub struct Unseen {
     pub to: Timestamp,
     /// The hosts that have it.
     pub keepers: Vec<String>,
+    /// Why each of them did not tell, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<String>,
 }

@@ -12,6 +12,18 @@ pub struct CheckReport {
     pub endpoints: u32,
     /// What does not hold. Empty: all words agree.
     pub findings: Vec<Finding>,
+    /// What asking cost, the pause between two looks not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<CheckCost>,
+}
+
+/// What a check cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckCost {
+    /// How long the looks took.
+    pub millis: u64,
+    /// How often the store was read.
+    pub store_reads: u32,
 }
 
 /// One thing that does not hold.

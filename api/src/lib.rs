@@ -47,7 +47,7 @@ pub use answer::{Answer, Problem, ProblemKind, Silence, Source, Word};
 pub use cluster::{Awaited, Backup, Cluster, RebuildStore, StoreRebuild};
 pub use history::{Assignment, History, HistoryQuery, Unseen};
 pub use host::{Attachment, Evict, Eviction, Host, HostLife, HostPlan, MachineKind};
-pub use inspection::{CheckReport, DoctorReport, Examination, Finding, Verdict};
+pub use inspection::{CheckCost, CheckReport, DoctorReport, Examination, Finding, Verdict};
 pub use network::{Endpoint, Network};
 pub use order::{Candidate, NamedSubnet, NextStep, Order, OrderIntent, OrderReport, OrderState, Settle};
 pub use pool::{Counts, Pool, PoolZone, Quarantined, Subnet, SubnetState, Watermarks};

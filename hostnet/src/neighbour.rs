@@ -1,17 +1,19 @@
-//! ARP in the agent's own hand: announcing addresses, and asking whether one is taken.
+//! ARP and neighbour solicitation in the agent's own hand: announcing addresses, and asking whether one is taken.
 //!
 //! Everything here waits for packets; it runs on threads for blocking work.
 
 mod ear;
+mod solicit;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use pnet_packet::arp::ArpOperations;
 
 use crate::{IfName, Mac};
 use ear::{Ear, Says};
+use solicit::Solicitor;
 
 /// How often an address is asked for in one [`probe`]: an answer may get lost.
 const PROBE_ROUNDS: u32 = 3;
@@ -66,7 +68,7 @@ impl Default for Patience {
 #[derive(Debug, thiserror::Error)]
 pub enum NeighbourError {
     /// The interface is gone, has no MAC, or no address to ask with.
-    #[error("{interface} cannot be used for ARP: {reason}")]
+    #[error("{interface} cannot be used to ask neighbours: {reason}")]
     Unusable {
         /// The interface.
         interface: IfName,
@@ -74,13 +76,13 @@ pub enum NeighbourError {
         reason: &'static str,
     },
     /// ARP speaks IPv4 only.
-    #[error("{address} is no IPv4 address; this version announces and probes IPv4 only")]
+    #[error("{address} is no IPv4 address; this version announces IPv4 only")]
     NotIpv4 {
         /// The other.
         address: IpAddr,
     },
     /// The raw socket failed.
-    #[error("could not send or receive ARP on {interface}")]
+    #[error("could not ask neighbours on {interface}")]
     Socket {
         /// The interface.
         interface: IfName,
@@ -122,15 +124,35 @@ pub async fn tell_bridge(bridge: &IfName, address: IpAddr, mac: Mac) -> Result<(
 /// those that are occupied, and by whom.
 ///
 /// Asks with the host's own address as the sender: a probe from 0.0.0.0 is not answered for addresses
-/// that another host proxies. Our own answers do not count.
+/// that another host proxies. IPv6 addresses are asked for from the link-local address, beside the others.
+/// Our own answers do not count.
 pub async fn probe(
     interface: &IfName,
     addresses: &[IpAddr],
     deadline: Duration,
 ) -> Result<BTreeMap<IpAddr, Mac>, NeighbourError> {
-    let mut open: BTreeSet<Ipv4Addr> = addresses.iter().copied().map(ipv4).collect::<Result<_, _>>()?;
+    let (mut four, mut six) = (BTreeSet::new(), BTreeSet::new());
+    for address in addresses {
+        match address {
+            IpAddr::V4(address) => four.insert(*address),
+            IpAddr::V6(address) => six.insert(*address),
+        };
+    }
+    let (four, six) =
+        tokio::join!(probe_ipv4(interface, four, deadline), probe_ipv6(interface, six, deadline));
+    Ok(four?.into_iter().chain(six?).collect())
+}
+
+async fn probe_ipv4(
+    interface: &IfName,
+    mut open: BTreeSet<Ipv4Addr>,
+    deadline: Duration,
+) -> Result<BTreeMap<IpAddr, Mac>, NeighbourError> {
     let lacks_address =
         NeighbourError::Unusable { interface: interface.clone(), reason: "it has no IPv4 address" };
+    if open.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     blocking(interface, move |ear| {
         let host = ear.address.ok_or(lacks_address)?;
         let start = Instant::now();
@@ -149,6 +171,52 @@ pub async fn probe(
         Ok(occupied)
     })
     .await
+}
+
+async fn probe_ipv6(
+    interface: &IfName,
+    mut open: BTreeSet<Ipv6Addr>,
+    deadline: Duration,
+) -> Result<BTreeMap<IpAddr, Mac>, NeighbourError> {
+    if open.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let name = interface.clone();
+    on_a_thread(interface, move || {
+        let mut solicitor = Solicitor::open(&name)?;
+        let start = Instant::now();
+        let mut occupied = BTreeMap::new();
+        for round in 1..=PROBE_ROUNDS {
+            let waiting: Vec<Ipv6Addr> = open.iter().copied().collect();
+            for burst in waiting.chunks(PROBE_BURST) {
+                for &address in burst {
+                    solicitor.ask(address)?;
+                }
+                collect_ipv6(&mut solicitor, Instant::now(), &mut open, &mut occupied)?;
+            }
+            collect_ipv6(&mut solicitor, start + deadline * round / PROBE_ROUNDS, &mut open, &mut occupied)?;
+        }
+        Ok(occupied)
+    })
+    .await
+}
+
+/// As [`collect`], of IPv6.
+fn collect_ipv6(
+    solicitor: &mut Solicitor,
+    end: Instant,
+    open: &mut BTreeSet<Ipv6Addr>,
+    occupied: &mut BTreeMap<IpAddr, Mac>,
+) -> Result<(), NeighbourError> {
+    while !open.is_empty() {
+        let Some(told) = solicitor.hear(end)? else { break };
+        // One that names no MAC is somebody all the same.
+        let mac = told.mac.unwrap_or(Mac([0; 6]));
+        if mac != solicitor.mac && open.remove(&told.target) {
+            occupied.insert(told.target.into(), mac);
+        }
+    }
+    Ok(())
 }
 
 /// Hears answers until then, or until none is open.
@@ -179,7 +247,14 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&mut Ear) -> Result<T, NeighbourError> + Send + 'static,
 ) -> Result<T, NeighbourError> {
     let name = interface.clone();
-    let done = tokio::task::spawn_blocking(move || work(&mut Ear::open(&name)?)).await;
+    on_a_thread(interface, move || work(&mut Ear::open(&name)?)).await
+}
+
+async fn on_a_thread<T: Send + 'static>(
+    interface: &IfName,
+    work: impl FnOnce() -> Result<T, NeighbourError> + Send + 'static,
+) -> Result<T, NeighbourError> {
+    let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|stopped| {
         let source = std::io::Error::other(stopped);
         Err(NeighbourError::Socket { interface: interface.clone(), source })

@@ -157,12 +157,10 @@ pub enum BlockCommand {
         /// Whose word it was.
         why: String,
     },
-    /// A quarantine ends: the address is free, or goes directly to a host that asked.
+    /// A quarantine ends: the address is free. One that a reservation keeps is free for who asks for it alone.
     EndQuarantine {
         /// Which.
         address: IpAddr,
-        /// Who gets it, if not the block.
-        to: Option<Holder>,
     },
     /// An address gets a name that outlives containers.
     Reserve {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::block::{BlockCounts, BlockState};
 use crate::cluster::ClusterState;
 use crate::epoch::Generation;
-use crate::names::{BlockId, HostId, Incarnation, PoolName, RequestId, ReservationName, Revision};
+use crate::names::{BlockId, Holder, HostId, Incarnation, PoolName, RequestId, ReservationName, Revision};
 use crate::pool::{Pool, Reservation, Subnet};
 use crate::record::Operation;
 use crate::refusal::{AddressState, Capacity, NotReady};
@@ -26,6 +26,10 @@ pub struct View {
     pub cluster: Option<(Generation, ClusterState)>,
     /// The cluster that this host's journal belongs to, and the last life of it that it knows.
     pub journalled: Option<(String, Generation)>,
+    /// Every host of the cluster that is known of, and its life.
+    pub hosts: BTreeMap<HostId, Incarnation>,
+    /// Addresses that a block shows with a holder that is no host of the cluster, or with an earlier life of one.
+    pub lost: BTreeMap<IpAddr, Holder>,
     /// The pools.
     pub pools: BTreeMap<PoolName, PoolView>,
     /// The subnets of this host's zones, and those of other zones of which it still holds something.

@@ -4,12 +4,14 @@
 //! intervals from what a host writes into its journal, so that none is lost that the journal has. A
 //! [`segment`] packs some hundreds of closed ones into one value, which is a file of JSON lines to any
 //! `zstd` tool. A [`Shelf`] keeps segments on a disk and finds in them. [`check`] says whether what was
-//! found can be true: the oracle's sixth sentence.
+//! found can be true: the oracle's sixth sentence. [`letter`]s are how hosts ask each other for what only their disks have.
 //!
 //! Nothing here reads a clock, waits, or knows a store.
 
 pub mod check;
 mod interval;
+pub mod letter;
+mod names;
 mod query;
 pub mod segment;
 mod shelf;

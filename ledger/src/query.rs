@@ -4,26 +4,37 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipam::HostId;
+use serde::{Deserialize, Serialize};
 
 use crate::interval::{Interval, Moment};
 
 /// Digits from which on a text may name a container by the beginning of its id.
-const ID_DIGITS_MIN: usize = 4;
+pub(crate) const ID_DIGITS_MIN: usize = 4;
 
 /// Which intervals are asked for: those for which everything that is said holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Query {
     /// Of this address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
     /// Of containers with this name, or with an id that begins so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     /// Of this host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostId>,
     /// That were at any moment between these two, both included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub during: Option<(Moment, Moment)>,
 }
 
 impl Query {
+    /// The same without the times: what ended elsewhere may still stand somewhere as running, and is told by who
+    /// knows its end.
+    pub fn of_any_time(&self) -> Self {
+        Self { during: None, ..self.clone() }
+    }
+
     /// Whether this interval is asked for.
     pub fn wants(&self, interval: &Interval) -> bool {
         self.address.is_none_or(|address| interval.address == address)

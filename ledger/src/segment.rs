@@ -3,6 +3,7 @@
 //! ```text
 //! page     a zstd frame of JSON lines, one interval each, in the order of addresses and epochs
 //! …
+//! names    a zstd skippable frame: which containers there may be, see `names`
 //! index    a zstd skippable frame: which pages there are, as JSON
 //! end      length of the index: u32  crc32c of everything before: u32  "berthldg"  (inside that frame)
 //! ```
@@ -16,9 +17,11 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use ipam::{BlockId, HostId};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::interval::{Interval, Moment};
+use crate::names;
 use crate::query::Query;
 
 /// Intervals in one page: what a look-up of one address reads and no more.
@@ -95,6 +98,9 @@ struct Index {
     version: u32,
     summary: Summary,
     pages: Vec<Page>,
+    /// Where the names are. A segment from before there were any has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    names: Option<Range<u64>>,
 }
 
 #[derive(Deserialize)]
@@ -139,6 +145,7 @@ impl Source for &[u8] {
 pub struct Segment {
     summary: Summary,
     pages: Vec<Page>,
+    names: Option<Range<u64>>,
 }
 
 impl Segment {
@@ -174,9 +181,14 @@ impl Segment {
             to: latest(&intervals),
             hosts: intervals.iter().map(|interval| interval.host.clone()).collect(),
         };
-        let index = serde_json::to_vec(&Index { version: VERSION, summary: summary.clone(), pages })?;
-        let length =
-            u32::try_from(index.len()).map_err(|_| SegmentError::Damaged("its index is too long"))?;
+        let too_long = |_| SegmentError::Damaged("its index is too long");
+        let filter = names::filter(&intervals);
+        bytes.extend(SKIPPABLE.to_le_bytes());
+        bytes.extend(u32::try_from(filter.len()).map_err(too_long)?.to_le_bytes());
+        let names = Some(bytes.len() as u64..(bytes.len() + filter.len()) as u64);
+        bytes.extend(&filter);
+        let index = serde_json::to_vec(&Index { version: VERSION, summary: summary.clone(), pages, names })?;
+        let length = u32::try_from(index.len()).map_err(too_long)?;
         bytes.extend(SKIPPABLE.to_le_bytes());
         bytes.extend((length + END_BYTES as u32).to_le_bytes());
         bytes.extend(&index);
@@ -202,12 +214,13 @@ impl Segment {
         if version > VERSION {
             return Err(SegmentError::Newer { found: version });
         }
-        let Index { summary, pages, .. } = serde_json::from_slice(&index)?;
+        let Index { summary, pages, names, .. } = serde_json::from_slice(&index)?;
         let within = |page: &Page| page.at.checked_add(page.bytes).is_some_and(|to| to <= index_at);
-        if !pages.iter().all(within) {
+        let names_within = names.as_ref().is_none_or(|it| it.start <= it.end && it.end <= index_at);
+        if !pages.iter().all(within) || !names_within {
             return Err(SegmentError::Damaged("its index names what is not there"));
         }
-        Ok(Self { summary, pages })
+        Ok(Self { summary, pages, names })
     }
 
     /// Whether every byte is as it was written.
@@ -228,7 +241,7 @@ impl Segment {
     /// What is asked for and in this segment. Only pages that may have it are read.
     pub fn find(&self, source: &impl Source, query: &Query) -> Result<Vec<Interval>, SegmentError> {
         let mut found = Vec::new();
-        if !self.summary.may_have(query) {
+        if !self.summary.may_have(query) || !self.may_have_named(source, query)? {
             return Ok(found);
         }
         for page in self.pages.iter().filter(|page| page.may_have(query)) {
@@ -236,6 +249,18 @@ impl Segment {
             found.extend(intervals.into_iter().filter(|interval| query.wants(interval)));
         }
         Ok(found)
+    }
+}
+
+impl Segment {
+    /// Whether a container that is asked for may be in it. Not asked for one address: that is one page.
+    fn may_have_named(&self, source: &impl Source, query: &Query) -> Result<bool, SegmentError> {
+        match (&query.container, &self.names) {
+            (Some(named), Some(at)) if query.address.is_none() => {
+                Ok(names::may_have(&source.bytes(at.clone())?, named))
+            }
+            _ => Ok(true),
+        }
     }
 }
 
@@ -255,15 +280,25 @@ fn latest(intervals: &[Interval]) -> Moment {
 }
 
 fn pack_page(intervals: &[Interval]) -> Result<Vec<u8>, SegmentError> {
+    pack_lines(intervals)
+}
+
+fn unpack_page(packed: &[u8]) -> Result<Vec<Interval>, SegmentError> {
+    unpack_lines(packed)
+}
+
+/// JSON lines as one zstd frame.
+pub(crate) fn pack_lines<T: Serialize>(values: &[T]) -> Result<Vec<u8>, SegmentError> {
     let mut lines = Vec::new();
-    for interval in intervals {
-        serde_json::to_writer(&mut lines, interval)?;
+    for value in values {
+        serde_json::to_writer(&mut lines, value)?;
         lines.push(b'\n');
     }
     Ok(zstd::bulk::compress(&lines, LEVEL)?)
 }
 
-fn unpack_page(packed: &[u8]) -> Result<Vec<Interval>, SegmentError> {
+/// The values of a frame of JSON lines.
+pub(crate) fn unpack_lines<T: DeserializeOwned>(packed: &[u8]) -> Result<Vec<T>, SegmentError> {
     let mut lines = Vec::new();
     let unpacked = zstd::stream::read::Decoder::with_buffer(packed)?;
     // What was written elsewhere is not believed to be as small as it looks.

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use ipam::{BlockId, HostId};
 
-use crate::interval::Interval;
+use crate::interval::{Interval, Moment};
+use crate::letter::{ASKED_AT_ONCE_MAX, Ask, Head, Name, TOLD_BYTES_MAX, TOLD_INTERVALS_MAX, Told};
 use crate::query::Query;
 use crate::segment::{Segment, SegmentError, Source, Summary};
 
@@ -40,13 +41,13 @@ pub enum ShelfError {
 }
 
 /// Segments by block, begin and writer.
-type Name = (BlockId, u64, HostId);
+type Place = (BlockId, u64, HostId);
 
 /// The segments in one folder. It alone writes there.
 #[derive(Debug)]
 pub struct Shelf {
     folder: PathBuf,
-    segments: BTreeMap<Name, Standing>,
+    segments: BTreeMap<Place, Standing>,
     bytes: u64,
 }
 
@@ -102,19 +103,72 @@ impl Shelf {
 
     /// What is asked for and on this shelf, in no order; and the segments that could not be read.
     pub fn find(&self, query: &Query) -> (Vec<Interval>, Vec<ShelfError>) {
+        let (found, unread, _) = self.find_some(query, usize::MAX);
+        (found, unread)
+    }
+
+    /// As [`Shelf::find`], and no more than about this many: whether there was more.
+    pub fn find_some(&self, query: &Query, max: usize) -> (Vec<Interval>, Vec<ShelfError>, bool) {
         let (mut found, mut unread) = (Vec::new(), Vec::new());
         for standing in self.near(query).filter(|standing| standing.segment.summary().may_have(query)) {
+            if found.len() > max {
+                return (found, unread, true);
+            }
             match read(standing, query) {
                 Ok(intervals) => found.extend(intervals),
                 Err(error) => unread.push(error),
             }
         }
-        (found, unread)
+        (found, unread, false)
+    }
+
+    /// Answers a host that asks for what only this shelf has.
+    ///
+    /// # Errors
+    /// When the answer cannot be packed, which no segment of ours makes so.
+    pub fn tell(&self, ask: &Ask, now: Moment) -> Result<Vec<u8>, SegmentError> {
+        let mut room = TOLD_INTERVALS_MAX;
+        loop {
+            let packed = self.tell_up_to(ask, now, room)?;
+            // One segment fits: it was a value of the store itself.
+            if packed.len() <= TOLD_BYTES_MAX || room == 0 {
+                return Ok(packed);
+            }
+            room /= 2;
+        }
+    }
+
+    fn tell_up_to(&self, ask: &Ask, now: Moment, room: usize) -> Result<Vec<u8>, SegmentError> {
+        let head = Head { number: ask.number, now, read: 0, lacking: Vec::new() };
+        let mut told = Told { head, intervals: Vec::new() };
+        for (place, Name { block, period, writer }) in ask.segments.iter().take(ASKED_AT_ONCE_MAX).enumerate()
+        {
+            if place > 0 && told.intervals.len() > room {
+                break;
+            }
+            let standing = self.segments.get(&(*block, *period, writer.clone()));
+            match standing.map(|standing| read(standing, &ask.query)) {
+                Some(Ok(intervals)) => told.intervals.extend(intervals),
+                Some(Err(_)) | None => told.head.lacking.push(place),
+            }
+            told.head.read += 1;
+        }
+        told.pack()
     }
 
     /// Whether this segment is on the shelf.
     pub fn has(&self, block: BlockId, period: u64, writer: &HostId) -> bool {
         self.segments.contains_key(&(block, period, writer.clone()))
+    }
+
+    /// The bytes of a segment, as they were put.
+    ///
+    /// # Errors
+    /// When it is not there, or cannot be read.
+    pub fn bytes_of(&self, block: BlockId, period: u64, writer: &HostId) -> Result<Vec<u8>, ShelfError> {
+        let name = (block, period, writer.clone());
+        let path = self.segments.get(&name).map(|standing| standing.path.clone()).unwrap_or_default();
+        fs::read(&path).map_err(at(&path))
     }
 
     /// Every segment: what is in it, and its bytes.
@@ -149,7 +203,7 @@ impl Shelf {
 
     /// The segments that may be meant: of one address, those of the blocks that have it.
     fn near<'a>(&'a self, query: &'a Query) -> impl Iterator<Item = &'a Standing> {
-        let wanted = move |name: &Name| query.address.is_none_or(|address| name.0.subnet.contains(address));
+        let wanted = move |name: &Place| query.address.is_none_or(|address| name.0.subnet.contains(address));
         self.segments.iter().filter(move |(name, _)| wanted(name)).map(|(_, standing)| standing)
     }
 

@@ -123,6 +123,21 @@ pub enum Item {
         /// Which segment.
         segment: SegmentName,
     },
+    /// `asks/<keeper>/<asker>`: what one host asks another about segments on its disk. A session's key: it goes
+    /// with its time.
+    Ask {
+        /// Who is asked.
+        keeper: String,
+        /// Who asks.
+        asker: String,
+    },
+    /// `told/<asker>/<keeper>`: the answer. A session's key as well.
+    Told {
+        /// Who asked.
+        asker: String,
+        /// Who answers.
+        keeper: String,
+    },
 }
 
 /// Names a segment of the ledger.
@@ -195,6 +210,8 @@ pub enum Under {
     Orders,
     /// What runs anywhere, for the ledger.
     Running,
+    /// What runs in one subnet, on any host.
+    RunningOf(IpNetwork),
     /// What runs in one block, on any host.
     RunningIn {
         /// The block's subnet.
@@ -218,6 +235,11 @@ pub enum Under {
     },
     /// The segments that one host is asked to keep.
     KeepOf {
+        /// The host.
+        keeper: String,
+    },
+    /// What one host is asked about its disk.
+    AsksOf {
         /// The host.
         keeper: String,
     },
@@ -264,6 +286,8 @@ impl Item {
                 let (index, period) = (index.to_string(), period.to_string());
                 join(&["segments", &text::subnet(subnet), &index, &period, writer])
             }
+            Item::Ask { keeper, asker } => join(&["asks", keeper, asker]),
+            Item::Told { asker, keeper } => join(&["told", asker, keeper]),
             Item::Keep { keeper, segment: SegmentName { subnet, index, period, writer } } => {
                 let (index, period) = (index.to_string(), period.to_string());
                 join(&["keep", keeper, &text::subnet(subnet), &index, &period, writer])
@@ -322,6 +346,8 @@ impl Item {
             ["segments", subnet, index, period, writer] => {
                 Item::Segment(SegmentName::parse(subnet, index, period, writer)?)
             }
+            ["asks", keeper, asker] => Item::Ask { keeper: owned(keeper), asker: owned(asker) },
+            ["told", asker, keeper] => Item::Told { asker: owned(asker), keeper: owned(keeper) },
             ["keep", keeper, subnet, index, period, writer] => Item::Keep {
                 keeper: owned(keeper),
                 segment: SegmentName::parse(subnet, index, period, writer)?,
@@ -368,6 +394,7 @@ impl Under {
             Under::Owners => join(&["owners"]),
             Under::Orders => join(&["orders"]),
             Under::Running => join(&["running"]),
+            Under::RunningOf(subnet) => join(&["running", &text::subnet(subnet)]),
             Under::RunningIn { subnet, index } => {
                 join(&["running", &text::subnet(subnet), &index.to_string()])
             }
@@ -376,6 +403,7 @@ impl Under {
             Under::SegmentsIn { subnet, index } => {
                 join(&["segments", &text::subnet(subnet), &index.to_string()])
             }
+            Under::AsksOf { keeper } => join(&["asks", keeper]),
             Under::KeepOf { keeper } => join(&["keep", keeper]),
         };
         // With the slash: 10.0.0.1 must not cover 10.0.0.11.

@@ -4,6 +4,8 @@
 mod boots;
 #[path = "fleet/cut_off.rs"]
 mod cut_off;
+#[path = "fleet/evicted.rs"]
+mod evicted;
 #[path = "fleet/history.rs"]
 mod history;
 #[path = "fleet/inputs.rs"]

@@ -144,7 +144,9 @@ fn key(spelled: &store::Key) -> Option<Key> {
         | Item::Running { .. }
         | Item::Ledger(_)
         | Item::Segment(_)
-        | Item::Keep { .. } => return None,
+        | Item::Keep { .. }
+        | Item::Ask { .. }
+        | Item::Told { .. } => return None,
     })
 }
 

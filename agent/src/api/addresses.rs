@@ -13,7 +13,7 @@ use ::api::{
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use ipam::{EndpointId, PoolName, ReservationName, Wish};
+use ipam::{BlockId, EndpointId, PoolName, ReservationName, Wish};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -86,7 +86,8 @@ pub(crate) async fn show(
     let pages = desk.pages();
     let here = pages.endpoint_at(address).map(|endpoint| endpoint.open_ports().map(ToString::to_string));
     let ports = here.into_iter().flatten().collect();
-    let testimony = Testimony::gather(&desk, &view).await;
+    let block = BlockId::of(subnet.subnet.cidr, address).into_iter().collect();
+    let testimony = Testimony::gather(&desk, &view, &block).await;
     let (words, silent) = (testimony.about(subnet, found), testimony.silent());
     let differs = words.iter().any(|word| word.differs);
     let hint = differs.then(|| "`berth host plan` shows what the agent will do about it".to_owned());

@@ -1,5 +1,7 @@
 //! The ledger in the words of the wire.
 
+mod clocks;
+
 use super::Refusal;
 use super::addresses::invalid;
 use super::desk::{Desk, silence, unavailable};
@@ -43,14 +45,15 @@ pub(crate) async fn history(
         silent.push(silence(Source::Journal, "this host's allocator is not there to be asked"));
     }
     let unseen: Vec<::api::Unseen> = found.unseen.iter().map(unseen).collect();
-    let hint = found.unseen.first().map(|first| {
-        let keepers: Vec<_> = first.keepers.iter().map(ToString::to_string).collect();
-        format!(
-            "ask on {} too: part of that time is on its disk and not on this host's",
-            keepers.join(" or ")
-        )
-    });
-    let history = History { assignments: found.intervals.iter().map(assignment).collect(), unseen, hint };
+    let hint = match () {
+        () if found.cut => Some("ask for less: with an address, or with `--during A..B`".to_owned()),
+        () => unseen.first().map(|_| {
+            "part of that time is on the disks of hosts that do not tell: ask again when one of them is back".into()
+        }),
+    };
+    let clocks = clocks::told(&found.intervals, &found.clocks);
+    let assignments = found.intervals.iter().map(assignment).collect();
+    let history = History { assignments, unseen, cut: found.cut, clocks, hint };
     Ok(Json(Answer::new([Source::Journal, Source::Store], history).without(silent)))
 }
 
@@ -130,6 +133,7 @@ fn unseen(unseen: &Unseen) -> ::api::Unseen {
         from: timestamp(unseen.summary.from),
         to: timestamp(unseen.summary.to),
         keepers: unseen.keepers.iter().map(ToString::to_string).collect(),
+        why: unseen.why.iter().map(|(keeper, why)| format!("{keeper} {why}")).collect(),
     }
 }
 

@@ -60,11 +60,20 @@ pub(super) fn start(
             probe: Arc::<ArpProbe>::clone(&probe),
             used_here: Arc::<OwnUse>::clone(&used_here),
             clock: Arc::clone(clock),
-            timing: Timing { quarantine: config.quarantine, ..Timing::default() },
+            timing: timing(config),
         };
         capacity::start(parts, stop.clone())
     };
     Ok(known.identity.attachments.iter().map(role).collect())
+}
+
+fn timing(config: &Config) -> Timing {
+    Timing {
+        quarantine: config.quarantine,
+        staleness_max: config.staleness,
+        witness_pause: capacity::witness_pause(config.staleness),
+        ..Timing::default()
+    }
 }
 
 /// What the configuration says of a pool.

@@ -104,10 +104,8 @@ impl Standing {
         }
         self.progress.send_replace(Progress::Ready(allocator.clone()));
         self.reconciler.nudge();
-        let growing = async {
-            let known = self.confirmed(known).await;
-            self.grow(&known, &allocator).await;
-        };
+        // Also while the provider is silent: what an operator evicts, and what rests in quarantine, need not wait.
+        let growing = async { tokio::join!(self.confirmed(&known), self.grow(&known, &allocator)) };
         self.tasks.spawn(history::keep(self, &host, &allocator));
         let (store, stop) = (Arc::clone(&self.store), self.stop.clone());
         // To its end, also when this is cut off: a host that stops in order says so.
@@ -162,10 +160,10 @@ impl Standing {
         std::future::pending().await
     }
 
-    /// Where the provider was silent at first, waits for its word. It may differ from what it said last.
-    async fn confirmed(&self, known: Known) -> Known {
+    /// Where the provider was silent at first, asks on for its word. It may differ from what it said last.
+    async fn confirmed(&self, known: &Known) {
         if known.from == Source::Cloud {
-            return known;
+            return;
         }
         let mut pause = RETRY_FIRST;
         loop {
@@ -181,7 +179,7 @@ impl Standing {
                         );
                     }
                     self.tell(&now);
-                    return now;
+                    return;
                 }
                 Err(error) => self.note(&error, pause),
             }
@@ -293,7 +291,9 @@ impl Standing {
 
     /// Starts a capacity role for each zone, and goes on passing words between them and the allocator.
     async fn grow(&self, known: &Known, allocator: &Allocator) {
-        let cloud = self.cloud.borrow().clone();
+        // Its credentials may come late.
+        let mut opened = self.cloud.subscribe();
+        let Ok(cloud) = opened.wait_for(Option::is_some).await.map(|cloud| cloud.clone()) else { return };
         let Some(cloud) = cloud else { return };
         let used_here = OwnUse {
             allocator: allocator.clone(),

@@ -1,7 +1,7 @@
 //! An operator's word that a host is dead: `berth host evict`.
 //!
 //! It is taken only if nothing speaks against it: the session is absent, the provider says deleted or off, and
-//! nobody answers ARP for the host's addresses. Where the provider cannot say, or there is none, the operator
+//! nobody on the wire answers for the host's addresses. Where the provider cannot say, or there is none, the operator
 //! states that the machine is off: one that is paused is as silent on the wire as a dead one. Whatever stands in
 //! the way, an operator can force it, on record.
 

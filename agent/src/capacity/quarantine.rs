@@ -76,7 +76,7 @@ impl<P: Provider> Role<P> {
         let mut words: BTreeMap<IpAddr, UseWord> = match self.probe(subnet, asked.clone()).await {
             Ok(occupied) => {
                 let word = |address: IpAddr| match occupied.contains(&address) {
-                    true => UseWord::Used("the wire: somebody answers ARP for it".to_owned()),
+                    true => UseWord::Used("the wire: somebody answers for it".to_owned()),
                     false => UseWord::Nobody,
                 };
                 asked.into_iter().map(|address| (address, word(address))).collect()

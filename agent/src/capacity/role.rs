@@ -80,7 +80,8 @@ impl<P: Provider> Role<P> {
     pub async fn pass(&mut self) -> Duration {
         let now = self.parts.clock.now();
         if let Some(until) = self.rest_until.filter(|until| *until > now) {
-            return Duration::from_millis(until.0 - now.0);
+            self.care_while_the_cloud_rests(now).await;
+            return self.wake_before(until);
         }
         match self.try_pass().await {
             Ok(pause) => {
@@ -94,10 +95,39 @@ impl<P: Provider> Role<P> {
                 warn!(zone = %self.parts.zone, error = %status::chain(&trouble), "the capacity role could not look");
                 self.told.trouble(&trouble, self.wall(), pause);
                 self.publish(None);
-                self.rest_until = Some(self.parts.clock.now().after(millis(pause)));
-                pause
+                let until = self.parts.clock.now().after(millis(pause));
+                self.rest_until = Some(until);
+                self.wake_before(until)
             }
         }
+    }
+
+    /// After a failure the cloud is given its rest. Hosts and quarantines have a pace of their own.
+    async fn care_while_the_cloud_rests(&mut self, now: Timestamp) {
+        let is_due = self.next_care().is_some_and(|due| due <= now);
+        if !is_due && !std::mem::take(&mut self.look_again) {
+            return;
+        }
+        // What keeps the store from answering is told by the pass that failed, and by the next one.
+        if let Ok(Ok((term, view))) = self.store_look().await {
+            self.care_for_hosts(&term, &view).await;
+            self.end_quarantines(&term, &view).await;
+            self.publish(None);
+        }
+    }
+
+    /// When a host or a quarantine is to be looked at next.
+    fn next_care(&self) -> Option<Timestamp> {
+        [self.evictions.due(), self.quarantines.due()].into_iter().flatten().min()
+    }
+
+    /// How long to sleep where the cloud rests until then.
+    fn wake_before(&self, until: Timestamp) -> Duration {
+        let now = self.parts.clock.now();
+        let soon = self.look_again.then(|| now.after(millis(SOON)));
+        let due = self.next_care().map(|due| due.max(now.after(millis(self.parts.timing.retry_first))));
+        let wake = soon.or(due).unwrap_or(until).min(until);
+        Duration::from_millis(wake.0.saturating_sub(now.0))
     }
 
     async fn try_pass(&mut self) -> Result<Duration, Trouble> {

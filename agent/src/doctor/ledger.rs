@@ -21,7 +21,10 @@ fn written(report: &Report) -> Examination {
         None => good("ledger", format!("written; {} ended assignments wait for it", report.waiting)),
         Some(trouble) => bad(
             "ledger",
-            format!("{} ended assignments wait in the journal: {trouble}", report.waiting),
+            format!(
+                "{} ended assignments wait in the journal, {} segments on the disk: {trouble}",
+                report.waiting, report.spilled
+            ),
             "mend the store or the disk; nothing is lost meanwhile",
         ),
     }

@@ -1,7 +1,6 @@
 //! Two copies: this host keeps what others ask it to, and asks others to keep what it sealed.
 
 use super::record::{self, unless_changed};
-use super::seal::Fleet;
 use super::{Keeper, LedgerError, in_time};
 use ::ledger::Segment;
 use ipam::{BlockId, HostId};
@@ -49,11 +48,15 @@ impl Keeper {
     }
 
     /// Looks who keeps what this host sealed, and asks another where the asked one is gone.
-    pub(super) async fn ask_for_copies(&mut self, fleet: &Fleet) -> Result<(), LedgerError> {
+    pub(super) async fn ask_for_copies(&mut self) -> Result<(), LedgerError> {
         let wanting =
             self.mine().await?.iter().filter(|(_, mine)| mine.sealed && mine.keepers.len() < COPIES);
         let wanting: Vec<((BlockId, u64), Option<HostId>)> =
             wanting.map(|(place, mine)| (*place, mine.asked.clone())).collect();
+        if wanting.is_empty() || self.is_only().await? {
+            return Ok(());
+        }
+        let fleet = self.fleet().await?;
         for ((block, period), asked) in wanting {
             let (ledger, host) = (self.ledger.clone(), self.ledger.0.host.clone());
             let segment = record::name(block, period, &host);

@@ -2,7 +2,6 @@
 
 use super::keep::COPIES;
 use super::record::{self, unless_changed};
-use super::seal::Fleet;
 use super::{Keeper, LedgerError};
 use ipam::BlockId;
 use store::Transaction;
@@ -10,10 +9,10 @@ use store::layout::{self, Item};
 
 impl Keeper {
     /// Takes away what is beyond the limits, and reports how full it is.
-    pub(super) async fn keep_limits(&mut self, fleet: &Fleet) -> Result<(), LedgerError> {
-        self.keep_window(fleet).await?;
+    pub(super) async fn keep_limits(&mut self) -> Result<(), LedgerError> {
+        let only_host = self.is_only().await?;
+        self.keep_window(only_host).await?;
         self.keep_disk().await?;
-        let only_host = fleet.is_only(&self.ledger.0.host);
         let window = u64::try_from(self.ledger.0.limits.window.as_millis()).unwrap_or(u64::MAX);
         let over = self.ledger.now().0.saturating_sub(window);
         let mine = self.mine().await?;
@@ -27,7 +26,9 @@ impl Keeper {
                 Ok((shelf.bytes(), shelf.all().count(), intervals))
             })
             .await?;
+        let spilled = self.spilled.len();
         self.ledger.0.report.send_modify(|report| {
+            report.spilled = spilled;
             (report.store_bytes, report.alone, report.only_host) = (store_bytes, alone, only_host);
             (report.disk_bytes, report.segments, report.intervals) = (disk_bytes, segments, intervals);
         });
@@ -36,9 +37,9 @@ impl Keeper {
 
     /// A sealed value leaves the store after the window, or before it where there is no room, once enough
     /// disks have it.
-    async fn keep_window(&mut self, fleet: &Fleet) -> Result<(), LedgerError> {
+    async fn keep_window(&mut self, only_host: bool) -> Result<(), LedgerError> {
         let limits = self.ledger.0.limits.clone();
-        let copies = if fleet.is_only(&self.ledger.0.host) { 1 } else { COPIES };
+        let copies = if only_host { 1 } else { COPIES };
         let window = u64::try_from(limits.window.as_millis()).unwrap_or(u64::MAX);
         let over = self.ledger.now().0.saturating_sub(window);
         let mine = self.mine().await?;

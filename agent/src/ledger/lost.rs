@@ -3,27 +3,75 @@
 use super::record::{running_key, unless_changed, unpack};
 use super::{Keeper, LedgerError};
 use ::ledger::{End, Interval, Moment, Query, Why};
-use ipam::{AddressState, Block, BlockId, BlockView, Epoch, Generation, HostId, Quarantined, View};
+use ipam::{
+    AddressState, Block, BlockId, Epoch, Generation, HostId, Incarnation, Quarantined, Timestamp, View,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use store::Transaction;
 use store::layout::{self, Item};
 
+/// A host's life until it is evicted for the first time.
+const FIRST_LIFE: Incarnation = Incarnation(1);
+
+/// Before it is looked again whether the host to which it falls did it.
+const AFTER_OTHERS_MILLIS: u64 = 60_000;
+
+/// Done: until something else is in quarantine.
+const NEVER: Timestamp = Timestamp(u64::MAX);
+
 impl Keeper {
     /// Closes what hosts had whose holdings are in quarantine now.
     pub(super) async fn close_lost(&mut self, view: &View) -> Result<(), LedgerError> {
         let Some((generation, _)) = view.cluster else { return Ok(()) };
+        let mut lost = lost_in(view);
+        // What this host had it tells itself.
+        lost.retain(|(_, host), _| *host != self.ledger.0.host);
+        self.lost.retain(|at, _| lost.contains_key(at));
+        let now = self.ledger.0.clock.now();
+        let seen_to = |at: &(BlockId, HostId), addresses: &BTreeSet<IpAddr>| {
+            self.lost.get(at).is_some_and(|(seen, again)| seen == addresses && now < *again)
+        };
+        lost.retain(|at, addresses| !seen_to(at, addresses));
+        if lost.is_empty() {
+            return Ok(());
+        }
         let fleet = self.fleet().await?;
-        for block in view.subnets.iter().flat_map(|subnet| &subnet.blocks) {
-            let mut lost = lost_in(block);
-            // What this host had it tells itself.
-            lost.remove(&self.ledger.0.host);
-            let first = fleet.first_for(&block.id.to_string(), &BTreeSet::new());
-            if !lost.is_empty() && first == Some(&self.ledger.0.host) {
-                for host in &lost {
-                    self.close_lost_in(block.id, host, generation).await?;
+        for ((block, host), addresses) in lost {
+            let mut again = now.after(AFTER_OTHERS_MILLIS);
+            if fleet.first_for(&block.to_string(), &BTreeSet::new()) == Some(&self.ledger.0.host) {
+                self.close_lost_in(block, &host, generation).await?;
+                again = NEVER;
+            }
+            self.lost.insert((block, host), (addresses, again));
+        }
+        Ok(())
+    }
+
+    /// Closes what an evicted host left as running and does not hold any more: its quarantine may have been over
+    /// before anybody looked.
+    pub(super) async fn close_what_evicted_hosts_left(&mut self, view: &View) -> Result<(), LedgerError> {
+        let Some((generation, _)) = view.cluster else { return Ok(()) };
+        let is_swept = |host: &HostId| view.lost.values().all(|by| by.host != *host);
+        let is_new = |host: &HostId, life: &Incarnation| self.lives.get(host) != Some(life);
+        let raised = view.hosts.iter().filter(|(host, life)| {
+            **host != self.ledger.0.host && **life > FIRST_LIFE && is_new(host, life) && is_swept(host)
+        });
+        let raised: Vec<(HostId, Incarnation)> = raised.map(|(host, life)| (host.clone(), *life)).collect();
+        if raised.is_empty() {
+            return Ok(());
+        }
+        let fleet = self.fleet().await?;
+        for (host, life) in raised {
+            // One that lives tells what it left itself.
+            let blocks = view.subnets.iter().flat_map(|subnet| &subnet.blocks).map(|block| block.id);
+            for block in blocks.filter(|_| !fleet.alive.contains(&host)) {
+                let first = fleet.first_for(&block.to_string(), &BTreeSet::new());
+                if first == Some(&self.ledger.0.host) {
+                    self.close_lost_in(block, &host, generation).await?;
                 }
             }
+            self.lives.insert(host, life);
         }
         Ok(())
     }
@@ -41,15 +89,12 @@ impl Keeper {
         let quarantined = stored.quarantined().iter().filter(|(_, it)| it.was_of(host));
         let take = |(address, it): (&IpAddr, &Quarantined)| Some((*address, it.was.as_ref()?.take));
         let takes: BTreeMap<IpAddr, u64> = quarantined.filter_map(take).collect();
-        if takes.is_empty() {
-            return Ok(());
-        }
         let running_key = running_key(block, host);
         let read = ledger.get(&running_key).await?;
         let published =
             read.entry.as_ref().map(|entry| unpack(&entry.value)).transpose()?.unwrap_or_default();
         let (gone, stays): (Vec<Interval>, Vec<Interval>) =
-            published.into_iter().partition(|interval| takes.contains_key(&interval.address));
+            published.into_iter().partition(|interval| !is_held_under(&stored, host, interval));
         let end = End { at: ledger.now(), offset: 0, why: Why::Evicted };
         let mut closed: Vec<Interval> =
             gone.into_iter().map(|interval| Interval { end: Some(end), ..interval }).collect();
@@ -114,11 +159,21 @@ impl Keeper {
     }
 }
 
-/// The hosts whose holdings of a block are in quarantine.
-fn lost_in(block: &BlockView) -> BTreeSet<HostId> {
-    let quarantined = block.addresses.iter().filter_map(|address| match &address.state {
-        AddressState::Quarantined { was, .. } => was.clone(),
-        _ => None,
-    });
-    quarantined.collect()
+/// Whether a host still holds an address as it did when this began.
+fn is_held_under(block: &Block, host: &HostId, interval: &Interval) -> bool {
+    let held = block.held().get(&interval.address);
+    held.is_some_and(|held| held.by.host == *host && held.take == interval.epoch.take)
+}
+
+/// What is in quarantine: in which block, and who held it.
+fn lost_in(view: &View) -> BTreeMap<(BlockId, HostId), BTreeSet<IpAddr>> {
+    let mut lost: BTreeMap<(BlockId, HostId), BTreeSet<IpAddr>> = BTreeMap::new();
+    for block in view.subnets.iter().flat_map(|subnet| &subnet.blocks) {
+        for address in &block.addresses {
+            if let AddressState::Quarantined { was: Some(was), .. } = &address.state {
+                lost.entry((block.id, was.clone())).or_default().insert(address.address);
+            }
+        }
+    }
+    lost
 }

@@ -12,20 +12,12 @@ use store::layout::{self, Item, Under};
 /// more once a second host has it.
 const SEAL_AFTER_SECS: u64 = 3_600;
 
-/// Who there is.
+/// Who there is: the hosts that give a sign of life.
 pub(super) struct Fleet {
-    /// Every host of the cluster.
-    pub(super) hosts: BTreeSet<HostId>,
-    /// Those that give a sign of life.
     pub(super) alive: BTreeSet<HostId>,
 }
 
 impl Fleet {
-    /// Whether nobody but this host could keep a copy, now or later.
-    pub(super) fn is_only(&self, host: &HostId) -> bool {
-        self.hosts.iter().all(|other| other == host)
-    }
-
     /// The living host that something falls to: the same one whoever asks, another one for other things.
     pub(super) fn first_for(&self, what: &str, but: &BTreeSet<HostId>) -> Option<&HostId> {
         let rank = |host: &&HostId| crc32c::crc32c(format!("{what} {host}").as_bytes());
@@ -34,31 +26,39 @@ impl Fleet {
 }
 
 impl Keeper {
+    /// Whether nobody but this host could keep a copy, now or later.
+    pub(super) async fn is_only(&mut self) -> Result<bool, LedgerError> {
+        if self.is_only {
+            let hosts = in_time(self.ledger.0.store.range(&Under::Hosts.prefix())).await?;
+            let own = Item::Host(self.ledger.0.host.0.clone()).key();
+            self.is_only = hosts.entries.iter().all(|entry| entry.key == own);
+        }
+        Ok(self.is_only)
+    }
+
     pub(super) async fn fleet(&self) -> Result<Fleet, LedgerError> {
-        let store = &self.ledger.0.store;
-        let (hosts, alive) = (Under::Hosts.prefix(), Under::Sessions.prefix());
-        let (hosts, alive) = (in_time(store.range(&hosts)).await?, in_time(store.range(&alive)).await?);
-        let named = |snapshot: &store::Snapshot| {
-            let items = snapshot.entries.iter().filter_map(|entry| Item::of(&entry.key));
-            items
-                .filter_map(|item| match item {
-                    Item::Host(host) | Item::Session(host) => Some(HostId(host)),
-                    _ => None,
-                })
-                .collect()
-        };
-        Ok(Fleet { hosts: named(&hosts), alive: named(&alive) })
+        let alive = in_time(self.ledger.0.store.range(&Under::Sessions.prefix())).await?;
+        let items = alive.entries.iter().filter_map(|entry| Item::of(&entry.key));
+        let alive = items.filter_map(|item| match item {
+            Item::Session(host) => Some(HostId(host)),
+            _ => None,
+        });
+        Ok(Fleet { alive: alive.collect() })
     }
 
     /// Seals what is due.
-    pub(super) async fn seal(&mut self, fleet: &Fleet) -> Result<(), LedgerError> {
+    pub(super) async fn seal(&mut self) -> Result<(), LedgerError> {
         let now = self.ledger.now().0 / 1000;
         let due = self.mine().await?.iter().filter(|((_, period), mine)| {
             !mine.sealed && (mine.bytes >= SEGMENT_BYTES || now.saturating_sub(*period) >= SEAL_AFTER_SECS)
         });
         let due: Vec<(BlockId, u64)> = due.map(|(place, _)| *place).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        let fleet = self.fleet().await?;
         for (block, period) in due {
-            self.seal_one(block, period, fleet).await?;
+            self.seal_one(block, period, &fleet).await?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ pub(super) const SEGMENT_BYTES: u64 = 64 * 1024;
 const BATCH_MAX: usize = 500;
 
 /// An address and an epoch name an interval.
-type Name = (IpAddr, Epoch);
+pub(super) type Name = (IpAddr, Epoch);
 
 impl Keeper {
     /// Writes what runs and what ended: answers what ended and is in the ledger now, and what went wrong.

@@ -133,6 +133,8 @@ fn is_copied(entry: &Entry) -> bool {
                 | Item::Session(_)
                 | Item::Surplus { .. }
                 | Item::Want { .. }
+                | Item::Ask { .. }
+                | Item::Told { .. }
         )
     )
 }

@@ -77,3 +77,9 @@ fn a_bound_address_without_a_container_differs_and_an_unbound_or_auxiliary_one_d
     assert!(!in_docker(&nobody, &assigned(Usage::Unbound)).differs);
     assert!(!in_docker(&nobody, &assigned(Usage::Bound(EndpointId("aux:n1:router".into())))).differs);
 }
+
+#[test]
+fn a_container_with_an_address_that_is_assigned_to_another_endpoint_differs() {
+    let other = assigned(Usage::Bound(EndpointId("e2".into())));
+    assert!(in_docker(&sight(), &other).differs);
+}

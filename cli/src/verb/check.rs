@@ -8,8 +8,12 @@ use api::{CheckReport, Finding, paths};
 
 pub(crate) async fn check(agent: &Agent) -> Result<Page, AskError> {
     let answer = agent.get::<CheckReport>(paths::CHECK).await?;
-    let CheckReport { addresses, endpoints, findings } = &answer.answer;
-    let asked = format!("{addresses} addresses and {endpoints} endpoints, asked {}", list(&answer.words_of));
+    let CheckReport { addresses, endpoints, findings, cost } = &answer.answer;
+    let cost =
+        cost.map(|cost| format!(", in {} ms with {} reads of the store", cost.millis, cost.store_reads));
+    let cost = cost.unwrap_or_default();
+    let asked =
+        format!("{addresses} addresses and {endpoints} endpoints, asked {}{cost}", list(&answer.words_of));
     let text = match findings.as_slice() {
         [] if answer.silent.is_empty() => format!("all words agree: {asked}\n"),
         [] => format!("those who answered agree: {asked}\n"),

@@ -56,8 +56,9 @@ async fn ask(agent: &Agent, of: &Of) -> Result<Answer<History>, AskError> {
 
 /// Nothing found is a "no" only where everything could be seen.
 fn verdict(answer: &Answer<History>) -> Verdict {
-    let History { assignments, unseen, .. } = &answer.answer;
+    let History { assignments, unseen, cut, .. } = &answer.answer;
     match () {
+        () if *cut => Verdict::CouldNotTell,
         () if assignments.iter().any(|it| !it.use_unknown) => Verdict::Yes,
         () if assignments.is_empty() && unseen.is_empty() && answer.silent.is_empty() => Verdict::No,
         () => Verdict::CouldNotTell,
@@ -67,9 +68,14 @@ fn verdict(answer: &Answer<History>) -> Verdict {
 fn noted(page: Page, answer: &Answer<History>) -> Page {
     let unseen = answer.answer.unseen.iter().map(|unseen| {
         let (from, to) = (moment(unseen.from), moment(unseen.to));
-        format!("not seen: {from} to {to}, kept by {}", unseen.keepers.join(", "))
+        let why = if unseen.why.is_empty() { String::new() } else { format!(": {}", unseen.why.join(", ")) };
+        format!("not seen: {from} to {to}, kept by {}{why}", unseen.keepers.join(", "))
     });
-    page.notes(unseen).hint(answer.answer.hint.as_ref())
+    let cut = answer.answer.cut.then(|| "there is more than one answer has room for".to_owned());
+    page.notes(answer.answer.clocks.iter().cloned())
+        .notes(cut.into_iter())
+        .notes(unseen)
+        .hint(answer.answer.hint.as_ref())
 }
 
 /// One assignment, a fact a line.

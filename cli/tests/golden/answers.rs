@@ -643,12 +643,17 @@ fn check_says_who_differs_and_about_what() {
         ],
         hint: Some("`berth host plan` shows what the agent will do about it".into()),
     };
-    let report = CheckReport { addresses: 64, endpoints: 2, findings: vec![finding] };
+    let report = CheckReport {
+        addresses: 64,
+        endpoints: 2,
+        findings: vec![finding],
+        cost: Some(CheckCost { millis: 34, store_reads: 4 }),
+    };
     let answer = Answer::new([Source::Journal, Source::Store, Source::Kernel], report);
     FakeAgent::new().answers("GET /v1/check", answer).check(
         "check",
         expect![[r#"
-        1 found in 64 addresses and 2 endpoints, asked journal, store, kernel
+        1 found in 64 addresses and 2 endpoints, asked journal, store, kernel, in 34 ms with 4 reads of the store
 
         10.11.4.19  it has a route and nobody is assigned it  breaks L4
           journal  cooling, epoch 1.3.40
@@ -661,7 +666,7 @@ fn check_says_who_differs_and_about_what() {
 
 #[test]
 fn check_could_not_tell_while_someone_is_silent() {
-    let report = CheckReport { addresses: 64, endpoints: 2, findings: vec![] };
+    let report = CheckReport { addresses: 64, endpoints: 2, findings: vec![], cost: None };
     let silence = Silence { source: Source::Docker, because: "connection refused".into() };
     let answer = Answer::new([Source::Journal, Source::Store, Source::Docker], report).without(vec![silence]);
     FakeAgent::new().answers("GET /v1/check", answer).check(

@@ -90,21 +90,24 @@ fn what_a_lost_host_did_could_not_be_told() {
 }
 
 #[test]
-fn what_only_other_hosts_keep_is_named_with_whom_to_ask() {
+fn what_dead_hosts_keep_is_named_with_why_it_could_not_be_had() {
     let mut answer = answer(vec![]);
     answer.answer.unseen = vec![Unseen {
         from: at("13:00:00"),
         to: at("15:00:00"),
         keepers: vec!["vm-2".into(), "vm-3".into()],
+        why: vec!["vm-2 gives no sign of life".into(), "vm-3 did not answer within 5 s".into()],
     }];
-    answer.answer.hint = Some("ask on vm-2 or vm-3 too".into());
+    answer.answer.clocks = vec!["the clock of vm-3 is 2 h 3 min ahead of this host's now".into()];
+    answer.answer.hint = Some("ask again when one of them is back".into());
     FakeAgent::new().answers(AT, answer).check(
         "address show 10.11.4.18 --at 2026-11-20T14:05:00Z",
         expect![[r#"
             10.11.4.18  could not be told
             --- exit 2
-            not seen: 2026-11-20 13:00:00 to 2026-11-20 15:00:00, kept by vm-2, vm-3
-            hint: ask on vm-2 or vm-3 too
+            the clock of vm-3 is 2 h 3 min ahead of this host's now
+            not seen: 2026-11-20 13:00:00 to 2026-11-20 15:00:00, kept by vm-2, vm-3: vm-2 gives no sign of life, vm-3 did not answer within 5 s
+            hint: ask again when one of them is back
         "#]],
     );
 }

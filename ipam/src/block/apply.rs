@@ -45,13 +45,10 @@ pub(super) fn apply(before: &Block, command: BlockCommand) -> Result<Step, Refus
                 }
             }
         }
-        BlockCommand::EndQuarantine { address, to } => {
+        BlockCommand::EndQuarantine { address } => {
             // Ended already: saying so twice is not an error.
-            if block.quarantined.remove(&address).is_some()
-                && !block.falls_aside(address)
-                && let Some(holder) = to
-            {
-                block.gain(&holder, [address]);
+            if block.quarantined.remove(&address).is_some() {
+                block.falls_aside(address);
             }
         }
         BlockCommand::Reserve { holder, name, address, operation } => {

@@ -1,13 +1,15 @@
 //! What this host knows, for people; and the whole reason of a shortage.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::{Family, Host, Wish};
 use crate::block::{Block, BlockCounts, BlockState};
-use crate::names::{BlockId, PoolName, Revision, Timestamp};
+use crate::names::{BlockId, Holder, PoolName, Revision, Timestamp};
 use crate::pool::Subnet;
 use crate::record::Life;
 use crate::refusal::{AddressState, Refusal, Shortage};
+use crate::transaction::Prefix;
 use crate::view::{AddressView, BlockView, HoldingCounts, PoolView, SubnetView, View};
 
 impl Host {
@@ -19,12 +21,25 @@ impl Host {
             not_ready: self.not_ready(),
             cluster: self.cluster.seen.as_ref().map(|(cluster, _)| (cluster.generation, cluster.state)),
             journalled: self.cluster.journalled.as_ref().map(|(id, life, _)| (id.clone(), *life)),
+            hosts: self.hosts.iter().map(|(host, (record, _))| (host.clone(), record.incarnation)).collect(),
+            lost: self.lost_holdings().collect(),
             pools: self.pools.keys().map(|name| (name.clone(), self.pool_view(name))).collect(),
             subnets: self.subnet_views(now),
             reservations: self.reservations.values().cloned().collect(),
             waiting: self.waiting.keys().copied().collect(),
             revoked: self.revoked.keys().copied().collect(),
         }
+    }
+
+    /// What stands with a holder that is no host, or with an earlier life of one. Before the hosts were read
+    /// nobody is known to be none.
+    fn lost_holdings(&self) -> impl Iterator<Item = (IpAddr, Holder)> + '_ {
+        let lives =
+            |by: &Holder| self.hosts.get(&by.host).is_some_and(|(it, _)| it.incarnation <= by.incarnation);
+        let seen = self.blocks.values().filter_map(|facts| facts.seen.as_ref());
+        let seen = seen.filter(|_| self.listed.contains(&Prefix::Hosts));
+        let held = seen.flat_map(|(block, _)| block.held());
+        held.filter(move |(_, held)| !lives(&held.by)).map(|(address, held)| (*address, held.by.clone()))
     }
 
     fn pool_view(&self, name: &PoolName) -> PoolView {

@@ -294,7 +294,7 @@ fn ending(seen: &BlockSeen, addresses: BTreeSet<IpAddr>) -> Option<Ending> {
     let key = Key::Block(block.id());
     let mut compares = vec![Compare::At { key: key.clone(), revision: seen.revision }];
     for address in &addresses {
-        block = block.apply(BlockCommand::EndQuarantine { address: *address, to: None }).ok()?.block;
+        block = block.apply(BlockCommand::EndQuarantine { address: *address }).ok()?.block;
         compares.push(Compare::Absent(Key::Endpoint(*address)));
         compares.push(Compare::Empty(Prefix::Dependents(*address)));
     }

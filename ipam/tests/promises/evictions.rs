@@ -52,6 +52,27 @@ fn a_dead_hosts_addresses_come_back_within_a_bound() {
     assert!(again.epoch > lost.epoch);
 }
 
+/// A reservation keeps its address through eviction and quarantine: free then, for who asks for it alone.
+#[test]
+fn a_reserved_address_of_a_dead_host_goes_to_who_asks_for_it_and_to_nobody_else() {
+    let mut world = World::running(2, SUBNET);
+    let name = ReservationName::from("db");
+    let reserve = |request| Input::Reserve { request, name, pool: pool(), address: None };
+    let Ok(Answer::Reservation(reserved)) = world.call(0, reserve) else { panic!("refused") };
+    let lost = world.assign(0, Wish::Exact(reserved.address)).unwrap();
+    world.run();
+    world.power_loss(0, 9);
+    let mut role = Role::new();
+    world.role_watches(&mut role, WITNESSED, off);
+    assert!(world.assign(1, Wish::Exact(lost.address)).is_err(), "it is in quarantine");
+    world.role_watches(&mut role, REST, off);
+    while let Ok(other) = world.assign_any(1) {
+        assert_ne!(other.address, lost.address);
+    }
+    let again = world.assign(1, Wish::Exact(lost.address)).unwrap();
+    assert!(again.epoch > lost.epoch);
+}
+
 /// flannel#1289: a host back after its lease expired takes its old range again.
 #[test]
 fn returning_host() {

@@ -34,6 +34,8 @@ fn every_item() -> Vec<Item> {
         Item::Segment(segment()),
         Item::Keep { keeper: "h2".into(), segment: segment() },
         Item::Eviction("h1".into()),
+        Item::Ask { keeper: "h2".into(), asker: "h/1".into() },
+        Item::Told { asker: "h/1".into(), keeper: "h2".into() },
     ]
 }
 

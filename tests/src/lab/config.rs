@@ -17,6 +17,10 @@ pub struct BerthConfig {
     pub provider: ProviderChoice,
     /// The pools; the first is usually `default`.
     pub pools: Vec<Pool>,
+    /// How long addresses rest in quarantine, if not as long as by default.
+    pub quarantine_secs: Option<u32>,
+    /// R, if it is not the default.
+    pub staleness_secs: Option<u32>,
     /// Further TOML, appended as it is.
     pub extra: String,
 }
@@ -79,6 +83,8 @@ impl Default for BerthConfig {
             store: StoreChoice::Embedded,
             provider: ProviderChoice::SoftLayer,
             pools: vec![Pool::default()],
+            quarantine_secs: None,
+            staleness_secs: None,
             extra: String::new(),
         }
     }
@@ -107,7 +113,7 @@ impl BerthConfig {
         let dir = around.dir.display();
         let mut text = format!(
             r#"cluster = "{cluster}"
-
+{times}
 [host]
 state_dir = "{dir}/state"
 run_dir = "/run/berth"
@@ -124,7 +130,8 @@ socket = "/run/berth/berth.sock"
 listen = "127.0.0.1:9717"
 
 "#,
-            cluster = self.cluster
+            cluster = self.cluster,
+            times = self.times(),
         );
         self.render_store(&mut text, &around.etcd);
         self.render_provider(&mut text, &around.cloud);
@@ -132,6 +139,11 @@ listen = "127.0.0.1:9717"
             pool.render(&mut text);
         }
         text + &self.extra
+    }
+
+    fn times(&self) -> String {
+        let times = [("quarantine_secs", self.quarantine_secs), ("staleness_secs", self.staleness_secs)];
+        times.iter().filter_map(|(name, secs)| Some(format!("{name} = {}\n", (*secs)?))).collect()
     }
 
     fn render_store(&self, text: &mut String, etcd: &[String]) {

@@ -124,6 +124,23 @@ impl Etcd {
         Ok(listed.lines().filter_map(|line| line.strip_prefix(KEYS)).map(str::to_owned).collect())
     }
 
+    /// What is stored under the keys that begin so, as text: one a line.
+    ///
+    /// # Errors
+    /// What etcdctl said.
+    pub fn values(&self, prefix: &str) -> Result<Vec<String>> {
+        let listed = self.ctl(&format!("get --prefix {KEYS}{prefix} --print-value-only"))?;
+        Ok(listed.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
+    }
+
+    /// Takes a key away, as etcd does when its lease is over.
+    ///
+    /// # Errors
+    /// What etcdctl said.
+    pub fn forget(&self, key: &str) -> Result<()> {
+        self.ctl(&format!("del {KEYS}{key}")).map(drop)
+    }
+
     /// Writes every change of the keys below this one, from the first on, into a log, until it is dropped: `PUT` or
     /// `DELETE`, the key, and what was put, each on a line. For values that are text.
     ///

@@ -1,4 +1,4 @@
-//! Announcing addresses to a router with a long memory, and finding occupied ones.
+//! Announcing addresses to a router with a long memory, and finding occupied ones, of either family.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -152,9 +152,49 @@ fn occupied_addresses_are_found_in_one_pass_and_ours_do_not_count() {
 }
 
 #[test]
+fn occupied_ipv6_addresses_are_found_whether_a_neighbour_has_or_proxies_them() {
+    let vlan = Vlan::new();
+    for machine in [&vlan.host, &vlan.vm, &vlan.bare_metal] {
+        machine.sysctl_ipv6("conf/eth0/disable_ipv6", "0");
+    }
+    vlan.vm.ip("addr add 2001:db8::33/64 dev eth0 nodad");
+    vlan.bare_metal.sysctl_ipv6("conf/all/forwarding", "1");
+    vlan.bare_metal.sysctl_ipv6("conf/eth0/proxy_ndp", "1");
+    vlan.bare_metal.ip("neigh add proxy 2001:db8::34 dev eth0");
+    // Until duplicate address detection is over, the link-local address may not be used.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let is_ready = |it: &serde_json::Value| it["scope"] == "link" && it.get("tentative").is_none();
+    let addresses = || vlan.host.ip_json("-6 addr show dev eth0")[0]["addr_info"].as_array().cloned();
+    while !addresses().unwrap_or_default().iter().any(is_ready) {
+        assert!(Instant::now() < deadline, "no link-local address");
+    }
+
+    let asked: Vec<IpAddr> = ["2001:db8::33", "2001:db8::34", "2001:db8::35", VM].map(ip).to_vec();
+    let found =
+        vlan.host.block_on(|| async { probe(&eth0(), &asked, Duration::from_secs(2)).await.unwrap() });
+    let addresses: Vec<IpAddr> = found.keys().copied().collect();
+    assert_eq!(addresses, [ip(VM), ip("2001:db8::33"), ip("2001:db8::34")]);
+    let mac = vlan.vm.ip_json("link show eth0")[0]["address"].as_str().unwrap().to_owned();
+    assert_eq!(found[&ip("2001:db8::33")].to_string(), mac);
+}
+
+#[test]
+fn without_ipv6_on_the_interface_nobody_is_taken_for_absent() {
+    let vlan = Vlan::new();
+    vlan.host.sysctl_ipv6("conf/eth0/disable_ipv6", "1");
+    let asked = [ip("2001:db8::33")];
+    let result = vlan.host.block_on(|| async { probe(&eth0(), &asked, Duration::ZERO).await });
+    let said = result.unwrap_err().to_string();
+    assert_eq!(said, "eth0 cannot be used to ask neighbours: it has no link-local IPv6 address");
+}
+
+#[test]
 fn an_interface_that_is_not_there_is_named() {
     let vlan = Vlan::new();
     let nic = IfName::parse("eth7").unwrap();
     let result = vlan.host.block_on(|| async { probe(&nic, &[ip(VM)], Duration::ZERO).await });
-    assert_eq!(result.unwrap_err().to_string(), "eth7 cannot be used for ARP: there is no such interface");
+    assert_eq!(
+        result.unwrap_err().to_string(),
+        "eth7 cannot be used to ask neighbours: there is no such interface"
+    );
 }

@@ -63,6 +63,11 @@ impl Namespace {
         self.enter(|| fs::write(format!("/proc/sys/net/ipv4/{path}"), value).unwrap());
     }
 
+    /// Sets a switch of IPv6.
+    pub(crate) fn sysctl_ipv6(&self, path: &str, value: &str) {
+        self.enter(|| fs::write(format!("/proc/sys/net/ipv6/{path}"), value).unwrap());
+    }
+
     /// Reads one.
     pub(crate) fn read_sysctl(&self, path: &str) -> String {
         self.enter(|| fs::read_to_string(format!("/proc/sys/net/ipv4/{path}")).unwrap().trim().to_owned())

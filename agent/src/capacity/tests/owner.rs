@@ -107,7 +107,7 @@ async fn a_copy_of_a_host_s_disk_takes_no_role_and_the_original_keeps_it() {
     let world = World::new().await;
     let (mut original, had) = world.role_of("h1");
     world.drive(&mut original, 2).await;
-    let (mut copy, told) = world.role_as("h1", "virtual-copy");
+    let (mut copy, told) = world.role_as(&zone(), "h1", "virtual-copy");
     world.drive(&mut copy, 2).await;
     let role = told.borrow().role.clone();
     assert!(role.contains("virtual-h1") && role.contains("virtual-copy"), "{role}");

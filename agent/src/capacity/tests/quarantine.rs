@@ -82,7 +82,7 @@ async fn what_somebody_on_the_wire_still_uses_stays_in_quarantine_and_is_told() 
     pass_for(&world, &mut role, 3 * QUARANTINE_DEFAULT).await;
     assert_eq!(quarantined(&world).await, [ip(5)]);
     let state = status.borrow().quarantine[0].state.clone();
-    assert_eq!(state, "still used, says the wire: somebody answers ARP for it");
+    assert_eq!(state, "still used, says the wire: somebody answers for it");
 }
 
 #[tokio::test]

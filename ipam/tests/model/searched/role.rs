@@ -74,7 +74,7 @@ impl Stage<'_> {
 
     pub(crate) fn end_quarantine(&mut self, address: IpAddr) {
         let Some(id) = self.world.block_of(address).map(Block::id) else { return };
-        self.apply(id, BlockCommand::EndQuarantine { address, to: None });
+        self.apply(id, BlockCommand::EndQuarantine { address });
     }
 
     /// An owner writes a dependent, comparing that the endpoint is open under that epoch.
