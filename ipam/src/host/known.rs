@@ -8,7 +8,7 @@ use ipnetwork::IpNetwork;
 use super::journal::AfterPersist;
 use super::{Durability, Family, Host};
 use crate::epoch::Generation;
-use crate::names::{BlockId, HostId, PoolName, Revision};
+use crate::names::{BlockId, HostId, PoolName, Revision, Zone};
 use crate::pool::{Pool, Subnet};
 use crate::record::Record;
 use crate::transaction::{Key, Prefix, Seen, Value};
@@ -199,6 +199,10 @@ impl Host {
             Some(held) => Some(held.block),
             None => BlockId::of(self.subnet_of(address)?.cidr, address),
         }
+    }
+
+    pub(super) fn zone_of(&self, id: BlockId) -> Option<Zone> {
+        self.subnets.get(&id.subnet).map(|subnet| subnet.zone.clone())
     }
 }
 
