@@ -16,6 +16,8 @@ pub(crate) struct Mix {
     pub(crate) clock: Clock,
     /// On how many hosts containers are started; the others only hold what they hold.
     pub(crate) asking: usize,
+    /// How many containers run on a host at once; more do not ask.
+    pub(crate) containers: usize,
     /// Whether containers also ask for addresses by name (`--ip`).
     pub(crate) exact: bool,
     /// Whether an agent that starts may find the store out of reach.
@@ -95,6 +97,7 @@ impl Mix {
             faults: Faults::default(),
             clock: Clock::Strides,
             asking: usize::MAX,
+            containers: usize::MAX,
             exact: false,
             cut_off: false,
             lagging: false,
@@ -111,6 +114,7 @@ impl Mix {
                 "addresses" => addresses = number,
                 "blocks" => blocks = number,
                 "asking" => mix.asking = usize::from(number),
+                "containers" => mix.containers = usize::from(number),
                 "kills" => faults.kills = number,
                 "power-cuts" => faults.power_cuts = number,
                 "unknown" => faults.unknown = number,
