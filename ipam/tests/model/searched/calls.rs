@@ -62,7 +62,7 @@ impl Stage<'_> {
         let (outcome, events) = self.land(m, transaction);
         self.feed(m, Input::Sent { token, outcome });
         // What the agent itself did it knows already; only a watch that lags shows it again.
-        let knows = !self.story.mix.lagging;
+        let knows = self.story.mix.lagging == 0;
         self.show(events, knows.then_some(m));
     }
 

@@ -22,8 +22,9 @@ pub(crate) struct Mix {
     pub(crate) exact: bool,
     /// Whether an agent that starts may find the store out of reach.
     pub(crate) cut_off: bool,
-    /// Whether the watches of blocks and of hosts may lag behind, each by itself.
-    pub(crate) lagging: bool,
+    /// By how many events the watches of blocks and of hosts may lag behind, each by itself: the
+    /// oldest is shown before one more waits.
+    pub(crate) lagging: usize,
     /// Whether wants are on their way as long as any other call; else the store takes them at once.
     pub(crate) slow_wants: bool,
     /// Whether endpoints are opened for services, and owners name them.
@@ -100,7 +101,7 @@ impl Mix {
             containers: usize::MAX,
             exact: false,
             cut_off: false,
-            lagging: false,
+            lagging: 0,
             slow_wants: false,
             services: false,
         };
@@ -129,7 +130,7 @@ impl Mix {
                 "drains" => faults.drains = number,
                 "exact" => mix.exact = true,
                 "cut-off" => mix.cut_off = true,
-                "lagging" => mix.lagging = true,
+                "lagging" => mix.lagging = usize::from(number),
                 "slow-wants" => mix.slow_wants = true,
                 "services" => mix.services = true,
                 "ticks" => mix.clock = Clock::Ticks,

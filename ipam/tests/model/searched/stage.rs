@@ -37,10 +37,14 @@ impl<'a> Stage<'a> {
 
     /// What follows at once from the act; then the oracle looks.
     pub(crate) fn settle(&mut self) {
-        while let Some((m, token, transaction)) = self.prompt.pop_front() {
-            self.commit(m, transaction, Some(token));
+        loop {
+            while let Some((m, token, transaction)) = self.prompt.pop_front() {
+                self.commit(m, transaction, Some(token));
+            }
+            self.forget_what_is_no_news();
+            let Some((m, prefix)) = self.too_far_behind() else { break };
+            self.watch(m, &prefix);
         }
-        self.forget_what_is_no_news();
         self.look();
     }
 

@@ -1,5 +1,6 @@
 //! What the watches show of what was written, and when.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ipam::*;
@@ -22,7 +23,7 @@ impl Stage<'_> {
             let seen = events.iter().filter_map(|event| Some((watched(machine, &event.key)?, event.clone())));
             let seen: Vec<(Prefix, Seen)> = seen.collect();
             let lags = |(prefix, _): &(Prefix, Seen)| {
-                self.story.mix.lagging && matches!(prefix, Prefix::Blocks | Prefix::Hosts)
+                self.story.mix.lagging > 0 && matches!(prefix, Prefix::Blocks | Prefix::Hosts)
             };
             let (later, now): (Vec<_>, Vec<_>) = seen.into_iter().partition(lags);
             for (prefix, event) in later {
@@ -51,15 +52,16 @@ impl Stage<'_> {
     /// What tells an agent nothing now tells it nothing later: it drops what is older than what it
     /// knows, and what it knows only gets newer. So such events are shown at once.
     pub(crate) fn forget_what_is_no_news(&mut self) {
-        let every_event_counts = self.story.mutation == Some(Mutation::LaggingAdoption)
-            || self.story.mix.faults.rebuilds > 0
-            || !self.story.mix.lagging;
+        // In a new life of the cluster an agent forgets what it knows; and a mutation makes old things
+        // look new.
+        let every_event_counts =
+            self.story.mix.faults.rebuilds > 0 || self.story.mutation == Some(Mutation::LaggingAdoption);
+        if every_event_counts {
+            return;
+        }
         for m in 0..self.world.machines.len() {
             let machine = &self.world.machines[m];
             let Some(agent) = machine.agent.as_ref().filter(|_| !machine.unseen.is_empty()) else { continue };
-            if every_event_counts {
-                return;
-            }
             let news = |event: &&Arc<Vec<Seen>>| {
                 let mut told = agent.clone();
                 let effects = told.step(machine.now, Input::Seen(event.to_vec()));
@@ -72,6 +74,14 @@ impl Stage<'_> {
             unseen.retain(|_, queue| !queue.is_empty());
             self.machine(m).unseen = unseen;
         }
+    }
+
+    /// A watch that lags further behind than the mix allows.
+    pub(crate) fn too_far_behind(&self) -> Option<(usize, Prefix)> {
+        let far = |queue: &VecDeque<_>| queue.len() > self.story.mix.lagging;
+        self.world.machines.iter().enumerate().find_map(|(m, machine)| {
+            machine.unseen.iter().find(|(_, queue)| far(queue)).map(|(prefix, _)| (m, prefix.clone()))
+        })
     }
 }
 
