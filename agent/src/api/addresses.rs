@@ -8,13 +8,14 @@ use crate::testimony::Testimony;
 use crate::troubles::with_causes;
 use ::api::{
     Address, AddressReport, AddressState, AddressesQuery, Answer, ExplainQuery, Explanation, Family, Problem,
-    ProblemKind, Reservation, Reserve, Source, UnreserveQuery,
+    ProblemKind, Reservation, Reserve, Silence, Source, UnreserveQuery,
 };
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use ipam::{EndpointId, PoolName, ReservationName, Wish};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// The pool that is meant where none is named.
 const POOL_DEFAULT: &str = "default";
@@ -26,25 +27,32 @@ pub(crate) async fn list(
 ) -> Result<Json<Answer<Vec<Address>>>, Refusal> {
     let Query(query) = query.map_err(|error| invalid(&error.body_text()))?;
     let view = desk.view().await.map_err(Refusal)?;
-    let (sight, silent) = match desk.sight() {
+    let now = desk.clock.wall();
+    let in_pool = |pool: &PoolName| query.pool.as_ref().is_none_or(|wanted| *wanted == pool.0);
+    let addresses: Vec<_> = view
+        .subnets
+        .iter()
+        .filter(|subnet| in_pool(&subnet.subnet.pool))
+        .flat_map(|subnet| {
+            subnet.blocks.iter().flat_map(|block| &block.addresses).map(move |it| (subnet, it))
+        })
+        .map(|(subnet, address)| words::address(subnet, address, now))
+        .filter(|address| query.all || is_notable(address))
+        .collect();
+    let (sight, silent) = match sight_of(&desk, &addresses).await {
         Ok(sight) => (Some(sight), Vec::new()),
         Err(silence) => (None, vec![silence]),
     };
-    let now = desk.clock.wall();
-    let mut addresses = Vec::new();
-    for subnet in &view.subnets {
-        if query.pool.as_ref().is_some_and(|pool| *pool != subnet.subnet.pool.0) {
-            continue;
-        }
-        for address in subnet.blocks.iter().flat_map(|block| &block.addresses) {
-            let address = named(words::address(subnet, address, now), sight.as_deref());
-            if query.all || is_notable(&address) {
-                addresses.push(address);
-            }
-        }
-    }
+    let addresses = addresses.into_iter().map(|address| named(address, sight.as_deref())).collect();
     let words_of = [Source::Journal, Source::Store, Source::Docker];
     Ok(Json(Answer::new(words_of, addresses).without(silent)))
+}
+
+/// What Docker shows of these addresses' containers.
+async fn sight_of(desk: &Desk, addresses: &[Address]) -> Result<Arc<Sight>, Silence> {
+    let endpoints: Vec<_> =
+        addresses.iter().filter_map(|address| address.endpoint.clone()).map(EndpointId).collect();
+    desk.sight_of(&endpoints).await
 }
 
 fn is_notable(address: &Address) -> bool {
@@ -72,7 +80,9 @@ pub(crate) async fn show(
     let address: IpAddr = address.parse().map_err(|_| invalid(&format!("{address} is not an address")))?;
     let view = desk.view().await.map_err(Refusal)?;
     let Some((subnet, found)) = words::find(&view, address) else { return Err(Refusal(outside(address))) };
-    let shown = named(words::address(subnet, found, desk.clock.wall()), desk.sight().ok().as_deref());
+    let shown = words::address(subnet, found, desk.clock.wall());
+    let sight = sight_of(&desk, std::slice::from_ref(&shown)).await;
+    let shown = named(shown, sight.ok().as_deref());
     let pages = desk.pages();
     let here = pages.endpoint_at(address).map(|endpoint| endpoint.open_ports().map(ToString::to_string));
     let ports = here.into_iter().flatten().collect();

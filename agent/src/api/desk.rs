@@ -15,13 +15,18 @@ use crate::reconciler::{Announcements, Reconciler};
 use crate::troubles::{Troubles, with_causes};
 use ::api::{Problem, ProblemKind, Silence, Source};
 use hostnet::Netlink;
-use ipam::View;
+use ipam::{EndpointId, View};
 use jiff::Timestamp;
 use provider::{CloudSubnet, Provider, ZoneId};
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 use store::Store;
 use tokio::sync::watch;
+
+/// How long a question waits for Docker to show a container that was just started. Its event and a look at its
+/// lists take about a tenth of a second.
+const NAMES_WITHIN: Duration = Duration::from_millis(500);
 
 /// Handles on every part of the agent. Clones share them.
 #[derive(Clone)]
@@ -104,6 +109,19 @@ impl Desk {
             (Some(reason), _) => Err(silence(Source::Docker, reason)),
             (None, None) => Err(silence(Source::Docker, "it has not been asked yet")),
         }
+    }
+
+    /// The same, soon after the containers of these endpoints were started: Docker's events come a moment after
+    /// `docker run` returned, and who asks then wants names.
+    pub(crate) async fn sight_of(&self, endpoints: &[EndpointId]) -> Result<Arc<Sight>, Silence> {
+        let shows_all = |watched: &Watched| match (&watched.silent, &watched.sight) {
+            (None, Some(sight)) => endpoints.iter().all(|endpoint| sight.container_of(endpoint).is_some()),
+            (silent, _) => silent.is_some(),
+        };
+        let mut docker = self.docker.clone();
+        // Of a container that is still being made Docker shows nothing, however long one waits.
+        drop(tokio::time::timeout(NAMES_WITHIN, docker.wait_for(shows_all)).await);
+        self.sight()
     }
 
     /// What Docker told us; nothing if its journal could not be read.

@@ -154,7 +154,7 @@ pub(super) fn interface_name(value: &DeValue<'_>) -> Result<String, Wrong> {
 
 /// The base of a REST API. It is made to end with `/`, so that paths can be joined to it.
 pub(super) fn endpoint(value: &DeValue<'_>) -> Result<String, Wrong> {
-    let url = text(value, super::SOFTLAYER_ENDPOINT)?;
+    let url = text(value, super::provider::SOFTLAYER_ENDPOINT)?;
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     match host {
         Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => {
@@ -162,7 +162,7 @@ pub(super) fn endpoint(value: &DeValue<'_>) -> Result<String, Wrong> {
         }
         _ => wrong(
             format!("is \"{url}\", not a web address"),
-            format!("write \"{}\"", super::SOFTLAYER_ENDPOINT),
+            format!("write \"{}\"", super::provider::SOFTLAYER_ENDPOINT),
         ),
     }
 }

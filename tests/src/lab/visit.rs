@@ -23,9 +23,22 @@ pub fn command_on(id: &str, machine: &str, program: &str) -> Result<Command> {
             let keeper = keeper(id, place::PROCESSES)?.context("the lab is going down")?;
             Namespaces { keeper, network: Some(network), host: false }
         }
-        None => bail!("lab {id} has no machine called {machine}"),
+        None => bail!("lab {id} has no machine called {machine}; it has {}", machines(id)?.join(", ")),
     };
     Ok(inside.command(program))
+}
+
+/// The machines of the lab `id`, by their network namespaces.
+fn machines(id: &str) -> Result<Vec<String>> {
+    let first = place::netns(id, "");
+    let (folder, first) = (first.parent(), first.file_name().unwrap_or_default().to_string_lossy());
+    let mut machines = Vec::new();
+    for namespace in fs::read_dir(folder.context("namespaces are in no folder")?)? {
+        let name = namespace?.file_name();
+        machines.extend(name.to_string_lossy().strip_prefix(&*first).map(ToOwned::to_owned));
+    }
+    machines.sort();
+    Ok(machines)
 }
 
 /// The first process in what a keeper of this name holds.

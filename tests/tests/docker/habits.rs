@@ -23,19 +23,21 @@ fn containers_of_a_network_find_each_other_by_name_and_alias_as_in_compose_files
 }
 
 #[test]
-fn a_renamed_container_is_shown_by_its_new_name_and_a_paused_one_keeps_its_address() -> Result<()> {
+fn a_container_is_shown_by_its_name_at_once_and_by_a_new_one_soon_and_a_paused_one_keeps_its_address()
+-> Result<()> {
     let stage = Stage::set(DockerHost::default())?;
     let host = stage.host();
     let address = stage.run("old", "")?;
-    let is_called = |name: &str| {
-        until(SOON, &format!("the container is called {name}"), || {
-            let report: AddressReport = host.ask(&format!("address show {address}"))?;
-            Ok((report.address.container.as_deref() == Some(name)).then_some(()))
-        })
-    };
-    is_called("old")?;
+    let listed = stage.addresses()?.into_iter().find(|it| it.address == address);
+    ensure!(
+        listed.and_then(|it| it.container).as_deref() == Some("old"),
+        "just started, and listed without name"
+    );
     host.sh("docker rename old new")?;
-    is_called("new")?;
+    until(SOON, "the container is called new", || {
+        let report: AddressReport = host.ask(&format!("address show {address}"))?;
+        Ok((report.address.container.as_deref() == Some("new")).then_some(()))
+    })?;
     host.sh("docker pause new")?;
     stage.settles_on(&[address], SOON)?;
     host.sh("docker unpause new")?;
