@@ -20,7 +20,10 @@ use crate::pool::{Pool, Reservation, Subnet};
 use crate::refusal::{Capacity, NotReady, Refusal};
 use crate::transaction::{Compare, Key, Prefix, Transaction, Value};
 
+mod asking;
+mod blocks;
 mod demand;
+mod giving;
 mod holding;
 mod input;
 mod journal;
@@ -32,19 +35,19 @@ mod reserve;
 mod standing;
 mod view;
 mod waiting;
-mod wants;
 
+use asking::Asked;
+use blocks::BlockFacts;
 use demand::Demand;
+use giving::Wanted;
 use holding::HeldHere;
 pub use input::{
     Answer, Assignment, Durability, Effect, Explanation, Family, Identity, Input, Persisted, Released, Wish,
 };
 use journal::{AfterPersist, RecordKey};
-use operation::BlockFacts;
 use publish::PublishedFacts;
 use standing::{ClusterFacts, Standing};
 use waiting::Waiting;
-use wants::{Asked, Wanted};
 
 /// How long a request may wait for the store or for other hosts, in milliseconds. Docker itself
 /// waits for ever, but gives up connecting after 15 s: an answer must come before.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::operation::{BlockFacts, Flight, Phase};
+use super::blocks::BlockFacts;
+use super::operation::{Flight, Phase};
 use super::standing::{ClusterFacts, Standing};
 use super::{Answer, Durability, Effect, Host, Identity, Persisted, RETRY_MILLIS};
 use crate::names::{BlockId, Incarnation, PoolName, RequestId, Timestamp, Token};

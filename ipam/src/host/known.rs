@@ -9,7 +9,7 @@ use super::journal::AfterPersist;
 use super::{Durability, Family, Host};
 use crate::cluster::ClusterRecord;
 use crate::epoch::Generation;
-use crate::names::{BlockId, HostId, PoolName, Revision};
+use crate::names::{BlockId, HostId, PoolName, Revision, Zone};
 use crate::pool::{Pool, Subnet};
 use crate::record::Record;
 use crate::transaction::{Key, Prefix, Seen, Value};
@@ -210,6 +210,10 @@ impl Host {
             Some(held) => Some(held.block),
             None => BlockId::of(self.subnet_of(address)?.cidr, address),
         }
+    }
+
+    pub(super) fn zone_of(&self, id: BlockId) -> Option<Zone> {
+        self.subnets.get(&id.subnet).map(|subnet| subnet.zone.clone())
     }
 }
 

@@ -26,7 +26,7 @@ use crate::transaction::{Compare, Key, Transaction, Value, Write};
 const CLOSED_AT_ONCE_MAX: usize = 100;
 
 /// How long to wait before a silent host is evicted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Patience {
     /// R: how far behind the truth an answer of the provider may be, in milliseconds. A named
     /// assumption.
@@ -36,7 +36,7 @@ pub struct Patience {
 }
 
 /// What the provider says became of a machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ProviderWord {
     /// There is no such machine any more.
     Deleted,
@@ -107,13 +107,13 @@ pub struct Suspicion {
 }
 
 /// The silent hosts of a zone, as one owner of the role follows them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Evictions {
     patience: Patience,
     silent: BTreeMap<HostId, Silent>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Silent {
     /// The record that has stood since.
     revision: Revision,

@@ -35,8 +35,8 @@ pub(crate) enum Act {
     CutPower(usize, Unsynced),
     DiskFails(usize, Written),
     LoseJournal(usize),
-    /// The provider says that the machine is off.
-    Witness(usize),
+    /// The provider is asked what became of the machine, and says whether it is off.
+    Question(usize),
     Evict(usize),
     Sweep(usize, BlockId),
     EndQuarantine(IpAddr),
@@ -123,7 +123,7 @@ impl fmt::Display for Act {
                 write!(f, "{}: the next write to the disk fails", host(m))
             }
             Self::LoseJournal(m) => write!(f, "{}: the journal is lost, and made anew", host(m)),
-            Self::Witness(m) => write!(f, "the provider says that {} is off", host(m)),
+            Self::Question(m) => write!(f, "the provider is asked about {}", host(m)),
             Self::Evict(m) => write!(f, "{} is evicted", host(m)),
             Self::Sweep(m, block) => write!(f, "what {} held in {block} is swept", host(m)),
             Self::EndQuarantine(address) => write!(f, "the quarantine of {address} is over"),

@@ -39,14 +39,12 @@ pub(crate) struct Machine {
     pub(crate) in_use: BTreeMap<IpAddr, Epoch>,
     /// The last assignment of each address that is over: what a late release may still name.
     pub(crate) over: BTreeMap<IpAddr, Epoch>,
-    /// The record of this host when it was seen off, for an eviction.
-    pub(crate) witnessed: Option<Revision>,
+    /// What the capacity role knows of this host since it asked the provider first.
+    pub(crate) suspected: Option<role::Evictions>,
     /// The record of this host as it stood before its eviction.
     pub(crate) evicted_from: Option<Revision>,
     /// What was reported as written and is not ([`super::mutation::Mutation::AnswerBeforeJournal`]).
     pub(crate) unwritten: Vec<(Vec<Record>, bool)>,
-    /// The eviction whose sweep is not done yet.
-    pub(crate) to_sweep: bool,
     /// Whether its journal was lost: what its containers use it does not know until it claims it.
     pub(crate) lost_journal: bool,
     /// What was gained in an earlier incarnation is swept.
@@ -92,10 +90,9 @@ impl Machine {
             asked: BTreeSet::new(),
             in_use: BTreeMap::new(),
             over: BTreeMap::new(),
-            witnessed: None,
+            suspected: None,
             evicted_from: None,
             unwritten: Vec::new(),
-            to_sweep: false,
             lost_journal: false,
             swept_below: None,
         }
@@ -177,9 +174,8 @@ impl Machine {
         self.asked.hash(form);
         self.in_use.hash(form);
         self.over.hash(form);
-        self.witnessed.hash(form);
+        self.suspected.hash(form);
         self.unwritten.hash(form);
-        self.to_sweep.hash(form);
         self.lost_journal.hash(form);
         self.swept_below.hash(form);
     }

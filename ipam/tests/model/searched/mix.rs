@@ -16,12 +16,15 @@ pub(crate) struct Mix {
     pub(crate) clock: Clock,
     /// On how many hosts containers are started; the others only hold what they hold.
     pub(crate) asking: usize,
+    /// How many containers run on a host at once; more do not ask.
+    pub(crate) containers: usize,
     /// Whether containers also ask for addresses by name (`--ip`).
     pub(crate) exact: bool,
     /// Whether an agent that starts may find the store out of reach.
     pub(crate) cut_off: bool,
-    /// Whether the watches of blocks and of hosts may lag behind, each by itself.
-    pub(crate) lagging: bool,
+    /// By how many events the watches of blocks and of hosts may lag behind, each by itself: the
+    /// oldest is shown before one more waits.
+    pub(crate) lagging: usize,
     /// Whether wants are on their way as long as any other call; else the store takes them at once.
     pub(crate) slow_wants: bool,
     /// Whether endpoints are opened for services, and owners name them.
@@ -95,9 +98,10 @@ impl Mix {
             faults: Faults::default(),
             clock: Clock::Strides,
             asking: usize::MAX,
+            containers: usize::MAX,
             exact: false,
             cut_off: false,
-            lagging: false,
+            lagging: 0,
             slow_wants: false,
             services: false,
         };
@@ -111,6 +115,7 @@ impl Mix {
                 "addresses" => addresses = number,
                 "blocks" => blocks = number,
                 "asking" => mix.asking = usize::from(number),
+                "containers" => mix.containers = usize::from(number),
                 "kills" => faults.kills = number,
                 "power-cuts" => faults.power_cuts = number,
                 "unknown" => faults.unknown = number,
@@ -125,7 +130,7 @@ impl Mix {
                 "drains" => faults.drains = number,
                 "exact" => mix.exact = true,
                 "cut-off" => mix.cut_off = true,
-                "lagging" => mix.lagging = true,
+                "lagging" => mix.lagging = usize::from(number),
                 "slow-wants" => mix.slow_wants = true,
                 "services" => mix.services = true,
                 "ticks" => mix.clock = Clock::Ticks,

@@ -2,8 +2,11 @@
 //! searched to its end.
 
 mod act;
+mod calls;
+mod containers;
 mod deeds;
 mod disk;
+mod life;
 mod machine;
 mod mix;
 mod mutation;
@@ -15,9 +18,11 @@ mod search;
 mod stage;
 mod store;
 mod story;
+mod watching;
 mod world;
+mod writing;
 
 pub(crate) use mix::Mix;
 pub(crate) use mutation::Mutation;
 pub(crate) use reached::Event;
-pub(crate) use search::search;
+pub(crate) use search::{search, search_near};

@@ -1,9 +1,12 @@
 //! Wrong protocols that the model must catch. Each is made at the rim, where the production code meets
 //! disk, store or role, so that no flag in production code can ever switch a safeguard off.
 
-use ipam::{Compare, Deed, HostId, Identity, Key, Life, Operation, Record, Transaction, Value};
+use std::sync::Arc;
+
+use ipam::*;
 
 use super::normal::base;
+use super::store::key_bit;
 use super::world::World;
 
 /// One safeguard taken away.
@@ -31,8 +34,10 @@ pub(crate) enum Mutation {
     /// number. For a running agent the shell says [`ipam::Sent::Failed`] instead of unknown; one that
     /// starts finds a journal without the operation, and what it was to give back is free as before.
     SettleByAbsence,
-    /// A host adopts from a value older than what it acted upon: a lagging watch's value bears a
-    /// revision above all that the host has seen, so that the comparison of the two lets it pass.
+    /// A host adopts from a value older than what it acted upon. Three things tell a host the age of a
+    /// block's value: its revision, its take number, and the host's own operation number in it. What a
+    /// lagging watch shows bears all three as the newest value does ([`made_new`]), so that no
+    /// comparison finds it old.
     LaggingAdoption,
     /// The capacity role ends a quarantine without comparing that the endpoint is closed.
     QuarantineEndsOpen,
@@ -73,6 +78,14 @@ impl Mutation {
             }
             _ => true,
         });
+        transaction
+    }
+
+    /// What is left of the capacity role's transaction that ends a quarantine.
+    pub(crate) fn ends(self, mut transaction: Transaction) -> Transaction {
+        if self == Self::QuarantineEndsOpen {
+            transaction.compares.retain(|compare| !matches!(compare, Compare::Absent(Key::Endpoint(_))));
+        }
         transaction
     }
 
@@ -120,4 +133,21 @@ fn settle_by_absence(world: &World, host: &HostId, records: &mut [Record]) {
             holding.state = Life::Free { turn: base::TURN };
         }
     }
+}
+
+/// An old value of a block that a host cannot tell from the newest by its age.
+pub(crate) fn made_new(world: &mut World, machine: usize, old: Seen) -> Seen {
+    let host = world.machines[machine].host().clone();
+    let (Some(Value::Block(before)), Some(Value::Block(now))) = (&old.value, world.store.value(&old.key))
+    else {
+        return old;
+    };
+    let mut words = serde_json::to_value(before).unwrap();
+    words["take"] = now.take_number().into();
+    words["operations"][&host.0] = now.operation_of(&host).into();
+    let block: Block = serde_json::from_value(words).unwrap();
+    let store = Arc::make_mut(&mut world.store);
+    let after = (store.revision >> base::REVISION_SHIFT) + 1;
+    store.revision = (after << base::REVISION_SHIFT) | key_bit(&old.key);
+    Seen { value: Some(Value::Block(block)), revision: Revision(store.revision), key: old.key }
 }

@@ -13,6 +13,8 @@
 //! | turn, token, count of adoptions | rank | compared only |
 //! | time | over, now, to come; or exact in ticks | what is to come is passed in one stride ([`Clock`]) |
 //! | 32-bit numbers (warmth, attempts) | at most 4 | more of each than a few addresses can make use of |
+//! | warmth, where there is one address | 1 | nobody can hold two |
+//! | when a host counts as idler | nothing, at a warmth of 1 and up to two addresses | it can mean to hold no fewer, and has no surplus |
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -72,6 +74,9 @@ impl Kind {
 pub(crate) struct NormalForm {
     words: Vec<(Kind, u64)>,
     clock: Clock,
+    /// How many addresses there are.
+    addresses: usize,
+    idle: Idle,
     /// The host that is being hashed, and its time.
     host: Option<(u8, u64)>,
     tokens: Tokens,
@@ -102,11 +107,23 @@ enum Tokens {
     Here,
 }
 
+/// Whether it makes a difference when a host counts as idler, which follows its warmth.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Idle {
+    Counts,
+    /// No, and whether it will follows.
+    Forgotten,
+    /// No, and the time follows.
+    TimeForgotten,
+}
+
 impl NormalForm {
-    pub(crate) fn new(clock: Clock) -> Self {
+    pub(crate) fn new(clock: Clock, addresses: usize) -> Self {
         Self {
             words: Vec::with_capacity(2_048),
             clock,
+            addresses,
+            idle: Idle::Counts,
             host: None,
             tokens: Tokens::Nowhere,
             last: [Wrote::Number; 2],
@@ -260,7 +277,7 @@ fn hints() -> &'static [Vec<(Kind, u64)>] {
         // In a moment, in either clock's words, or not at all.
         let moments = [vec![1, 2], vec![1, 101], vec![0]];
         let hints = told.iter().flat_map(|told| {
-            let mut form = NormalForm::new(Clock::Strides);
+            let mut form = NormalForm::new(Clock::Strides, 0);
             told.hash(&mut form);
             moments.iter().map(move |moment| {
                 let moment = moment.iter().map(|word| (Kind::Plain, *word));
@@ -315,14 +332,26 @@ impl Hasher for NormalForm {
         self.interrupted();
         // How often an operation did not come through follows a tag or a length, other counts a name;
         // how warm a host means to be follows a tag after a name. Attempts only stretch the wait.
-        let attempts = !matches!(self.last, [_, Wrote::Byte] | [Wrote::Byte, Wrote::Tag]);
-        let number = if attempts && self.clock == Clock::Strides { 0 } else { number.min(4) };
+        let warmth = self.last == [Wrote::Byte, Wrote::Tag];
+        let attempts = !warmth && !matches!(self.last, [_, Wrote::Byte]);
+        let number = match number.min(4) {
+            _ if attempts && self.clock == Clock::Strides => 0,
+            _ if warmth && self.addresses == 1 => 1,
+            number => number,
+        };
+        if warmth && number == 1 && self.addresses <= 2 && self.tokens != Tokens::Nowhere {
+            self.idle = Idle::Forgotten;
+        }
         self.words.push((Kind::Plain, u64::from(number)));
         self.wrote(Wrote::Number);
     }
 
     fn write_u64(&mut self, number: u64) {
-        self.number(number);
+        if self.idle == Idle::TimeForgotten {
+            self.idle = Idle::Counts;
+        } else {
+            self.number(number);
+        }
         self.wrote(Wrote::Number);
     }
 
@@ -334,7 +363,12 @@ impl Hasher for NormalForm {
 
     fn write_isize(&mut self, number: isize) {
         self.interrupted();
-        self.words.push((Kind::Plain, number as u64));
+        let known = match (self.idle, number) {
+            (Idle::Forgotten, 1) => Idle::TimeForgotten,
+            _ => Idle::Counts,
+        };
+        let forgotten = std::mem::replace(&mut self.idle, known) == Idle::Forgotten;
+        self.words.push((Kind::Plain, if forgotten { 0 } else { number as u64 }));
         self.wrote(Wrote::Tag);
     }
 }

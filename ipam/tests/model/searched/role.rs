@@ -1,64 +1,129 @@
 //! What the capacity role, owners of cloud objects and operators do: each one transaction, composed
 //! from what stands in the store and comparing it, so that to look and to write is one step.
+//!
+//! The capacity role is the production one, [`ipam::role`], with a shell of a few lines. The times it
+//! waits for (D, L, R, the rest of a quarantine) pass outside of the model: it may act at once, and
+//! also much later.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use ipam::role::*;
 use ipam::*;
 
+use super::mutation::Mutation;
 use super::normal::base;
 use super::reached::Event;
 use super::stage::Stage;
-use super::world::World;
+use super::world::{World, ZONE};
+
+const PATIENCE: Patience = Patience { staleness_millis: 0, pause_millis: 0 };
+
+/// The role's clock stands still.
+const NOW: Timestamp = Timestamp(0);
+
+/// The role's agent, which is none of the machines.
+const ROLE: &str = "elsewhere";
 
 impl World {
     /// Whether a block still shows something that an evicted host held.
     pub(crate) fn is_stale(&self, m: usize, block: &Block) -> bool {
-        let Some((record, _)) = self.host_record(m) else { return false };
-        let host = self.machines[m].host();
-        block.held().values().any(|held| held.by.host == *host && held.by.incarnation < record.incarnation)
+        let below = self.host_record(m).map(|(record, _)| record.incarnation);
+        below.is_some_and(|below| lost_to(block, self.machines[m].host(), below).next().is_some())
+    }
+
+    /// What the role has to do about a host whose session lapsed, also one that lives: a session is
+    /// no witness.
+    pub(crate) fn about(&self, m: usize) -> (Evictions, Vec<EvictionStep>) {
+        let seen = self.host_seen(m).map(|(host, seen)| (host, HostSeen { alive: false, ..seen }));
+        let followed = self.machines[m].suspected.clone();
+        let mut followed = followed.unwrap_or_else(|| Evictions::new(PATIENCE));
+        let steps = followed.look(NOW, &ROLE.into(), &seen.into_iter().collect(), &self.blocks_seen());
+        (followed, steps)
+    }
+
+    /// How the quarantine of an address ends, if it can: the wire is asked whether anybody uses it.
+    pub(crate) fn ending(&self, address: IpAddr, mutation: Option<Mutation>) -> Option<Transaction> {
+        let used = self.machines.iter().any(|machine| machine.in_use.contains_key(&address));
+        let (hosts, blocks) = (self.hosts_seen(), self.blocks_seen());
+        let mut quarantines = Quarantines::new(0);
+        let due = quarantines.look(NOW, &blocks, &hosts);
+        if used || !due.values().any(|due| due.contains(&address)) {
+            return None;
+        }
+        quarantines.heard(NOW, address, UseWord::Nobody);
+        let ending = quarantines.endings(NOW, &blocks).into_iter().next()?;
+        let transaction = match mutation {
+            Some(mutation) => mutation.ends(ending.transaction),
+            None => ending.transaction,
+        };
+        self.store.takes(&transaction).then_some(transaction)
+    }
+
+    fn host_seen(&self, m: usize) -> Option<(HostId, HostSeen)> {
+        let (record, revision) = self.host_record(m)?;
+        let host = self.machines[m].host().clone();
+        let witnessed = match self.store.value(&Key::Eviction(host.clone())) {
+            Some(Value::Eviction(eviction)) => Some(eviction.incarnation),
+            _ => None,
+        };
+        let alive = self.machines[m].agent.is_some();
+        Some((host, HostSeen { record: record.clone(), revision, alive, witnessed }))
+    }
+
+    fn hosts_seen(&self) -> HostsSeen {
+        (0..self.machines.len()).filter_map(|m| self.host_seen(m)).collect()
+    }
+
+    fn blocks_seen(&self) -> Vec<BlockSeen> {
+        let blocks = self.store.entries.values().filter_map(|(value, revision)| match value {
+            Value::Block(block) => Some(BlockSeen { block: block.clone(), revision: *revision }),
+            _ => None,
+        });
+        blocks.collect()
     }
 }
 
 impl Stage<'_> {
-    /// Raises the incarnation, comparing that the record is what it was when the host was seen off.
-    pub(crate) fn evict(&mut self, m: usize) {
-        let witnessed = self.machine(m).witnessed.take();
-        let Some((record, revision)) = self.world.host_record(m) else { return };
-        if witnessed != Some(revision) {
-            return;
+    /// The provider is asked about a host, and tells the truth of this moment.
+    pub(crate) fn question(&mut self, m: usize) {
+        let (mut followed, _) = self.world.about(m);
+        let machine = &self.world.machines[m];
+        let (off, first) = (!machine.powered, machine.suspected.is_none());
+        followed.heard(NOW, machine.host(), ProviderWord::Off);
+        if first {
+            self.world.left.evictions -= 1;
         }
-        let incarnation = Incarnation(record.incarnation.0 + 1);
-        let value = Value::Host(HostRecord { incarnation, ..record.clone() });
-        let key = Key::Host(self.world.machines[m].host().clone());
-        let machine = self.machine(m);
-        machine.evicted_from = Some(revision);
-        machine.to_sweep = true;
+        // Any other word, and the role forgets what it heard before.
+        self.machine(m).suspected = off.then_some(followed);
+    }
+
+    /// Raises the incarnation of a host that was twice said to be off.
+    pub(crate) fn evict(&mut self, m: usize) {
+        let Some((host, seen)) = self.world.host_seen(m) else { return };
+        let word = EvictionWord::Provider { said: String::new() };
+        let incarnation = Incarnation(base::INCARNATION);
+        let eviction = Eviction { incarnation, by: ROLE.into(), at: String::new(), word };
+        self.machine(m).evicted_from = Some(seen.revision);
         self.story.reached.note(Event::Evicted);
-        self.put(key, value);
+        self.write(raise(&host, &seen, eviction, false));
         self.sweep_is_done(m);
     }
 
     /// What the host held in the block goes to quarantine, and its endpoints there are closed.
     pub(crate) fn sweep(&mut self, m: usize, id: BlockId) {
-        let Some((record, _)) = self.world.host_record(m) else { return };
+        let Some((host, HostSeen { record, .. })) = self.world.host_seen(m) else { return };
+        let blocks = self.world.blocks_seen();
+        let Some(seen) = blocks.iter().find(|seen| seen.block.id() == id) else { return };
+        let published = match self.world.store.get(&Key::Published { host: host.clone(), block: id }) {
+            Seen { value: Some(Value::Published(published)), revision, .. } => Some((published, revision)),
+            _ => None,
+        };
         let below = record.incarnation;
-        let host = self.world.machines[m].host().clone();
-        let Some(Value::Block(block)) = self.world.store.value(&Key::Block(id)) else { return };
-        let command = BlockCommand::Sweep { host: host.clone(), below, why: "it is off".into() };
-        let Ok(Step { block: swept, changed: true }) = block.apply(command) else { return };
-        let mut writes = vec![Write::Put { key: Key::Block(id), value: Value::Block(swept.clone()) }];
-        let key = Key::Published { host, block: id };
-        if let Some(Value::Published(published)) = self.world.store.value(&key) {
-            let (closed, open): (BTreeMap<_, _>, BTreeMap<_, _>) = published
-                .open
-                .clone()
-                .into_iter()
-                .partition(|(address, _)| swept.quarantined().contains_key(address));
-            writes.extend(closed.into_keys().map(|address| Write::Delete(Key::Endpoint(address))));
-            writes.push(Write::Put { key, value: Value::Published(Published { open }) });
+        let swept = sweep(&ZONE.into(), seen, published.as_ref(), &host, below, "it is off");
+        if let Some(transaction) = swept {
+            self.write(transaction);
         }
-        self.write(Transaction { compares: vec![], writes });
         self.sweep_is_done(m);
     }
 
@@ -66,15 +131,14 @@ impl Stage<'_> {
         let stale = self.world.blocks().any(|block| self.world.is_stale(m, block));
         let below = self.world.host_record(m).map(|(record, _)| record.incarnation);
         if !stale {
-            let machine = self.machine(m);
-            machine.to_sweep = false;
-            machine.swept_below = below;
+            self.machine(m).swept_below = below;
         }
     }
 
     pub(crate) fn end_quarantine(&mut self, address: IpAddr) {
-        let Some(id) = self.world.block_of(address).map(Block::id) else { return };
-        self.apply(id, BlockCommand::EndQuarantine { address });
+        if let Some(transaction) = self.world.ending(address, self.story.mutation) {
+            self.write(transaction);
+        }
     }
 
     /// An owner writes a dependent, comparing that the endpoint is open under that epoch.

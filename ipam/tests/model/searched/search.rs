@@ -23,14 +23,32 @@ pub(crate) struct Searched {
     reached: Vec<(Event, u64)>,
     /// The way to the first promise that was broken, step by step.
     pub(crate) broken: Option<String>,
+    /// How many acts lead there.
+    pub(crate) acts: usize,
+    /// The acts beyond which it was not searched.
+    near: Option<usize>,
 }
 
-/// Searches every world that the mix can reach. One thread, breadth first: so the first broken promise
-/// is one of the nearest.
+/// Searches every world that the mix can reach, or the first promise that is broken.
 pub(crate) fn search(mix: Mix, mutation: Option<Mutation>) -> Searched {
+    searched(mix, mutation, None)
+}
+
+/// Searches every world that the mix can reach in so many acts.
+pub(crate) fn search_near(mix: Mix, mutation: Option<Mutation>, acts: usize) -> Searched {
+    searched(mix, mutation, Some(acts))
+}
+
+/// One thread, breadth first: so the first broken promise is one of the nearest.
+fn searched(mix: Mix, mutation: Option<Mutation>, acts: Option<usize>) -> Searched {
     let begun = Instant::now();
     let story = Story::new(mix, mutation);
-    let checker = story.clone().checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    let mut checker = story.clone().checker().finish_when(HasDiscoveries::AnyFailures);
+    if let Some(acts) = acts {
+        // The first world is at depth 1, and those at the given depth are not looked at any more.
+        checker = checker.target_max_depth(acts + 2);
+    }
+    let checker = checker.spawn_bfs().join();
     let broken = checker.discoveries().into_values().find(|path| path.last_state().broken.is_some());
     let without = mutation.map(|mutation| format!(", mutated: {mutation:?}")).unwrap_or_default();
     let events = Event::ALL.iter().filter(|event| story.has(**event));
@@ -41,7 +59,9 @@ pub(crate) fn search(mix: Mix, mutation: Option<Mutation>) -> Searched {
         depth: checker.max_depth(),
         took: begun.elapsed(),
         reached: events.map(|event| (*event, story.reached.count(*event))).collect(),
+        acts: broken.as_ref().map_or(0, |path| path.clone().into_actions().len()),
         broken: broken.map(|path| narrate(&story, path)),
+        near: acts,
     }
 }
 
@@ -56,7 +76,11 @@ impl Searched {
 impl fmt::Display for Searched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, steps, worlds, depth, took, .. } = self;
-        let end = if self.broken.is_some() { "up to a broken promise" } else { "all of it" };
+        let end = match (&self.broken, self.near) {
+            (Some(_), _) => format!("up to a broken promise after {} acts", self.acts),
+            (None, Some(acts)) => format!("up to {acts} acts"),
+            (None, None) => "all of it".to_owned(),
+        };
         let seconds = took.as_secs_f64();
         write!(f, "{name}: {end}, {steps} steps, {worlds} worlds, {depth} deep, {seconds:.1} s\n   ")?;
         for (event, count) in &self.reached {

@@ -47,7 +47,7 @@ impl Store {
     }
 
     pub(crate) fn commit(&mut self, transaction: &Transaction) -> Committed {
-        if !transaction.compares.iter().all(|compare| self.holds(compare)) {
+        if !self.takes(transaction) {
             let now = transaction.compares.iter().flat_map(|compare| match compare {
                 Compare::At { key, .. } | Compare::Holds { key, .. } | Compare::Absent(key) => {
                     vec![self.get(key)]
@@ -81,6 +81,11 @@ impl Store {
         Committed { outcome: Sent::Committed { revision }, events }
     }
 
+    /// Whether a transaction would be taken now.
+    pub(crate) fn takes(&self, transaction: &Transaction) -> bool {
+        transaction.compares.iter().all(|compare| self.holds(compare))
+    }
+
     fn holds(&self, compare: &Compare) -> bool {
         match compare {
             Compare::At { key, revision } => self.entries.get(key).is_some_and(|(_, at)| at == revision),
@@ -110,7 +115,7 @@ impl Hash for Store {
 
 /// The bit that names a key in the revisions at which it was written; none where no host remembers
 /// the revision of such a key.
-fn key_bit(key: &Key) -> u64 {
+pub(crate) fn key_bit(key: &Key) -> u64 {
     match key {
         Key::Cluster => 1,
         Key::Host(host) => 1 << (1 + number_of(host)),

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use ipam::{BlockState, ClusterState, Family, Key, Prefix, Value};
+use ipam::role::EvictionStep;
+use ipam::{BlockState, ClusterState, Key, Prefix, Value};
 use stateright::{Model, Property};
 
 use super::act::{Act, Fate, Unsynced, Written};
@@ -50,7 +51,8 @@ impl Story {
                 }
             }
             Some(agent) => {
-                if machine.asked.is_empty() && m < self.mix.asking && machine.calls.len() <= 1 {
+                let room = m < self.mix.asking && machine.in_use.len() < self.mix.containers;
+                if room && machine.asked.is_empty() && machine.calls.len() <= 1 {
                     acts.push(Act::Ask(m, None));
                     if self.mix.exact {
                         let all = world.blocks().flat_map(|block| block.id().addresses());
@@ -121,33 +123,33 @@ impl Story {
         }
     }
 
-    /// The acts of operators, of the provider and of the capacity role.
-    fn acts_of_roles(&self, world: &World, acts: &mut Vec<Act>) {
-        let open = world.cluster().is_some_and(|cluster| cluster.state == ClusterState::Open);
+    /// The acts of the capacity role, and of the provider that it asks.
+    fn acts_of_the_role(&self, world: &World, acts: &mut Vec<Act>) {
+        if world.cluster().is_none_or(|cluster| cluster.state != ClusterState::Open) {
+            return;
+        }
         for (m, machine) in world.machines.iter().enumerate() {
-            if !machine.powered && machine.witnessed.is_none() && world.left.evictions > 0 {
-                acts.push(Act::Witness(m));
+            let followed = machine.suspected.is_some() || !machine.powered && world.left.evictions > 0;
+            if !followed && !world.blocks().any(|block| world.is_stale(m, block)) {
+                continue;
             }
-            if machine.witnessed.is_some_and(|at| world.host_record(m).is_some_and(|(_, now)| now == at)) {
-                acts.push(Act::Evict(m));
-            }
-            if machine.to_sweep && open {
-                let stale = world.blocks().filter(|block| world.is_stale(m, block));
-                acts.extend(stale.map(|block| Act::Sweep(m, block.id())));
+            acts.extend(world.about(m).1.into_iter().filter_map(|step| match step {
+                EvictionStep::Ask { .. } => followed.then_some(Act::Question(m)),
+                EvictionStep::Raise { .. } => Some(Act::Evict(m)),
+                EvictionStep::Sweep { block, .. } => Some(Act::Sweep(m, block)),
+            }));
+        }
+        for address in world.blocks().flat_map(|block| block.quarantined().keys()) {
+            if world.ending(*address, self.mutation).is_some() {
+                acts.push(Act::EndQuarantine(*address));
             }
         }
-        for block in world.blocks() {
-            for address in block.quarantined().keys().filter(|_| open) {
-                let used = world.machines.iter().any(|machine| machine.in_use.contains_key(address));
-                let endpoint = world.store.value(&Key::Endpoint(*address)).is_some();
-                let named = !world.store.list(&Prefix::Dependents(*address)).is_empty();
-                // A host that lost its journal claims what its containers use in good time.
-                let closed = !endpoint || self.mutation == Some(Mutation::QuarantineEndsOpen);
-                if !used && !named && closed {
-                    acts.push(Act::EndQuarantine(*address));
-                }
-            }
-            if self.mix.faults.drains > 0 {
+    }
+
+    /// The acts of operators, and of owners of cloud objects.
+    fn acts_of_others(&self, world: &World, acts: &mut Vec<Act>) {
+        if self.mix.faults.drains > 0 {
+            for block in world.blocks() {
                 match block.state() {
                     BlockState::Open if world.left.drains > 0 => acts.push(Act::Drain(block.id())),
                     BlockState::Draining => acts.push(Act::Undrain(block.id())),
@@ -177,8 +179,6 @@ impl Story {
     }
 }
 
-pub(crate) const ANY: ipam::Wish = ipam::Wish::Any(Family::V4);
-
 impl Model for Story {
     type State = World;
     type Action = Act;
@@ -200,7 +200,8 @@ impl Model for Story {
         for machine in 0..world.machines.len() {
             self.acts_of(world, machine, acts);
         }
-        self.acts_of_roles(world, acts);
+        self.acts_of_the_role(world, acts);
+        self.acts_of_others(world, acts);
     }
 
     fn next_state(&self, world: &World, act: Act) -> Option<World> {

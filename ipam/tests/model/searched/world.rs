@@ -31,6 +31,8 @@ pub(crate) struct World {
     /// The first promise that was broken, and how.
     pub(crate) broken: Option<Broken>,
     pub(crate) clock: Clock,
+    /// How many addresses there are.
+    pub(crate) addresses: usize,
 }
 
 /// A promise that did not hold.
@@ -74,6 +76,11 @@ impl World {
         for (number, subnet) in mix.subnets.iter().enumerate() {
             open_subnet(&mut store, number, subnet, mix.hosts);
         }
+        let blocks = store.entries.values().filter_map(|(value, _)| match value {
+            Value::Block(block) => Some(block.counts().total as usize),
+            _ => None,
+        });
+        let addresses = blocks.sum();
         let mut machines = Vec::new();
         for number in 0..mix.hosts {
             let incarnation = Incarnation(base::INCARNATION);
@@ -100,6 +107,7 @@ impl World {
             rebuild: None,
             broken: None,
             clock: mix.clock,
+            addresses,
         }
     }
 
@@ -129,7 +137,7 @@ impl World {
     }
 
     pub(crate) fn normal_form(&self) -> (u64, u64) {
-        let mut form = NormalForm::new(self.clock);
+        let mut form = NormalForm::new(self.clock, self.addresses);
         self.store.hash(&mut form);
         self.epochs.hash(&mut form);
         self.left.hash(&mut form);
