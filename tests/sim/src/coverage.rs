@@ -49,6 +49,8 @@ sometimes! {
     CompactedWatch,
     /// An agent was killed between two effects of one step.
     KilledBetweenEffects,
+    /// An agent was killed in the middle of a write to its journal.
+    TornAppend,
     /// The journal could not be written.
     DiskFull,
     /// An outcome of the journal came after other inputs.
@@ -81,6 +83,10 @@ sometimes! {
     RoleMoved,
     /// Two machines ran from one image.
     Cloned,
+    /// A deleted machine's place was taken by another.
+    Replaced,
+    /// A machine came back in another zone.
+    ZoneChanged,
     /// An endpoint was opened.
     Opened,
     /// An endpoint was named in the cloud.

@@ -61,12 +61,16 @@ pub struct Ended {
     pub millis: Moment,
     /// How many hosts there were.
     pub hosts: usize,
+    /// How many acts were begun, faults included.
+    pub acts: usize,
+    /// How many faults were injected.
+    pub faults: u64,
 }
 
 /// Tells the story of a plan: chaos, then healing.
 pub fn run(plan: &Plan, story: Story) -> Ended {
     let script = plan.script();
-    let hosts = script.hosts;
+    let hosts = script.hosts.len();
     let end = script.acts.last().map_or(0, |(at, _)| *at) + 5_000;
     let mut fleet = fleet::Fleet::new(script, story);
     // The pure core stops a broken invariant by a panic, before it is committed: that too is an end.
@@ -88,5 +92,7 @@ pub fn run(plan: &Plan, story: Story) -> Ended {
         steps: fleet.steps,
         millis: fleet.now,
         hosts,
+        acts: fleet.acts,
+        faults: fleet.faults,
     }
 }

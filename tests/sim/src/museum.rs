@@ -7,7 +7,7 @@ use crate::fault::{Fault, Kind};
 use crate::fleet::{Event, Fleet};
 use crate::machine::Power;
 use crate::provider::MachineState;
-use crate::script::Script;
+use crate::script::{Script, Site, zone};
 use crate::story::Story;
 
 const ANY: Wish = Wish::Any(Family::V4);
@@ -15,8 +15,9 @@ const MINUTE: u64 = 60_000;
 
 /// Hosts that came up, with nothing under way.
 fn fleet(hosts: usize) -> Fleet {
-    let subnets = vec!["10.50.0.0/29".parse().expect("a subnet")];
-    let script = Script { seed: 1, hosts, subnets, cooling: 5_000, acts: Vec::new() };
+    let sites = vec![Site { cidr: "10.50.0.0/29".parse().expect("a subnet"), zone: 0 }];
+    let hosts = vec![[zone(0)].into(); hosts];
+    let script = Script { seed: 1, hosts, zones: 1, sites, cooling: 5_000, acts: Vec::new() };
     let mut fleet = Fleet::new(script, Story::silent());
     fleet.pass(5_000);
     fleet
