@@ -27,6 +27,9 @@ pub struct Block {
     held: BTreeMap<IpAddr, Held>,
     quarantined: BTreeMap<IpAddr, Quarantined>,
     reserved: BTreeMap<IpAddr, ReservationName>,
+    /// Held or quarantined, and to be set aside as soon as they are not.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    unwanted: BTreeMap<IpAddr, SetAside>,
     operations: BTreeMap<HostId, u64>,
 }
 
@@ -168,14 +171,15 @@ pub enum BlockCommand {
         /// The host's operation number on this block.
         operation: u64,
     },
-    /// A free address is never handed out again.
+    /// An address is never handed out again: at once if it is free; if it is held or quarantined, its user keeps it,
+    /// and it is set aside when it comes back.
     SetAside {
         /// Which.
         address: IpAddr,
         /// Why.
         why: SetAside,
     },
-    /// An address set aside is free after all (excluded, occupied or kept by the provider no more).
+    /// An address set aside, or to be, is free after all (excluded, occupied or kept by the provider no more).
     Include {
         /// Which.
         address: IpAddr,
@@ -235,6 +239,7 @@ impl Block {
             held: BTreeMap::new(),
             quarantined: BTreeMap::new(),
             reserved: BTreeMap::new(),
+            unwanted: BTreeMap::new(),
             operations: BTreeMap::new(),
         }
     }
@@ -278,6 +283,11 @@ impl Block {
     /// Which addresses bear a name.
     pub fn reserved(&self) -> &BTreeMap<IpAddr, ReservationName> {
         &self.reserved
+    }
+
+    /// What is held or quarantined, and set aside as soon as it is not, with the reason.
+    pub fn unwanted(&self) -> &BTreeMap<IpAddr, SetAside> {
+        &self.unwanted
     }
 
     /// The last operation number of a host here; 0 if it never wrote this block.

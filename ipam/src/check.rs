@@ -42,6 +42,11 @@ pub fn block_broken(block: &Block) -> Vec<String> {
             broken.push(format!("S3: {address} is set aside and held by {}", held.by));
         }
     }
+    for address in block.unwanted().keys() {
+        if !block.held().contains_key(address) && !block.quarantined().contains_key(address) {
+            broken.push(format!("S5: {address} is to be set aside when it comes back, and is not away"));
+        }
+    }
     broken
 }
 

@@ -1,7 +1,7 @@
 //! What the zone's capacity role decides about hosts and about what they held: pure.
 //!
 //! One agent of a zone has the role, under a term. A shell looks at the store, hands what it saw to
-//! these two machines with the time, and carries out what they ask for. Every transaction they make
+//! these machines with the time, and carries out what they ask for. Every transaction they make
 //! is sent together with the compares of the role's term and of the cluster record, which the shell
 //! adds: a former owner can do nothing.
 //!
@@ -9,9 +9,12 @@
 //! - [`Quarantines`]: when an address in quarantine is free again.
 //!
 //! Both are forgotten with the term: a new owner of the role waits anew.
+//!
+//! [`sweep_wants`] remembers nothing: it removes what hosts that are gone asked, or were asked.
 
 mod eviction;
 mod quarantine;
+mod wants;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +24,7 @@ use crate::names::{HostId, Incarnation, Revision};
 
 pub use eviction::{EvictionStep, Evictions, Patience, ProviderWord, Suspicion, lost_to, raise, sweep};
 pub use quarantine::{Ending, QuarantineState, Quarantines, UseWord};
+pub use wants::{WantSeen, sweep_wants};
 
 /// A host as one look at the store showed it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -26,7 +26,7 @@ pub struct View {
     pub cluster: Option<(Generation, ClusterState)>,
     /// The pools.
     pub pools: BTreeMap<PoolName, PoolView>,
-    /// The subnets of this host's zones.
+    /// The subnets of this host's zones, and those of other zones of which it still holds something.
     pub subnets: Vec<SubnetView>,
     /// The reservations.
     pub reservations: Vec<Reservation>,
@@ -52,6 +52,9 @@ pub struct PoolView {
 pub struct SubnetView {
     /// Its record.
     pub subnet: Subnet,
+    /// Whether this host is in its zone. If not, it was: what runs there keeps its addresses, and nothing new is
+    /// assigned.
+    pub in_reach: bool,
     /// Its blocks, in order. Before the store was read: those in which the journal shows holdings,
     /// and of those only what this host holds.
     pub blocks: Vec<BlockView>,

@@ -112,7 +112,8 @@ impl Addresses for Allocator {
     }
 
     async fn subnets(&self) -> Result<Vec<Subnet>, AddressError> {
-        Ok(self.view().await?.subnets.into_iter().map(|seen| seen.subnet).collect())
+        let seen = self.view().await?.subnets.into_iter();
+        Ok(seen.filter(|seen| seen.in_reach).map(|seen| seen.subnet).collect())
     }
 
     async fn in_use(&self) -> Result<InUse, AddressError> {

@@ -318,6 +318,7 @@ async fn evict(fleet: &Fleet, host: &str, held: &[u8]) -> View {
         cluster: Some((generation(), ClusterState::Open)),
         pools: BTreeMap::new(),
         subnets: vec![ipam::SubnetView {
+            in_reach: true,
             subnet: ipam::Subnet { cidr: block().subnet, pool, zone: Zone::from("z"), gateway: None },
             blocks: vec![BlockView {
                 id: block(),

@@ -48,6 +48,7 @@ pub(super) fn apply(before: &Block, command: BlockCommand) -> Result<Step, Refus
         BlockCommand::EndQuarantine { address, to } => {
             // Ended already: saying so twice is not an error.
             if block.quarantined.remove(&address).is_some()
+                && !block.falls_aside(address)
                 && let Some(holder) = to
             {
                 block.gain(&holder, [address]);
@@ -61,18 +62,24 @@ pub(super) fn apply(before: &Block, command: BlockCommand) -> Result<Step, Refus
             block.number(&holder.host, operation)?;
             block.reserved.retain(|_, reserved| *reserved != name);
         }
-        BlockCommand::SetAside { address, why } => {
-            if block.set_aside.get(&address) != Some(&why) {
+        BlockCommand::SetAside { address, why } => match block.state_of(address) {
+            AddressState::SetAside(before) if before == why => (),
+            AddressState::Held(_) | AddressState::Quarantined { .. } => {
+                block.unwanted.insert(address, why);
+            }
+            _ => {
                 block.must_be_free(address)?;
                 block.set_aside.insert(address, why);
             }
-        }
+        },
         BlockCommand::Include { address } => match block.set_aside.get(&address) {
             Some(SetAside::Excluded | SetAside::Occupied | SetAside::Reserved) => {
                 block.set_aside.remove(&address);
             }
             Some(why) => return Err(Refusal::in_the_way(address, AddressState::SetAside(*why))),
-            None => (),
+            None => {
+                block.unwanted.remove(&address);
+            }
         },
         BlockCommand::Drain => match block.state {
             BlockState::Open | BlockState::Draining => block.state = BlockState::Draining,
@@ -135,8 +142,15 @@ impl Block {
                 Some(held) if held.by == *holder => self.held.remove(address),
                 _ => return Err(Refusal::in_the_way(*address, self.state_of(*address))),
             };
+            self.falls_aside(*address);
         }
         Ok(())
+    }
+
+    /// Sets an address aside that nobody has any more, if it was to be. Answers whether it was.
+    fn falls_aside(&mut self, address: IpAddr) -> bool {
+        let why = self.unwanted.remove(&address);
+        why.is_some_and(|why| self.set_aside.insert(address, why).is_none())
     }
 
     fn retake(&mut self, holder: &Holder) {

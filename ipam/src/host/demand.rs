@@ -133,19 +133,25 @@ impl Host {
         }
     }
 
-    /// In a subnet that is being emptied nothing free is kept.
-    pub(super) fn empty_if_draining(&mut self, id: BlockId) {
+    /// Nothing free is kept in a subnet that is being emptied, or is of a zone that this host left, and nothing
+    /// that is to be set aside: it goes back to the block, also if it was promised to another host.
+    pub(super) fn let_go_of_unwanted(&mut self, id: BlockId) {
         let Some((block, _)) = self.blocks.get(&id).and_then(|facts| facts.seen.as_ref()) else { return };
-        if block.state() == BlockState::Open {
+        let zone = self.subnets.get(&id.subnet).map(|subnet| &subnet.zone);
+        let left = zone.is_some_and(|zone| !self.identity.zones.contains(zone));
+        let all = left || block.state() != BlockState::Open;
+        if !all && block.unwanted().is_empty() {
             return;
         }
-        let free: Vec<IpAddr> = self
+        let idle = |life: &Life| matches!(life, Life::Free { .. } | Life::Leaving { to: Some(_) });
+        let unwanted: Vec<IpAddr> = self
             .held
             .iter()
-            .filter(|(_, held)| held.block == id && matches!(held.holding.state, Life::Free { .. }))
+            .filter(|(_, held)| held.block == id && idle(&held.holding.state))
             .map(|(address, _)| *address)
+            .filter(|address| all || block.unwanted().contains_key(address))
             .collect();
-        for address in free {
+        for address in unwanted {
             self.change(address, |_| Some(Life::Leaving { to: None }));
         }
     }

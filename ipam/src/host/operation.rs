@@ -125,7 +125,7 @@ impl Host {
             self.begin(id, Deed::Claim(claims), Transaction::default()).ok();
             return;
         }
-        self.empty_if_draining(id);
+        self.let_go_of_unwanted(id);
         if let Some((addresses, to, also)) = self.next_leaving(id) {
             self.begin(id, Deed::GiveBack { addresses, to }, also).ok();
         }

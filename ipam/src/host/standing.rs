@@ -131,10 +131,16 @@ impl Host {
             self.standing = Standing::Unregistered { not_before: Some(self.now.after(RETRY_MILLIS)) };
             return;
         };
-        let key = Key::Host(self.identity.host.clone());
+        let host = self.identity.host.clone();
+        let before = self.hosts.get(&host).map(|(before, _)| before.zones.clone()).unwrap_or_default();
+        // Nothing is to be had from this host any more in a zone that it left.
+        let left = before.difference(&record.zones);
+        let hints = left.map(|zone| Write::Delete(Key::Surplus { zone: zone.clone(), host: host.clone() }));
+        let mut writes: Vec<Write> = hints.collect();
+        writes.push(Write::Put { key: Key::Host(host), value: Value::Host(record) });
         let transaction = Transaction {
             compares: vec![Compare::At { key: Key::Cluster, revision: *cluster }, compare],
-            writes: vec![Write::Put { key, value: Value::Host(record) }],
+            writes,
         };
         self.send(transaction, AfterSend::Register);
     }

@@ -7,6 +7,7 @@ use super::{Family, Host, Wish};
 use crate::block::{Block, BlockCounts, BlockState};
 use crate::epoch::Epoch;
 use crate::names::{BlockId, PoolName, Revision, Timestamp};
+use crate::pool::Subnet;
 use crate::record::Life;
 use crate::refusal::{AddressState, Refusal, Shortage};
 use crate::view::{AddressView, BlockView, HoldingCounts, PoolView, SubnetView, View};
@@ -37,10 +38,13 @@ impl Host {
     }
 
     fn subnet_views(&self, now: Timestamp) -> Vec<SubnetView> {
-        let usable = self.subnets.values().filter(|subnet| self.identity.zones.contains(&subnet.zone));
-        usable
+        let in_reach = |subnet: &Subnet| self.identity.zones.contains(&subnet.zone);
+        let held = |subnet: &Subnet| self.held.values().any(|held| held.block.subnet == subnet.cidr);
+        let shown = self.subnets.values().filter(|subnet| in_reach(subnet) || held(subnet));
+        shown
             .map(|subnet| SubnetView {
                 subnet: subnet.clone(),
+                in_reach: in_reach(subnet),
                 blocks: self
                     .blocks
                     .iter()

@@ -340,6 +340,7 @@ impl Host {
         }
         let ids: Vec<BlockId> = self.blocks.keys().copied().filter(|id| self.idle(*id)).collect();
         for id in ids {
+            self.let_go_of_unwanted(id);
             if let Some((addresses, to, also)) = self.next_leaving(id) {
                 self.begin(id, crate::record::Deed::GiveBack { addresses, to }, also).ok();
             }

@@ -5,6 +5,7 @@
 
 mod between_hosts;
 mod evictions;
+mod inputs;
 mod museum;
 mod one_host;
 mod properties;
