@@ -109,8 +109,12 @@ impl Fleet {
     /// A cluster that was just made, with hosts that have never started.
     pub(crate) fn new(script: Script, story: Story) -> Self {
         let seed = script.seed;
-        let machines: Vec<Machine> =
-            script.hosts.iter().enumerate().map(|(number, zones)| machine(seed, number, zones.clone())).collect();
+        let machines: Vec<Machine> = script
+            .hosts
+            .iter()
+            .enumerate()
+            .map(|(number, zones)| machine(seed, number, zones.clone()))
+            .collect();
         let mut fleet = Self {
             now: 0,
             queue: BTreeMap::new(),

@@ -97,7 +97,7 @@ impl Fleet {
                 self.unreserve(machine, name);
             }
         }
-        self.run_until(self.now + 60_000);
+        self.run_until(self.now + 150_000);
         self.look_at_what_is_kept();
         self.unname();
     }
@@ -116,7 +116,8 @@ impl Fleet {
         for at in &self.machines {
             let Some(agent) = at.awake() else { continue };
             let view = agent.host.view(at.clock.at(self.now));
-            let addresses = view.subnets.iter().flat_map(|subnet| &subnet.blocks).flat_map(|it| &it.addresses);
+            let addresses =
+                view.subnets.iter().flat_map(|subnet| &subnet.blocks).flat_map(|it| &it.addresses);
             for shown in addresses {
                 let kept = match &shown.state {
                     AddressState::Cooling { .. } => !named(shown.address),
@@ -125,7 +126,7 @@ impl Fleet {
                 };
                 if kept {
                     let (address, state, host) = (shown.address, &shown.state, &at.identity.host);
-                    unexplained.push(format!("{address} is {state} on {host}"));
+                    unexplained.push(format!("{address} {state}, on {host}"));
                 }
             }
         }

@@ -33,6 +33,7 @@ mod shrink;
 pub mod store;
 mod story;
 mod subnets;
+mod sum;
 mod wire;
 mod words;
 
@@ -42,6 +43,7 @@ pub use coverage::{Coverage, Sometimes};
 pub use script::Plan;
 pub use shrink::shrink;
 pub use story::Story;
+pub use sum::Sum;
 
 /// Milliseconds since the story began.
 pub type Moment = u64;

@@ -132,7 +132,8 @@ impl Fleet {
         if at.forsaken {
             self.look_whether_it_is_whole(machine);
         } else if !self.oracle.store_is_wrong {
-            let lost = at.kernel.iter().filter(|(address, epoch)| agent.host.assigned(**address) != Some(**epoch));
+            let lost =
+                at.kernel.iter().filter(|(address, epoch)| agent.host.assigned(**address) != Some(**epoch));
             broken.extend(lost.map(|(address, epoch)| {
                 let shown = crate::reconcile::state_in(&agent.host.view(at.clock.at(self.now)), *address);
                 format!("S7, S8: {address} is used under {epoch}, and shown as {shown:?}")

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipam::role::{
-    BlockSeen, EvictionStep, Evictions, HostSeen, HostsSeen, Patience, ProviderWord, Quarantines, UseWord,
-    raise, sweep,
+    BlockSeen, Ending, EvictionStep, Evictions, HostSeen, HostsSeen, Patience, ProviderWord, Quarantines,
+    UseWord, WantSeen, raise, sweep, sweep_wants,
 };
 use ipam::{
     Block, BlockId, Eviction, EvictionWord, HostId, HostRecord, Incarnation, Key as IpamKey, Prefix,
-    Revision, Timestamp,
+    Revision, Sent, Timestamp,
 };
 use ipnetwork::IpNetwork;
 
@@ -124,14 +124,22 @@ impl Fleet {
             }
             holders.extend(block.held().values().map(|held| &held.by.host));
         }
-        let owner = match self.store.get(&Key::Owner(zone)) {
-            Some((Value::Owner(owner), _)) => &owner.host,
-            _ => return true,
+        let owned = match self.store.get(&Key::Owner(zone)) {
+            Some((Value::Owner(owner), _)) => self.is_there(&owner.host, of),
+            _ => false,
         };
-        holders.insert(owner);
         let opened = |site: &Site| self.block_of(site.cidr.ip()).is_some();
-        holders.iter().any(|host| self.store.get(&session_key(host)).is_none())
+        !owned
+            || holders.iter().any(|host| self.store.get(&session_key(host)).is_none())
             || !self.script.sites.iter().filter(|site| site.zone == of).all(opened)
+    }
+
+    /// Whether a host's session stands, and the host is in the zone.
+    fn is_there(&self, host: &HostId, of: usize) -> bool {
+        let record = self.store.get(&Key::Ipam(IpamKey::Host(host.clone())));
+        let in_zone = matches!(record, Some((Value::Ipam(ipam::Value::Host(record)), _))
+            if record.zones.contains(&zone(of)));
+        in_zone && self.store.get(&session_key(host)).is_some()
     }
 
     /// Another host has the role, or a former process of this one.
@@ -140,7 +148,7 @@ impl Fleet {
         if owner.host == self.machines[machine].identity.host {
             return self.claim_role(of, machine, owner.term + 1, at_that);
         }
-        if self.store.get(&session_key(&owner.host)).is_some() {
+        if self.is_there(&owner.host, of) {
             self.roles[of].silent.remove(&machine);
             return;
         }
@@ -183,12 +191,17 @@ impl Fleet {
         if cluster.state != ipam::ClusterState::Open {
             return;
         }
-        let footing = [Compare::At(Key::Owner(zone(of)), owner), Compare::At(Key::Ipam(IpamKey::Cluster), at)];
+        let footing =
+            [Compare::At(Key::Owner(zone(of)), owner), Compare::At(Key::Ipam(IpamKey::Cluster), at)];
         let clock = self.machines[machine].clock.at(self.now);
         let look = Look { zone: of, hosts: self.hosts_seen(), blocks: self.blocks_seen(of) };
+        for ending in self.end_quarantines(clock, &look) {
+            let mut transaction = words::of_a_host(ending.transaction.clone());
+            transaction.compares.extend(footing.iter().cloned());
+            self.transmit(machine, Ask::Ending(of, Box::new(ending), transaction));
+        }
         let mut transactions = self.care_for_hosts(machine, clock, &look);
-        transactions.extend(self.end_quarantines(clock, &look));
-        transactions.extend(self.unanswerable_wants(of));
+        transactions.extend(self.left_wants(&look));
         transactions.extend(self.subnet_steps(of));
         for mut transaction in transactions {
             transaction.compares.extend(footing.iter().cloned());
@@ -250,7 +263,7 @@ impl Fleet {
         }
     }
 
-    fn end_quarantines(&mut self, clock: Timestamp, look: &Look) -> Vec<FleetTransaction> {
+    fn end_quarantines(&mut self, clock: Timestamp, look: &Look) -> Vec<Ending> {
         let quarantines = &mut self.roles[look.zone].quarantines;
         for address in quarantines.look(clock, &look.blocks, &look.hosts).into_values().flatten() {
             // Who stands still does not answer on the wire.
@@ -262,20 +275,39 @@ impl Fleet {
         if !endings.is_empty() {
             self.coverage.reached(Sometimes::QuarantineEnded);
         }
-        endings.into_iter().map(|ending| words::of_a_host(ending.transaction)).collect()
+        endings
     }
 
-    /// What is asked of a host that is silent: nobody will answer it, or remove it.
-    fn unanswerable_wants(&self, of: usize) -> Vec<FleetTransaction> {
-        let zone_here = zone(of);
-        let silent = |holder: &HostId| self.store.get(&session_key(holder)).is_none();
-        let wants = self.store.entries().filter_map(|(key, _)| match key {
-            Key::Ipam(IpamKey::Want { zone, holder, .. }) if *zone == zone_here && silent(holder) => {
-                Some(Transaction { compares: vec![self.compare(key)], writes: vec![(key.clone(), None)] })
+    /// What became of an ending is told to the owner that sent it.
+    pub(crate) fn quarantines_ended(
+        &mut self,
+        of: usize,
+        (machine, life): (usize, u64),
+        ending: &Ending,
+        outcome: &Sent,
+    ) {
+        let clock = self.machines[machine].clock.at(self.now);
+        let role = &mut self.roles[of];
+        if role.of == Some((machine, life)) {
+            role.quarantines.ended(clock, ending, outcome);
+        }
+    }
+
+    /// What nobody will answer, or nobody waits for.
+    fn left_wants(&self, look: &Look) -> Option<FleetTransaction> {
+        let zone_here = zone(look.zone);
+        let wants = self.store.entries().filter_map(|(key, value)| match (key, value) {
+            (Key::Ipam(IpamKey::Want { zone, holder, asker }), Value::Ipam(ipam::Value::Want(want)))
+                if *zone == zone_here =>
+            {
+                let (_, revision) = self.store.get(key)?;
+                let (holder, asker) = (holder.clone(), asker.clone());
+                Some(WantSeen { holder, asker, want: want.clone(), revision: Revision(revision) })
             }
             _ => None,
         });
-        wants.collect()
+        let wants: Vec<WantSeen> = wants.collect();
+        sweep_wants(&zone_here, &look.hosts, &wants).map(words::of_a_host)
     }
 
     /// The compare that a key stands as it does now.

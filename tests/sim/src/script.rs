@@ -172,9 +172,7 @@ impl Stage<'_> {
             }
             20 => Act::Unreserve { machine, name: chance.below(3) },
             21 if self.draining => Act::Drain { nth: chance.place(self.sites.len()) },
-            22 if self.draining && chance.one_in(3) => {
-                Act::Undrain { nth: chance.place(self.sites.len()) }
-            }
+            22 if self.draining && chance.one_in(3) => Act::Undrain { nth: chance.place(self.sites.len()) },
             _ if self.kinds.is_empty() => any,
             _ => {
                 let kind = chance.pick(self.kinds);
