@@ -94,7 +94,7 @@ impl Fault {
     pub(crate) fn new(kind: Kind, machine: usize, chance: &mut Chance) -> Self {
         let longest = match kind {
             Kind::StoreAway | Kind::PowerLoss | Kind::CutBoth | Kind::ZoneChanged | Kind::Gone => 300_000,
-            Kind::Suspend | Kind::Pause => 120_000,
+            Kind::Suspend | Kind::Pause | Kind::ProviderStale => 120_000,
             _ => 40_000,
         };
         Self { kind, machine, millis: chance.skewed(longest), much: chance.below(1 << 20) }

@@ -89,6 +89,7 @@ pub(crate) struct Fleet {
     pub(crate) chance: Chance,
     /// What went wrong first.
     pub(crate) broken: Option<String>,
+    /// How many inputs the hosts took.
     pub(crate) steps: u64,
     /// How many acts there were, and how many of them were faults.
     pub(crate) acts: usize,
@@ -175,7 +176,6 @@ impl Fleet {
             let Some(next) = self.queue.first_entry().filter(|next| next.key().0 <= end) else { break };
             let ((at, _), event) = next.remove_entry();
             self.now = at;
-            self.steps += 1;
             self.happen(event);
         }
         self.now = self.now.max(end);

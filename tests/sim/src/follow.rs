@@ -117,7 +117,7 @@ impl Fleet {
         let Some(shown) = follower.shown else { return };
         if !reachable || paused {
             // What it has missed it will be shown when it can be reached.
-            return self.after(lag + 500, Event::Show { machine, life, prefix });
+            return self.after(lag + PAUSE_MAX, Event::Show { machine, life, prefix });
         }
         match self.store.change_after(&prefix, shown) {
             Err(_) => {

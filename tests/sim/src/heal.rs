@@ -109,7 +109,7 @@ impl Fleet {
                 || self.store.get(&Key::Ipam(IpamKey::Endpoint(address))).is_some()
         };
         let mut unexplained = Vec::new();
-        for block in self.blocks() {
+        for block in self.inhabited_blocks() {
             let quarantined = block.quarantined().keys().filter(|address| !named(**address));
             unexplained.extend(quarantined.map(|address| format!("{address} is quarantined")));
         }
@@ -135,6 +135,15 @@ impl Fleet {
         }
     }
 
+    /// The blocks of zones that have a host: elsewhere nobody has the role, and what was quarantined stays so.
+    fn inhabited_blocks(&self) -> impl Iterator<Item = &Block> {
+        let inhabited = |number: &usize| {
+            let zone = zone(*number);
+            self.machines.iter().any(|at| at.awake().is_some() && at.identity.zones.contains(&zone))
+        };
+        (0..self.script.zones).filter(inhabited).flat_map(|zone| self.blocks_in(zone)).map(|(block, _)| block)
+    }
+
     /// L1, L4: nothing of a dead host, and nothing that nobody uses.
     fn look_at_what_is_left(&mut self) {
         let mut left = self.left_over();
@@ -150,6 +159,8 @@ impl Fleet {
                     left.push(format!("{address} is held by {}, which is in another zone", held.by));
                 }
             }
+        }
+        for block in self.inhabited_blocks() {
             left.extend(block.quarantined().keys().map(|address| format!("{address} is quarantined")));
         }
         for at in &self.machines {

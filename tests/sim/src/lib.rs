@@ -57,7 +57,7 @@ pub struct Ended {
     pub story: Story,
     /// What was reached.
     pub coverage: Coverage,
-    /// How many events there were.
+    /// How many inputs the hosts took: each a step of the production code, and looked at.
     pub steps: u64,
     /// How long the story was, in milliseconds.
     pub millis: Moment,

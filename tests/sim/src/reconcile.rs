@@ -48,7 +48,8 @@ impl Fleet {
                 self.tell(machine, |request| Input::Reap { request, address, epoch });
             }
         }
-        if !suspects.is_empty() || lost || view.not_ready.is_some() {
+        // A clone stays what it is: its agent waits for an operator.
+        if !suspects.is_empty() || lost || (view.not_ready.is_some() && !self.machines[machine].is_clone) {
             self.reconcile_soon(machine);
         }
     }

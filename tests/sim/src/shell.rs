@@ -99,6 +99,7 @@ impl Fleet {
         }
         agent.note(&input);
         let mut effects = VecDeque::from(agent.host.step(clock, input));
+        self.steps += 1;
         while let Some(effect) = effects.pop_front() {
             if let Some(restart) = self.trips(machine, &effect) {
                 self.kill(machine);
@@ -108,6 +109,7 @@ impl Fleet {
                 && let Some(agent) = &mut self.machines[machine].agent
             {
                 effects.extend(agent.host.step(clock, outcome));
+                self.steps += 1;
             }
         }
         self.compact_if_grown(machine);

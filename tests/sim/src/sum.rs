@@ -9,7 +9,7 @@ use crate::{Coverage, Ended};
 pub struct Sum {
     coverage: Coverage,
     host_millis: u64,
-    events: u64,
+    steps: u64,
     acts: usize,
     faults: u64,
 }
@@ -19,7 +19,7 @@ impl Sum {
     pub fn add(&mut self, ended: &Ended) {
         self.coverage.add(&ended.coverage);
         self.host_millis += ended.millis * ended.hosts as u64;
-        self.events += ended.steps;
+        self.steps += ended.steps;
         self.acts += ended.acts;
         self.faults += ended.faults;
     }
@@ -32,12 +32,12 @@ impl Sum {
 
 impl fmt::Display for Sum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host_millis, events, acts, faults, .. } = self;
+        let Self { host_millis, steps, acts, faults, .. } = self;
         let hours = host_millis / 3_600_000;
-        let each = events / hours.max(1);
+        let each = steps / hours.max(1);
         write!(
             f,
-            "{hours} simulated host-hours, {events} events ({each} an hour), {acts} acts, {faults} of them faults"
+            "{hours} simulated host-hours, {steps} steps of hosts ({each} an hour), {acts} acts, {faults} of them faults"
         )
     }
 }
