@@ -171,6 +171,11 @@ impl Allocator {
         }
     }
 
+    /// The journal tells all that containers of this host use.
+    pub async fn accounted(&self) -> Result<(), AllocateError> {
+        self.tell(Input::Accounted).await
+    }
+
     /// A revoked address ([`View::revoked`]) has fallen silent.
     pub async fn silenced(&self, address: IpAddr) -> Result<(), AllocateError> {
         self.tell(Input::Silenced { address }).await

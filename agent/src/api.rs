@@ -14,6 +14,7 @@ mod hosts;
 mod networks;
 mod orders;
 mod pools;
+mod rebuild;
 mod status;
 mod words;
 
@@ -72,6 +73,7 @@ fn router(desk: Desk, access: Access) -> Router {
         .route(paths::HOST_PLAN, get(hosts::plan))
         .route(paths::CLUSTER, get(cluster::show).post(cluster::init))
         .route(paths::STORE_BACKUP, get(cluster::backup))
+        .route(paths::STORE_REBUILD, post(rebuild::rebuild))
         .route(paths::CHECK, get(crate::check::check))
         .route(paths::DOCTOR, get(crate::doctor::doctor))
         .fallback(unknown)

@@ -18,6 +18,7 @@ use crate::journal::{Journal, JournalError};
 use crate::late::{LateAllocator, Progress};
 use crate::metrics::{self, Metrics};
 use crate::reconciler::{self, Announcements, Arp, Reconciler};
+use crate::roll::Roll;
 use crate::shared;
 use crate::sockets::{Origin, Sockets, reading_group};
 use crate::troubles::{Troubles, with_causes};
@@ -203,6 +204,7 @@ async fn serve(
     let (cloud_told, cloud) = watch::channel(None);
     let (capacity_told, capacity) = watch::channel(Vec::new());
     let (ledger_told, ledger) = watch::channel(None);
+    let roll = Arc::new(Roll::open(&config.rim.host.state_dir));
     let desk = Desk::new(api::Parts {
         started: clock.wall(),
         clock: Arc::clone(&clock),
@@ -220,6 +222,7 @@ async fn serve(
         reconciler: reconciler.clone(),
         announcements,
         capacity,
+        roll: Arc::clone(&roll),
     });
     tasks.serve_api(sockets.api.listener, desk);
     let standing = Standing {
@@ -235,6 +238,7 @@ async fn serve(
         cloud: cloud_told,
         interfaces: interfaces_known,
         capacity: capacity_told,
+        roll,
         ledger: ledger_told,
         book,
         docker,
@@ -277,6 +281,7 @@ fn refuse(
             None
         }
     };
+    let roll = Arc::new(Roll::open(&rim.host.state_dir));
     let desk = Desk::new(api::Parts {
         started: clock.wall(),
         clock: Arc::clone(&clock),
@@ -294,6 +299,7 @@ fn refuse(
         reconciler,
         announcements: Announcements::default(),
         capacity: watch::channel(Vec::new()).1,
+        roll,
     });
     tasks.serve_api(sockets.api.listener, desk);
     Running { tasks: tasks.tracker }

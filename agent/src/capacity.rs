@@ -8,6 +8,7 @@
 //! - `act` carries them out, each written down before it reaches the cloud,
 //! - `settle` takes an operator's word where nobody else can know,
 //! - `term` says who has the role,
+//! - `anew` opens the zone's subnets anew where the store was lost,
 //! - `eviction` evicts hosts that the provider witnesses to be dead, and `evict` those an operator names,
 //! - `quarantine` ends quarantines.
 //!
@@ -16,6 +17,7 @@
 //! for the operator (`berth order settle`).
 
 mod act;
+mod anew;
 mod decide;
 mod evict;
 mod eviction;
@@ -40,7 +42,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use ipam::{HostId, PoolName};
+use ipam::{BootId, HostId, InstanceId, PoolName};
 use ipnetwork::IpNetwork;
 use provider::{ClusterTags, Network, Provider, ZoneId};
 use store::Store;
@@ -48,7 +50,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::roll::Roll;
 
+pub use anew::{AnewError, SubnetAnew, ZoneAnew};
 pub use evict::{EvictError, Evicted, Plea};
 pub use eviction::SilentHost;
 pub use quarantine::QuarantineLine;
@@ -58,12 +62,23 @@ pub use settle::{SettleError, Settlement};
 pub use status::{CapacityStatus, OrderLine, ProviderTrouble};
 pub use trouble::WAIT_FOR_PERSON;
 
+/// The hosts of the cluster, as one look at the store shows them.
+pub(crate) async fn hosts_seen(store: &dyn Store) -> Result<ipam::role::HostsSeen, provider::Cause> {
+    look::hosts(store).await.map_err(Into::into)
+}
+
 /// What the role is made of.
 pub struct Parts<P> {
     /// How this cluster knows its subnets at the provider.
     pub tags: ClusterTags,
     /// This host.
     pub host: HostId,
+    /// This very machine, and this boot of it: the host's record must name both.
+    pub instance: InstanceId,
+    /// See there.
+    pub boot: BootId,
+    /// Where the hosts of the cluster are noted.
+    pub roll: Arc<Roll>,
     /// The zone that is cared for.
     pub zone: ZoneId,
     /// Its address space: pools of the other kind get nothing here.
@@ -210,6 +225,7 @@ enum Word {
     Nudge,
     Settle { order: OrderKey, settlement: Settlement, answer: oneshot::Sender<Result<(), SettleError>> },
     Evict { plea: Plea, answer: oneshot::Sender<Result<Evicted, EvictError>> },
+    Anew { pools: BTreeMap<IpNetwork, PoolName>, answer: oneshot::Sender<Result<ZoneAnew, AnewError>> },
 }
 
 /// Room for a few words of an operator; nudges that do not fit are not needed.
@@ -257,6 +273,18 @@ impl Capacity {
         self.words.send(Word::Evict { plea, answer }).await.map_err(|_| EvictError::Stopped)?;
         answered.await.map_err(|_| EvictError::Stopped)?
     }
+
+    /// What the zone has in a store that is made anew. `pools` are those of the subnets that this host knows there.
+    ///
+    /// # Errors
+    /// The provider did not say all there is to know.
+    pub async fn zone_anew(&self, pools: BTreeMap<IpNetwork, PoolName>) -> Result<ZoneAnew, AnewError> {
+        let stopped =
+            || AnewError { zone: self.status.borrow().zone.clone(), source: "the agent is stopping".into() };
+        let (answer, answered) = oneshot::channel();
+        self.words.send(Word::Anew { pools, answer }).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
 }
 
 async fn run<P: Provider>(
@@ -282,6 +310,9 @@ async fn run<P: Provider>(
                 }
                 Some(Word::Evict { plea, answer }) => {
                     let _ = answer.send(role.evict(plea).await);
+                }
+                Some(Word::Anew { pools, answer }) => {
+                    let _ = answer.send(role.zone_anew(&pools).await);
                 }
                 // Every handle is gone; the role goes on until it is stopped.
                 None => tokio::select! {

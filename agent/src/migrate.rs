@@ -5,11 +5,11 @@
 //! by transaction, what their journals know. Either command may be cut short and run again.
 
 mod error;
-mod fill;
+pub(crate) mod fill;
 mod steady;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,7 +30,7 @@ use crate::journal::Journal;
 use crate::shared;
 
 pub use error::MigrateError;
-use steady::steadily;
+pub(crate) use steady::steadily;
 
 /// What was done, for the operator.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ async fn fill_and_start(
 ) -> Result<Filled, MigrateError> {
     let before = cluster.generation;
     let after = ClusterRecord {
-        generation: next_generation(before, SystemClock.wall()),
+        generation: renewed([before], SystemClock.wall()),
         state: ClusterState::Open,
         ..cluster
     };
@@ -112,11 +112,10 @@ async fn freeze(store: &dyn Store) -> Result<ClusterRecord, MigrateError> {
     }
 }
 
-/// Above every number that was ever used, as a rebuild's would be.
-fn next_generation(before: Generation, now: Timestamp) -> Generation {
+/// A generation after these, and after every other that was begun before now.
+pub(crate) fn renewed(before: impl IntoIterator<Item = Generation>, now: Timestamp) -> Generation {
     let (id, _) = uuid::Uuid::new_v4().as_u64_pair();
-    let seconds = u64::try_from(now.as_second()).unwrap_or(0);
-    Generation { number: seconds.max(before.number + 1), id }
+    ipam::next_generation(before, u64::try_from(now.as_second()).unwrap_or(0), id)
 }
 
 fn cluster_of(all: &Snapshot) -> Result<Option<ClusterRecord>, MigrateError> {

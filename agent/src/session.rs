@@ -1,13 +1,15 @@
 //! This host's sign of life in the store: the key `sessions/<id>`, which lapses by itself when the host
 //! does not say any more that it lives.
 //!
-//! Nothing here depends on it: it is for the others, who take nothing from a host whose session stands.
+//! Nothing here depends on it: it is for the others, who take nothing from a host whose session stands. It is given
+//! only by the machine and boot that the host's record names: a copy of its disk on another machine must not speak for
+//! it.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipam::{BootId, HostId, SignOfLife};
+use ipam::{HostRecord, Identity, InstanceId, SignOfLife};
 use store::layout::{self, Item, ValueError};
 use store::{Session, Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +21,9 @@ const TTL: Duration = Duration::from_secs(30);
 
 /// How often the host says that it lives: two words may get lost.
 const WORD_EVERY: Duration = Duration::from_secs(10);
+
+/// How soon it is looked again whether this boot is registered.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long the store may take to answer a word.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -32,11 +37,18 @@ enum SessionError {
     Value(#[from] ValueError),
     #[error("the store does not answer to this host's sign of life")]
     Late,
+    #[error("this boot is not registered yet")]
+    Unregistered,
+    #[error(
+        "the record of this host names the machine {recorded}, and this is {here}: a copied disk gives no sign of life \
+         in its place"
+    )]
+    Copied { recorded: InstanceId, here: InstanceId },
 }
 
 /// Gives the sign until `stop`, and then takes it back: this host goes in order.
-pub async fn keep(store: Arc<dyn Store>, host: HostId, boot: BootId, stop: CancellationToken) {
-    let mut keeper = Keeper { store, host, sign: SignOfLife { boot }, session: None };
+pub async fn keep(store: Arc<dyn Store>, me: Identity, stop: CancellationToken) {
+    let mut keeper = Keeper { store, me, session: None };
     tokio::select! {
         () = stop.cancelled() => {}
         never = keeper.live() => match never {},
@@ -46,27 +58,30 @@ pub async fn keep(store: Arc<dyn Store>, host: HostId, boot: BootId, stop: Cance
 
 struct Keeper {
     store: Arc<dyn Store>,
-    host: HostId,
-    sign: SignOfLife,
+    me: Identity,
     session: Option<Session>,
 }
 
 impl Keeper {
     async fn live(&mut self) -> Infallible {
-        let mut word = tokio::time::interval(WORD_EVERY);
-        word.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut silent = false;
         loop {
-            word.tick().await;
-            match self.say().await {
-                Ok(()) => silent = false,
-                // Said once for each time that the store goes away.
-                Err(error) if !silent => {
-                    silent = true;
-                    tracing::warn!(error = with_causes(&error), "trying again");
+            let pause = match self.say().await {
+                Ok(()) => {
+                    silent = false;
+                    WORD_EVERY
                 }
-                Err(_) => {}
-            }
+                Err(SessionError::Unregistered) => LOOK_AGAIN,
+                // Said once for each time that the store goes away.
+                Err(error) => {
+                    if !silent {
+                        tracing::warn!(error = with_causes(&error), "trying again");
+                    }
+                    silent = true;
+                    WORD_EVERY
+                }
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -78,9 +93,27 @@ impl Keeper {
                 said => return said,
             }
         }
-        let key = Item::Session(self.host.to_string()).key();
-        let value = layout::encode(&key, &self.sign)?;
+        self.is_registered().await?;
+        let key = Item::Session(self.me.host.to_string()).key();
+        let value = layout::encode(&key, &SignOfLife { boot: self.me.boot.clone() })?;
         self.session = Some(in_time(self.store.begin_session(&key, value, TTL)).await?);
+        Ok(())
+    }
+
+    /// Whether the host's record names this machine and this boot of it.
+    async fn is_registered(&self) -> Result<(), SessionError> {
+        let key = Item::Host(self.me.host.to_string()).key();
+        let Some(entry) = in_time(self.store.get(&key)).await?.entry else {
+            return Err(SessionError::Unregistered);
+        };
+        let record: HostRecord = layout::decode(&key, &entry.value)?;
+        if record.instance != self.me.instance {
+            let here = self.me.instance.clone();
+            return Err(SessionError::Copied { recorded: record.instance, here });
+        }
+        if record.boot != self.me.boot {
+            return Err(SessionError::Unregistered);
+        }
         Ok(())
     }
 
@@ -102,15 +135,37 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Resu
 
 #[cfg(test)]
 mod tests {
-    use store::MemoryStore;
+    use std::collections::BTreeSet;
+
+    use ipam::Incarnation;
+    use store::{MemoryStore, Transaction};
     use tokio::task::JoinHandle;
 
     use super::*;
 
     fn live(store: &MemoryStore) -> (JoinHandle<()>, CancellationToken) {
+        live_as(store, "i-1")
+    }
+
+    fn live_as(store: &MemoryStore, instance: &str) -> (JoinHandle<()>, CancellationToken) {
         let stop = CancellationToken::new();
-        let kept = keep(Arc::new(store.clone()), "h1".into(), "boot-1".into(), stop.clone());
+        let (host, boot) = ("h1".into(), "boot-1".into());
+        let me = Identity { host, instance: instance.into(), boot, zones: BTreeSet::new() };
+        let kept = keep(Arc::new(store.clone()), me, stop.clone());
         (tokio::spawn(kept), stop)
+    }
+
+    async fn register(store: &MemoryStore, boot: &str) {
+        let record = HostRecord {
+            instance: "i-1".into(),
+            incarnation: Incarnation(1),
+            boot: boot.into(),
+            zones: BTreeSet::new(),
+            answered: None,
+        };
+        let key = Item::Host("h1".into()).key();
+        let value = layout::encode(&key, &record).unwrap();
+        store.commit(Transaction::new().put(key, value)).await.unwrap();
     }
 
     async fn sign(store: &MemoryStore) -> Option<SignOfLife> {
@@ -131,6 +186,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_host_that_lives_is_seen_and_one_that_stops_in_order_is_not() {
         let store = MemoryStore::new();
+        register(&store, "boot-1").await;
         let (kept, stop) = live(&store);
         until_signed(&store, true).await;
         tokio::time::sleep(3 * TTL).await;
@@ -143,6 +199,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_session_that_lapsed_while_the_store_was_away_is_begun_anew() {
         let store = MemoryStore::new();
+        register(&store, "boot-1").await;
         let (kept, stop) = live(&store);
         until_signed(&store, true).await;
         store.go_away();
@@ -150,6 +207,36 @@ mod tests {
         store.come_back();
         until_signed(&store, true).await;
         tokio::time::sleep(2 * TTL).await;
+        until_signed(&store, true).await;
+        stop.cancel();
+        kept.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_copy_of_the_disk_on_another_machine_gives_no_sign_and_takes_none_away() {
+        let store = MemoryStore::new();
+        register(&store, "boot-1").await;
+        let (copied, stop_copied) = live_as(&store, "i-2");
+        tokio::time::sleep(2 * TTL).await;
+        assert_eq!(sign(&store).await, None);
+        let (kept, stop) = live(&store);
+        until_signed(&store, true).await;
+        stop_copied.cancel();
+        copied.await.unwrap();
+        tokio::time::sleep(2 * TTL).await;
+        assert_eq!(sign(&store).await, Some(SignOfLife { boot: "boot-1".into() }));
+        stop.cancel();
+        kept.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_boot_that_is_not_registered_gives_no_sign_before_it_is() {
+        let store = MemoryStore::new();
+        register(&store, "boot-0").await;
+        let (kept, stop) = live(&store);
+        tokio::time::sleep(2 * TTL).await;
+        assert_eq!(sign(&store).await, None);
+        register(&store, "boot-1").await;
         until_signed(&store, true).await;
         stop.cancel();
         kept.await.unwrap();

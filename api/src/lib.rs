@@ -24,6 +24,7 @@
 //! | [`paths::HOST_PLAN`] | GET | [`HostPlan`] |
 //! | [`paths::CLUSTER`] | GET, POST | [`Cluster`] |
 //! | [`paths::STORE_BACKUP`] | GET | [`Backup`] |
+//! | [`paths::STORE_REBUILD`] | POST [`RebuildStore`] | [`StoreRebuild`] |
 //! | [`paths::CHECK`] | GET | [`CheckReport`] |
 //! | [`paths::DOCTOR`] | GET | [`DoctorReport`] |
 
@@ -43,7 +44,7 @@ pub use address::{
     Reserve, UnreserveQuery,
 };
 pub use answer::{Answer, Problem, ProblemKind, Silence, Source, Word};
-pub use cluster::{Backup, Cluster};
+pub use cluster::{Awaited, Backup, Cluster, RebuildStore, StoreRebuild};
 pub use history::{Assignment, History, HistoryQuery, Unseen};
 pub use host::{Attachment, Evict, Eviction, Host, HostLife, HostPlan, MachineKind};
 pub use inspection::{CheckReport, DoctorReport, Examination, Finding, Verdict};
@@ -89,6 +90,8 @@ pub mod paths {
     pub const CLUSTER: &str = "/v1/cluster";
     /// Everything in the store.
     pub const STORE_BACKUP: &str = "/v1/store/backup";
+    /// Makes a store anew that was lost, and takes words on who is gone.
+    pub const STORE_REBUILD: &str = "/v1/store/rebuild";
     /// The oracle over journal, store, kernel, Docker and cloud.
     pub const CHECK: &str = "/v1/check";
     /// What is wrong around the agent, each with its cure.

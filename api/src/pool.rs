@@ -131,8 +131,8 @@ pub struct Subnet {
 pub struct Quarantined {
     /// Which.
     pub address: IpAddr,
-    /// The host that held it.
-    pub was: String,
+    /// The host that held it, if that is known.
+    pub was: Option<String>,
     /// Why that host does not hold it any more, and whose word that is.
     pub why: String,
     /// How it stands, and whose word that is.

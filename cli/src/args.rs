@@ -288,4 +288,20 @@ pub(crate) enum StoreVerb {
         /// The file; it is replaced if it exists.
         file: PathBuf,
     },
+    /// Makes a store anew that was lost for good, without a usable backup. Needs root.
+    ///
+    /// On one host of the cluster, over the empty or frozen store: its subnets are opened again on the provider's
+    /// word, in a new generation, and every host that meets it claims what it holds; running containers feel
+    /// nothing. What nobody claims stays in quarantine until every host that is remembered has answered, or is
+    /// gone on the provider's or your word, and you said --no-others. Give it again to see who is awaited, to go
+    /// on where it was cut short, or to say more. Exit 1 while somebody is awaited.
+    Rebuild {
+        /// You state that no host but those that are listed uses addresses of this cluster. If that is untrue,
+        /// two containers may end up with one address.
+        #[arg(long)]
+        no_others: bool,
+        /// You state that this host is powered off, not paused and not only cut off; may be given again.
+        #[arg(long, value_name = "HOST")]
+        gone: Vec<String>,
+    },
 }

@@ -70,13 +70,26 @@ pub struct Held {
     pub take: u64,
 }
 
-/// Why an address waits, held by nobody: its last holder was evicted and may not know it.
+/// Why an address waits, held by nobody: its last holder was evicted and may not know it, or is not known.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Quarantined {
-    /// Who held it, and under which take number: no epoch it was assigned under lies above that.
-    pub was: Held,
+    /// Who held it, and under which take number: no epoch it was assigned under lies above that. `None` in a
+    /// block that was made anew after the store was lost: any host may have held it, and claim it.
+    pub was: Option<Held>,
     /// Whose word it was that the holder is gone.
     pub why: String,
+}
+
+impl Quarantined {
+    /// Whether this host is known to have held it.
+    pub fn was_of(&self, host: &HostId) -> bool {
+        self.was.as_ref().is_some_and(|was| was.by.host == *host)
+    }
+
+    /// Whether this host may claim it back: nobody else is known to have held it.
+    pub fn may_be_of(&self, host: &HostId) -> bool {
+        self.was.as_ref().is_none_or(|was| was.by.host == *host)
+    }
 }
 
 /// What can be done to a block.
@@ -125,8 +138,8 @@ pub enum BlockCommand {
         /// The number of this no-op, above the one it settles.
         operation: u64,
     },
-    /// A host gains back, from quarantine, an address that it held when it was evicted and that a
-    /// container of its own still uses.
+    /// A host gains back, from quarantine, an address that it held when it was evicted, or when the store was
+    /// lost, and that a container of its own may still use.
     Claim {
         /// Who, in its present incarnation.
         holder: Holder,
@@ -242,6 +255,19 @@ impl Block {
             unwanted: BTreeMap::new(),
             operations: BTreeMap::new(),
         }
+    }
+
+    /// A block of a subnet that was open when the store was lost: every address that is not set aside waits
+    /// in quarantine until the host that held it claims it back, or all that may have held it are accounted
+    /// for. See [`crate::Rebuild`].
+    ///
+    /// `take_above` is any number; above those that are known it makes epochs easier to read. Epochs grow
+    /// because the generation does.
+    pub fn rebuilt(id: BlockId, take_above: u64, set_aside: &BTreeMap<IpAddr, SetAside>, why: &str) -> Self {
+        let mut block = Self::open(id, take_above, set_aside);
+        let of_somebody = |address| (address, Quarantined { was: None, why: why.to_owned() });
+        block.quarantined = block.free().map(of_somebody).collect();
+        block
     }
 
     /// Which block this is.

@@ -26,7 +26,7 @@ pub enum ClusterState {
     /// As usual.
     Open,
     /// Somebody saw that the store lost its memory: nothing is taken, given or adopted until
-    /// the store has its memory back, or goes on elsewhere as a new generation.
+    /// the store has its memory back, or goes on as a new generation, here or elsewhere.
     Frozen,
 }
 
@@ -41,6 +41,10 @@ pub struct HostRecord {
     pub boot: BootId,
     /// The zones it has a network in.
     pub zones: BTreeSet<Zone>,
+    /// The life of the cluster in which it has accounted for all that it used in the lives before: what it
+    /// uses is held by it, and it uses nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<Generation>,
 }
 
 /// A host's sign of life: it stands for as long as the host says in time that it lives.

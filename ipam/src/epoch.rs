@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Which life of the cluster: grows when a store is filled from another one or a backup.
+/// Which life of the cluster: grows when a store is filled from another one or a backup, or made anew.
 ///
 /// Number and id are compared together: two rebuilds that chose one number differ by the id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -18,7 +18,7 @@ use crate::names::{
 };
 use crate::pool::{Pool, Reservation, Subnet};
 use crate::refusal::{Capacity, NotReady, Refusal};
-use crate::transaction::{Compare, Key, Prefix, Transaction};
+use crate::transaction::{Compare, Key, Prefix, Transaction, Value};
 
 mod demand;
 mod holding;
@@ -71,6 +71,8 @@ pub struct Host {
     /// The newest incarnation that the journal knows to be this host's.
     incarnation: Option<Incarnation>,
     cluster: ClusterFacts,
+    /// Whether the journal tells all that containers of this host use.
+    accounted: bool,
 
     pools: BTreeMap<PoolName, Pool>,
     subnets: BTreeMap<IpNetwork, Subnet>,
@@ -162,6 +164,7 @@ impl Host {
             Input::Capacity { pool, capacity } => {
                 self.capacity.insert(pool, capacity);
             }
+            Input::Accounted => self.accounted = true,
             Input::Listed { prefix, revision, entries } => self.listed(prefix, revision, entries),
             Input::Seen(events) => self.seen(events),
             Input::Persisted { token, outcome } => self.persisted(token, outcome),
@@ -242,13 +245,19 @@ impl Host {
         if let Some(not_ready) = self.not_ready() {
             return Err(not_ready);
         }
-        match (&self.standing, &self.cluster.seen) {
-            (Standing::Registered { revision, .. }, Some((_, cluster))) => Ok(vec![
-                Compare::At { key: Key::Cluster, revision: *cluster },
+        match (&self.standing, self.same_life_compare()) {
+            (Standing::Registered { revision, .. }, Some(same_life)) => Ok(vec![
+                same_life,
                 Compare::At { key: Key::Host(self.identity.host.clone()), revision: *revision },
             ]),
             _ => Err(NotReady::BootNotRegistered),
         }
+    }
+
+    /// What a transaction compares to land in this life of the cluster alone, and not while it is frozen.
+    fn same_life_compare(&self) -> Option<Compare> {
+        let (cluster, _) = self.cluster.seen.clone()?;
+        Some(Compare::Holds { key: Key::Cluster, value: Value::Cluster(cluster) })
     }
 
     /// Why this host may gain or lose nothing now.

@@ -9,7 +9,7 @@
 //!   journal, send a transaction, answer.
 //!
 //! Beside them, [`role`] decides when a silent host may be taken for dead, and when what it held may
-//! be used again.
+//! be used again; a [`Rebuild`] says who is awaited after the store was lost.
 //!
 //! A shell executes those effects and reports their outcomes. It decides nothing: not what is
 //! journalled before what is sent, not what is tried again, not under which number. So the same code
@@ -102,6 +102,7 @@ mod epoch;
 mod host;
 mod names;
 mod pool;
+mod rebuild;
 mod record;
 mod refusal;
 pub mod role;
@@ -123,6 +124,7 @@ pub use names::{
     RequestId, ReservationName, Revision, Timestamp, Token, Zone,
 };
 pub use pool::{COOLING_MILLIS_DEFAULT, Pool, Reservation, Subnet};
+pub use rebuild::{Rebuild, next_generation};
 pub use record::{Deed, Holding, Life, Operation, Record};
 pub use refusal::{AddressState, Capacity, CoolingWait, NotReady, Refusal, Shortage, Usage};
 pub use transaction::{Compare, Key, Prefix, Seen, Sent, Transaction, Value, Write};

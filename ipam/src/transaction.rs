@@ -163,6 +163,14 @@ pub enum Compare {
         /// When it was last written.
         revision: Revision,
     },
+    /// This very value stands there, whenever it was written. For the cluster's record: revisions begin
+    /// again where a store is lost and made anew, its generation does not.
+    Holds {
+        /// Where.
+        key: Key,
+        /// What; of the key's kind.
+        value: Value,
+    },
     /// Nothing stands there.
     Absent(Key),
     /// Nothing stands under this prefix.
@@ -214,8 +222,8 @@ pub enum Sent {
     },
     /// A compare failed and nothing was written.
     Conflict {
-        /// The present value of every key compared by [`Compare::At`] and [`Compare::Absent`], and
-        /// what stands under each prefix compared to be empty.
+        /// The present value of every key compared by [`Compare::At`], [`Compare::Holds`] and
+        /// [`Compare::Absent`], and what stands under each prefix compared to be empty.
         now: Vec<Seen>,
     },
     /// It was certainly not applied and never will be (the store was not reached at all).

@@ -24,6 +24,8 @@ pub struct View {
     pub not_ready: Option<NotReady>,
     /// The cluster's life and state, once seen.
     pub cluster: Option<(Generation, ClusterState)>,
+    /// The cluster that this host's journal belongs to, and the last life of it that it knows.
+    pub journalled: Option<(String, Generation)>,
     /// The pools.
     pub pools: BTreeMap<PoolName, PoolView>,
     /// The subnets of this host's zones, and those of other zones of which it still holds something.

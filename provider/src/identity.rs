@@ -9,7 +9,7 @@ use crate::ZoneId;
 /// A machine's id at its provider: stable for the machine's life, never given to another.
 ///
 /// SoftLayer: `virtual-<id>` or `hardware-<id>` (the two services number their objects separately);
-/// static: `machine-<machine id>`.
+/// static: `machine-<machine id>-<MAC>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct InstanceId(String);

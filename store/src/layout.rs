@@ -36,6 +36,8 @@ pub enum Item {
     Copying,
     /// `moved`: this store was frozen because another one goes on in its place.
     Moved,
+    /// `rebuild`: the store was lost and made anew, and who is awaited since.
+    Rebuild,
     /// `hosts/<id>`: instance id, incarnation, boot id, zones.
     Host(String),
     /// `sessions/<id>`: a host's sign of life.
@@ -218,6 +220,7 @@ impl Item {
             Item::Founding => "founding".to_owned(),
             Item::Copying => "copying".to_owned(),
             Item::Moved => "moved".to_owned(),
+            Item::Rebuild => "rebuild".to_owned(),
             Item::Host(id) => join(&["hosts", id]),
             Item::Session(id) => join(&["sessions", id]),
             Item::Eviction(id) => join(&["evictions", id]),
@@ -265,6 +268,7 @@ impl Item {
             ["founding"] => Item::Founding,
             ["copying"] => Item::Copying,
             ["moved"] => Item::Moved,
+            ["rebuild"] => Item::Rebuild,
             ["hosts", id] => Item::Host(owned(id)),
             ["sessions", id] => Item::Session(owned(id)),
             ["evictions", id] => Item::Eviction(owned(id)),

@@ -52,6 +52,7 @@ macro_rules! every_promise {
             all_writes_of_a_commit_have_its_revision
             a_commit_without_compares_overwrites
             a_stale_revision_is_a_conflict_and_nothing_is_written
+            a_value_is_compared_whenever_it_was_written
             a_conflict_shows_what_stands_under_everything_compared
             a_key_can_be_created_only_once
             a_revision_from_before_a_delete_never_holds_again

@@ -23,6 +23,14 @@ pub enum Compare {
         /// Its revision when it was read.
         revision: Revision,
     },
+    /// `key` exists and has this very value, whenever it was written. Holds in a store that was lost and made
+    /// anew only if somebody wrote that value there again.
+    Holds {
+        /// The entry.
+        key: Key,
+        /// Its bytes.
+        value: Vec<u8>,
+    },
     /// Nothing is stored under this key.
     Absent(Key),
     /// No key begins with this prefix.
@@ -97,6 +105,12 @@ impl Transaction {
     /// Adds the compare that `key` was last written at `revision`.
     pub fn unchanged(mut self, key: Key, revision: Revision) -> Transaction {
         self.compares.push(Compare::Unchanged { key, revision });
+        self
+    }
+
+    /// Adds the compare that `key` has this very value.
+    pub fn holds(mut self, key: Key, value: Vec<u8>) -> Transaction {
+        self.compares.push(Compare::Holds { key, value });
         self
     }
 

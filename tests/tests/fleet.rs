@@ -6,8 +6,12 @@ mod boots;
 mod cut_off;
 #[path = "fleet/history.rs"]
 mod history;
+#[path = "fleet/lost.rs"]
+mod lost;
 #[path = "fleet/memory.rs"]
 mod memory;
+#[path = "fleet/moved.rs"]
+mod moved;
 #[path = "fleet/moving.rs"]
 mod moving;
 #[path = "fleet/outage.rs"]

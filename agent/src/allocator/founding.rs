@@ -66,7 +66,7 @@ pub enum FoundingError {
     /// There is none, but there are its remains.
     #[error(
         "the store has no cluster record, but {found} of one: it has lost what it knew, and a new cluster would \
-         give addresses away that are in use; restore a backup (`berthd --restore-store FILE`)"
+         give addresses away that are in use; see docs/operating.md, \"A frozen cluster\""
     )]
     Remains {
         /// A key that was found.

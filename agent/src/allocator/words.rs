@@ -7,11 +7,17 @@ use store::layout::{self, Item, Under, ValueError};
 pub(crate) fn transaction(transaction: &ipam::Transaction) -> Result<store::Transaction, ValueError> {
     let compares = transaction.compares.iter().map(|compare| match compare {
         Compare::At { key, revision } => {
-            store::Compare::Unchanged { key: item(key).key(), revision: store::Revision(revision.0) }
+            let key = item(key).key();
+            Ok(store::Compare::Unchanged { key, revision: store::Revision(revision.0) })
         }
-        Compare::Absent(key) => store::Compare::Absent(item(key).key()),
-        Compare::Empty(prefix) => store::Compare::Empty(under(prefix).prefix()),
+        Compare::Holds { key, value } => {
+            let key = item(key).key();
+            Ok(store::Compare::Holds { value: encode(&key, value)?, key })
+        }
+        Compare::Absent(key) => Ok(store::Compare::Absent(item(key).key())),
+        Compare::Empty(prefix) => Ok(store::Compare::Empty(under(prefix).prefix())),
     });
+    let compares = compares.collect::<Result<_, _>>()?;
     let writes = transaction.writes.iter().map(|write| match write {
         Write::Put { key, value } => {
             let key = item(key).key();
@@ -19,7 +25,7 @@ pub(crate) fn transaction(transaction: &ipam::Transaction) -> Result<store::Tran
         }
         Write::Delete(key) => Ok(store::Write::Delete(item(key).key())),
     });
-    Ok(store::Transaction { compares: compares.collect(), writes: writes.collect::<Result<_, _>>()? })
+    Ok(store::Transaction { compares, writes: writes.collect::<Result<_, _>>()? })
 }
 
 /// What a conflict showed: every key that was compared, there or not, and what stands under a prefix.
@@ -29,7 +35,7 @@ pub(crate) fn conflict(
 ) -> Result<Vec<Seen>, ValueError> {
     let mut seen = entries(now)?;
     for compare in &transaction.compares {
-        if let Compare::At { key, .. } | Compare::Absent(key) = compare
+        if let Compare::At { key, .. } | Compare::Holds { key, .. } | Compare::Absent(key) = compare
             && now.find(&item(key).key()).is_none()
         {
             seen.push(absent(key.clone(), now.revision));
@@ -129,6 +135,7 @@ fn key(spelled: &store::Key) -> Option<Key> {
         Item::Founding
         | Item::Copying
         | Item::Moved
+        | Item::Rebuild
         | Item::Takes(_)
         | Item::Owner(_)
         | Item::Order(_)

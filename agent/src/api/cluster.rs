@@ -34,7 +34,11 @@ pub(crate) async fn init(State(desk): State<Desk>) -> Result<Json<Answer<Cluster
                 kind: ProblemKind::Refused,
                 error: "this host's journal belongs to a cluster whose record is gone from the store".into(),
                 causes: Vec::new(),
-                hint: Some("the store lost what it knew: see docs/operating.md, \"A frozen cluster\"".into()),
+                hint: Some(
+                    "the store lost what it knew; if that is for good, `berth store rebuild` makes it anew: \
+                     docs/operating.md, \"A frozen cluster\""
+                        .into(),
+                ),
             }));
         }
     }

@@ -12,6 +12,7 @@ use crate::identity::Known;
 use crate::late::{LateAllocator, Progress};
 use crate::ledger::Ledger;
 use crate::reconciler::{Announcements, Reconciler};
+use crate::roll::Roll;
 use crate::troubles::{Troubles, with_causes};
 use ::api::{Problem, ProblemKind, Silence, Source};
 use hostnet::Netlink;
@@ -66,6 +67,8 @@ pub struct Parts {
     pub announcements: Announcements,
     /// The capacity role of each zone of this host, once they run.
     pub capacity: watch::Receiver<Vec<Capacity>>,
+    /// The hosts that were ever seen.
+    pub roll: Arc<Roll>,
 }
 
 impl Desk {

@@ -77,7 +77,9 @@ fn blocks_of(view: &View, address: IpAddr) -> Vec<BlockId> {
 async fn held_by_a_silent_host(desk: &Desk, view: &View, address: IpAddr, found: &Found) -> Option<Interval> {
     let block = view.subnets.iter().flat_map(|subnet| &subnet.blocks).find(|it| it.id.contains(address))?;
     let state = &block.addresses.iter().find(|shown| shown.address == address)?.state;
-    let (AddressState::Held(host) | AddressState::Quarantined { was: host, .. }) = state else { return None };
+    let (AddressState::Held(host) | AddressState::Quarantined { was: Some(host), .. }) = state else {
+        return None;
+    };
     let store = desk.store.as_ref()?;
     let signs = store.get(&Item::Session(host.0.clone()).key()).await.ok()?.entry.is_some();
     let of_host = || found.intervals.iter().filter(|it| it.address == address && it.host == *host);

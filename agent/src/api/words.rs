@@ -53,7 +53,7 @@ pub(crate) fn subnet(view: &SubnetView) -> Subnet {
 pub(crate) fn quarantined(line: &QuarantineLine) -> Quarantined {
     Quarantined {
         address: line.address,
-        was: line.was.to_string(),
+        was: line.was.as_ref().map(ToString::to_string),
         why: line.why.clone(),
         state: line.state.clone(),
         kept: line.is_kept,
@@ -100,9 +100,10 @@ fn state(state: &ipam::AddressState, now: Timestamp) -> AddressState {
         ipam::AddressState::Held(host) => AddressState::Elsewhere { host: host.to_string() },
         ipam::AddressState::NotRetaken => AddressState::NotRetaken,
         ipam::AddressState::SetAside(why) => AddressState::SetAside { why: why.to_string() },
-        ipam::AddressState::Quarantined { was, why } => {
+        ipam::AddressState::Quarantined { was: Some(was), why } => {
             AddressState::Quarantined { why: format!("held by {was}: {why}") }
         }
+        ipam::AddressState::Quarantined { was: None, why } => AddressState::Quarantined { why: why.clone() },
         ipam::AddressState::Outside => AddressState::SetAside { why: "in no subnet of the pool".into() },
     }
 }

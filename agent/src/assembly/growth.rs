@@ -11,8 +11,9 @@ use crate::identity::Known;
 use crate::metrics::Metrics;
 use crate::own_use::OwnUse;
 use crate::probe::ArpProbe;
+use crate::roll::Roll;
 use futures::future::join_all;
-use ipam::{HostId, PoolName};
+use ipam::{BootId, PoolName};
 use provider::{ClusterTags, MalformedClusterName};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,24 +23,35 @@ use tokio_util::sync::CancellationToken;
 /// Changes come in bursts: one look serves them all.
 const BURST: Duration = Duration::from_millis(500);
 
+/// What the roles are made of.
+pub(super) struct Parts<'a> {
+    pub(super) config: &'a Config,
+    pub(super) known: &'a Known,
+    pub(super) boot: &'a BootId,
+    pub(super) roll: &'a Arc<Roll>,
+    pub(super) cloud: Arc<Cloud>,
+    pub(super) used_here: OwnUse,
+    pub(super) store: &'a Arc<dyn Store>,
+    pub(super) clock: &'a Arc<dyn Clock>,
+}
+
 /// Starts the capacity role of each zone that this machine is in.
 pub(super) fn start(
-    config: &Config,
-    known: &Known,
-    cloud: Arc<Cloud>,
-    used_here: OwnUse,
-    store: &Arc<dyn Store>,
-    clock: &Arc<dyn Clock>,
+    parts: Parts<'_>,
     stop: &CancellationToken,
 ) -> Result<Vec<Capacity>, MalformedClusterName> {
+    let Parts { config, known, boot, roll, cloud, used_here, store, clock } = parts;
     let tags = ClusterTags::of(&config.cluster)?;
-    let host = HostId(known.identity.instance.to_string());
+    let identity = known.host(boot.clone());
     let probe = Arc::new(ArpProbe::on(known.interfaces.clone()));
     let used_here = Arc::new(used_here);
     let role = |at: &provider::Attachment| {
         let parts = capacity::Parts {
             tags: tags.clone(),
-            host: host.clone(),
+            host: identity.host.clone(),
+            instance: identity.instance.clone(),
+            boot: boot.clone(),
+            roll: Arc::clone(roll),
             zone: at.zone.clone(),
             network: at.network,
             pools: config.pools.iter().map(policy).collect(),

@@ -16,6 +16,7 @@ use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::own_use::OwnUse;
 use crate::reconciler::Reconciler;
+use crate::roll::Roll;
 use crate::session;
 use crate::troubles::{Trouble, Troubles, with_causes};
 use crate::wanted::Interfaces;
@@ -50,6 +51,7 @@ pub(super) struct Standing {
     pub(super) cloud: watch::Sender<Option<Arc<Cloud>>>,
     pub(super) interfaces: watch::Sender<Interfaces>,
     pub(super) capacity: watch::Sender<Vec<Capacity>>,
+    pub(super) roll: Arc<Roll>,
     pub(super) ledger: watch::Sender<Option<Ledger>>,
     pub(super) book: Book,
     pub(super) docker: watch::Receiver<Watched>,
@@ -85,7 +87,7 @@ impl Standing {
         let pools_are_due = self.ground(&allocator::records(&records)).await;
         let identity = known.host(self.boot.clone());
         tracing::info!(host = %identity.host, zones = ?identity.zones, from = %known.from, "this machine is known");
-        let host = identity.host.clone();
+        let (host, me) = (identity.host.clone(), identity.clone());
         let allocator = allocator::start(
             allocator::Parts {
                 identity,
@@ -96,6 +98,10 @@ impl Standing {
             },
             self.stop.clone(),
         );
+        // Both journals were found whole, and to agree on what Docker was told.
+        if let Err(error) = allocator.accounted().await {
+            tracing::debug!(%error, "the allocator ended at once");
+        }
         self.progress.send_replace(Progress::Ready(allocator.clone()));
         self.reconciler.nudge();
         let growing = async {
@@ -103,9 +109,9 @@ impl Standing {
             self.grow(&known, &allocator).await;
         };
         self.tasks.spawn(history::keep(self, &host, &allocator));
-        let (store, boot, stop) = (Arc::clone(&self.store), self.boot.clone(), self.stop.clone());
+        let (store, stop) = (Arc::clone(&self.store), self.stop.clone());
         // To its end, also when this is cut off: a host that stops in order says so.
-        self.tasks.spawn(session::keep(store, host, boot, stop));
+        self.tasks.spawn(session::keep(store, me, stop));
         let silencing = silence::follow(&allocator, &self.reconciler);
         let pools = async {
             if pools_are_due {
@@ -259,7 +265,8 @@ impl Standing {
             }
             Founding::Lost => {
                 tracing::error!(
-                    "the store has lost what it knew, and this host has not: nothing is taken from it"
+                    "the store has lost what it knew, and this host has not: nothing is taken from it; \
+                     `berth store rebuild` makes it anew if it is lost for good"
                 );
             }
         }
@@ -293,8 +300,19 @@ impl Standing {
             docker: self.docker.clone(),
             kernel: self.kernel.clone(),
         };
-        let started =
-            growth::start(&self.config, known, cloud, used_here, &self.store, &self.clock, &self.stop);
+        let started = growth::start(
+            growth::Parts {
+                config: &self.config,
+                known,
+                boot: &self.boot,
+                roll: &self.roll,
+                cloud,
+                used_here,
+                store: &self.store,
+                clock: &self.clock,
+            },
+            &self.stop,
+        );
         let roles = match started {
             Ok(roles) => roles,
             Err(error) => {

@@ -14,7 +14,7 @@ use ipam::role::{HostSeen, HostsSeen, raise};
 use ipam::{Block, ClusterState, Eviction, EvictionWord, HostId, Incarnation, Sent, Subnet, Zone};
 use ipnetwork::IpNetwork;
 use provider::{Cause, HostState, Provider, ZoneId};
-use store::layout::{Item, Under};
+use store::layout::{self, Item, Under};
 use tracing::warn;
 
 use super::{eviction::spoken, look, role::Role, trouble::Trouble, view::At};
@@ -46,7 +46,7 @@ pub struct Evicted {
 #[derive(Debug, thiserror::Error)]
 pub enum EvictError {
     /// No such host.
-    #[error("there is no host {0} in this cluster")]
+    #[error("there is no host {0} in the store")]
     Unknown(HostId),
     /// It is the one that was asked.
     #[error("host {0} is this one: a host does not evict itself")]
@@ -143,7 +143,9 @@ impl<P: Provider> Role<P> {
         let eviction = self.eviction(word);
         let transaction = raise(&plea.host, seen, eviction.clone(), plea.force.is_some());
         let spelled = words::transaction(&transaction).map_err(|error| broken(error.into()))?;
-        let spelled = spelled.unchanged(Item::Cluster.key(), cluster.revision);
+        let at = Item::Cluster.key();
+        let stands = layout::encode(&at, &cluster.value).map_err(|error| broken(error.into()))?;
+        let spelled = spelled.holds(at, stands);
         match self.send_spelled(&transaction, spelled).await.map_err(broken)? {
             Sent::Committed { .. } => {
                 self.look_soon();

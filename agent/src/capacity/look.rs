@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ipam::role::{BlockSeen, HostSeen, HostsSeen};
-use ipam::{Block, BlockId, ClusterRecord, Eviction, HostId, HostRecord, PoolName, Subnet, Surplus};
+use ipam::{Block, BlockId, ClusterRecord, Eviction, HostId, HostRecord, PoolName, Rebuild, Subnet, Surplus};
 use serde::de::DeserializeOwned;
 use store::{
     Entry, Revision, Store,
@@ -20,6 +20,12 @@ use super::{
 /// The cluster's record, and when it was written.
 pub(super) async fn cluster(store: &dyn Store) -> Result<Option<At<ClusterRecord>>, Trouble> {
     let entry = store.get(&Item::Cluster.key()).await?.entry;
+    entry.as_ref().map(read).transpose()
+}
+
+/// The last time that the store was lost and made anew, if it ever was.
+pub(super) async fn rebuild(store: &dyn Store) -> Result<Option<At<Rebuild>>, Trouble> {
+    let entry = store.get(&Item::Rebuild.key()).await?.entry;
     entry.as_ref().map(read).transpose()
 }
 
@@ -87,6 +93,7 @@ pub(super) async fn store<P>(parts: &Parts<P>, hosts: HostsSeen) -> Result<View,
         blocks,
         surplus: surplus(parts).await?,
         hosts,
+        rebuild: rebuild(store).await?,
         cloud: Vec::new(),
         now: parts.clock.now(),
     })

@@ -57,7 +57,7 @@ impl<P: Provider> Role<P> {
     }
 
     /// What is never handed out: the provider's word, and the operator's.
-    async fn set_aside(
+    pub(super) async fn set_aside(
         &self,
         pool: &PoolName,
         subnet: &DeliveredSubnet,
@@ -122,7 +122,7 @@ impl<P: Provider> Role<P> {
     }
 }
 
-fn check_size(cidr: IpNetwork) -> Result<(), Trouble> {
+pub(super) fn check_size(cidr: IpNetwork) -> Result<(), Trouble> {
     if BlockId::all_of(cidr).nth(BLOCKS_MAX).is_none() {
         return Ok(());
     }

@@ -21,8 +21,8 @@ use super::{role::Role, status::chain, term::Term, view::View};
 pub struct QuarantineLine {
     /// Which.
     pub address: IpAddr,
-    /// Who held it.
-    pub was: HostId,
+    /// Who held it, if that is known.
+    pub was: Option<HostId>,
     /// Whose word it was that the holder is gone.
     pub why: String,
     /// How it stands, in words.
@@ -37,6 +37,8 @@ impl<P: Provider> Role<P> {
     /// Asks about every address whose rest is over, and frees those that nobody uses.
     pub(super) async fn end_quarantines(&mut self, term: &Term, view: &View) {
         let blocks = view.blocks_seen();
+        let rebuild = view.rebuild.as_ref();
+        self.quarantines.rebuild_is_over(rebuild.is_some_and(|at| at.value.is_over(&view.hosts)));
         for (block, addresses) in self.quarantines.look(view.now, &blocks, &view.hosts) {
             for (address, word) in self.who_uses(block.subnet, addresses).await {
                 if let UseWord::Used(by) = &word {
@@ -102,7 +104,7 @@ impl<P: Provider> Role<P> {
             .quarantines
             .states(view.now)
             .filter(|(_, _, state)| open(state))
-            .map(|(address, record, _)| (address, record.was.by.host.clone()))
+            .filter_map(|(address, record, _)| Some((address, record.was.as_ref()?.by.host.clone())))
             .collect();
         for (address, host) in left {
             let in_block = view.blocks.iter().find(|at| at.value.quarantined().contains_key(&address));
@@ -119,7 +121,7 @@ impl<P: Provider> Role<P> {
             let (words, is_kept, next) = in_words(state);
             QuarantineLine {
                 address,
-                was: record.was.by.host.clone(),
+                was: record.was.as_ref().map(|was| was.by.host.clone()),
                 why: record.why.clone(),
                 state: words,
                 is_kept,
@@ -148,6 +150,13 @@ fn in_words(state: QuarantineState) -> (String, bool, Option<ipam::Timestamp>) {
                 "{host} gave it up by itself and is silent since: it is free when that host is back and does \
                  not use it, or was evicted"
             ),
+            true,
+            None,
+        ),
+        QuarantineState::Unclaimed => (
+            "a host that may use it has not answered since the store was made anew: `berth store rebuild` says \
+             who is awaited"
+                .to_owned(),
             true,
             None,
         ),

@@ -25,6 +25,8 @@ use super::{
 pub struct Role<P> {
     pub(super) parts: Parts<P>,
     pub(super) me: Writer,
+    /// The cluster's record as it was read last: every write compares that it stands.
+    pub(super) cluster: Vec<u8>,
     /// Since when this process has the role.
     pub(super) since: Option<Timestamp>,
     /// When orders were sent by this process.
@@ -55,6 +57,7 @@ impl<P: Provider> Role<P> {
         Self {
             parts,
             me,
+            cluster: Vec::new(),
             since: None,
             sent: BTreeMap::new(),
             before: Before::default(),
@@ -109,6 +112,11 @@ impl<P: Provider> Role<P> {
         // Before the cloud is asked for subnets: what an operator evicted is swept while it is away, too.
         self.care_for_hosts(&term, &view).await;
         self.end_quarantines(&term, &view).await;
+        // What was open before the store was lost must not look as if it never was.
+        if !self.open_anew(&term, &view).await? {
+            self.publish(Some(&view));
+            return Ok(SOON);
+        }
         if !self.is_quiet(&view) {
             view.cloud = self.cloud(view.now).await?;
         }

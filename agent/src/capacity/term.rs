@@ -7,11 +7,12 @@ use store::{
     Commit, Key, Revision, StoreError, Transaction,
     layout::{self, Item},
 };
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::allocator::words;
 
 use super::{
+    Parts,
     decide::has_passed,
     look,
     record::{OwnerRecord, owner_key},
@@ -24,7 +25,6 @@ use super::{
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Term {
     owner: Revision,
-    cluster: Revision,
     confirmed: Timestamp,
 }
 
@@ -42,6 +42,17 @@ impl<P: Provider> Role<P> {
         let Some(own) = hosts.get(&self.parts.host) else {
             return Ok(Err("waiting for this host to register its boot".to_owned()));
         };
+        let Parts { instance, boot, .. } = &self.parts;
+        // Whoever has a copy of this host's disk has its name too.
+        if own.record.instance != *instance {
+            let recorded = &own.record.instance;
+            return Ok(Err(format!(
+                "nowhere here: this host's record names {recorded}, and this is {instance}"
+            )));
+        }
+        if own.record.boot != *boot {
+            return Ok(Err("waiting for this host to register its boot".to_owned()));
+        }
         self.me.incarnation = own.record.incarnation;
         let Some(cluster) = look::cluster(&*store).await? else {
             return Ok(Err("waiting for the cluster to be founded".to_owned()));
@@ -49,7 +60,11 @@ impl<P: Provider> Role<P> {
         if cluster.value.state == ClusterState::Frozen {
             return Ok(Err("the cluster is frozen (docs/operating.md, \"A frozen cluster\")".to_owned()));
         }
-        match self.claim(cluster.revision, &hosts).await? {
+        if let Err(error) = self.parts.roll.note(&cluster.value.id, hosts.keys()) {
+            warn!(%error, "cannot note which hosts there are; a store that is lost could not be told who is awaited");
+        }
+        self.cluster = layout::encode(&Item::Cluster.key(), &cluster.value)?;
+        match self.claim(&hosts).await? {
             Claim::Anothers(host) => {
                 self.watch_anew();
                 Ok(Err(format!("on host {host}")))
@@ -61,7 +76,7 @@ impl<P: Provider> Role<P> {
         }
     }
 
-    async fn claim(&mut self, cluster: Revision, hosts: &HostsSeen) -> Result<Claim, Trouble> {
+    async fn claim(&mut self, hosts: &HostsSeen) -> Result<Claim, Trouble> {
         let key = owner_key(&self.parts.zone);
         let asked = self.parts.clock.now();
         let entry = self.parts.store.get(&key).await?.entry;
@@ -69,7 +84,7 @@ impl<P: Provider> Role<P> {
         let term = match &standing {
             Some(At { value, revision }) if value.owner == self.me => {
                 self.silent_owner = None;
-                return Ok(Claim::Ours(Term { owner: *revision, cluster, confirmed: asked }));
+                return Ok(Claim::Ours(Term { owner: *revision, confirmed: asked }));
             }
             // A former process of this host: it is dead, or this one could not have opened the journals.
             Some(At { value, .. }) if value.owner.host == self.me.host => value.term + 1,
@@ -87,7 +102,7 @@ impl<P: Provider> Role<P> {
                 info!(zone = %self.parts.zone, term, "this agent looks after the zone's capacity");
                 self.since = Some(self.parts.clock.now());
                 self.watch_anew();
-                Ok(Claim::Ours(Term { owner: revision, cluster, confirmed: asked }))
+                Ok(Claim::Ours(Term { owner: revision, confirmed: asked }))
             }
             Commit::Conflict { .. } => Err(Trouble::Overtaken),
         }
@@ -118,7 +133,7 @@ impl<P: Provider> Role<P> {
     pub(super) async fn commit(&self, term: &Term, transaction: Transaction) -> Result<Revision, Trouble> {
         let transaction = transaction
             .unchanged(owner_key(&self.parts.zone), term.owner)
-            .unchanged(Item::Cluster.key(), term.cluster);
+            .holds(Item::Cluster.key(), self.cluster.clone());
         match self.parts.store.commit(transaction).await? {
             Commit::Done { revision } => Ok(revision),
             Commit::Conflict { .. } => Err(Trouble::Overtaken),
@@ -133,7 +148,7 @@ impl<P: Provider> Role<P> {
     ) -> Result<ipam::Sent, Trouble> {
         let spelled = words::transaction(transaction)?
             .unchanged(owner_key(&self.parts.zone), term.owner)
-            .unchanged(Item::Cluster.key(), term.cluster);
+            .holds(Item::Cluster.key(), self.cluster.clone());
         self.send_spelled(transaction, spelled).await
     }
 

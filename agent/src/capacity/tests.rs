@@ -1,5 +1,6 @@
 //! The promises of the capacity role.
 
+mod anew;
 mod doubt;
 mod evict;
 mod eviction;

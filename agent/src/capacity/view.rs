@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipam::role::{BlockSeen, HostsSeen};
-use ipam::{Block, PoolName, Subnet, Timestamp};
+use ipam::{Block, PoolName, Rebuild, Subnet, Timestamp};
 use ipnetwork::IpNetwork;
 use provider::{CloudSubnet, ClusterTags, Network};
 use store::Revision;
@@ -36,6 +36,8 @@ pub(super) struct View {
     pub(super) surplus: BTreeMap<PoolName, u32>,
     /// The hosts of the cluster, read before everything else.
     pub(super) hosts: HostsSeen,
+    /// The last time that the store was lost and made anew, if it ever was.
+    pub(super) rebuild: Option<At<Rebuild>>,
     /// The portable subnets that the cloud shows in the zone.
     pub(super) cloud: Vec<CloudSubnet>,
     /// The time of the look.

@@ -3,7 +3,7 @@
 use super::record::{running_key, unless_changed, unpack};
 use super::{Keeper, LedgerError};
 use ::ledger::{End, Interval, Moment, Query, Why};
-use ipam::{AddressState, Block, BlockId, BlockView, Epoch, Generation, HostId, View};
+use ipam::{AddressState, Block, BlockId, BlockView, Epoch, Generation, HostId, Quarantined, View};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use store::Transaction;
@@ -38,8 +38,9 @@ impl Keeper {
         let key = Item::Block { subnet: block.subnet, index: block.index }.key();
         let Some(entry) = ledger.get(&key).await?.entry else { return Ok(()) };
         let stored: Block = layout::decode(&key, &entry.value)?;
-        let quarantined = stored.quarantined().iter().filter(|(_, it)| it.was.by.host == *host);
-        let takes: BTreeMap<IpAddr, u64> = quarantined.map(|(address, it)| (*address, it.was.take)).collect();
+        let quarantined = stored.quarantined().iter().filter(|(_, it)| it.was_of(host));
+        let take = |(address, it): (&IpAddr, &Quarantined)| Some((*address, it.was.as_ref()?.take));
+        let takes: BTreeMap<IpAddr, u64> = quarantined.filter_map(take).collect();
         if takes.is_empty() {
             return Ok(());
         }
@@ -116,7 +117,7 @@ impl Keeper {
 /// The hosts whose holdings of a block are in quarantine.
 fn lost_in(block: &BlockView) -> BTreeSet<HostId> {
     let quarantined = block.addresses.iter().filter_map(|address| match &address.state {
-        AddressState::Quarantined { was, .. } => Some(was.clone()),
+        AddressState::Quarantined { was, .. } => was.clone(),
         _ => None,
     });
     quarantined.collect()

@@ -307,7 +307,7 @@ async fn evict(fleet: &Fleet, host: &str, held: &[u8]) -> View {
     fleet.store.commit(Transaction::new().put(key, value)).await.unwrap();
     let shown = |address| AddressView {
         address,
-        state: AddressState::Quarantined { was: host.into(), why: "evicted".into() },
+        state: AddressState::Quarantined { was: Some(host.into()), why: "evicted".into() },
         reservation: None,
     };
     let pool = ipam::PoolName::from("default");
@@ -316,6 +316,7 @@ async fn evict(fleet: &Fleet, host: &str, held: &[u8]) -> View {
         incarnation: Some(Incarnation(1)),
         not_ready: None,
         cluster: Some((generation(), ClusterState::Open)),
+        journalled: None,
         pools: BTreeMap::new(),
         subnets: vec![ipam::SubnetView {
             in_reach: true,

@@ -30,7 +30,7 @@ pub enum MigrateError {
     /// Frozen by a host that saw the store's memory lost.
     #[error(
         "the cluster is frozen, because the store lost what it knew: copying it would give addresses away \
-         that are in use; docs/operating.md, \"A frozen cluster\""
+         that are in use; `berth store rebuild` makes it anew: docs/operating.md, \"A frozen cluster\""
     )]
     Frozen,
     /// More hosts than an embedded store serves.

@@ -22,6 +22,7 @@ pub(super) async fn fill(
     founding: &FoundingRecord,
 ) -> Result<usize, MigrateError> {
     let claim = claim(store, cluster).await?;
+    claim.empty(store).await?;
     let copied: Vec<Entry> = all.entries.into_iter().filter(is_copied).collect();
     let puts = copied.iter().map(|entry| (entry.key.clone(), Some(entry.value.clone())));
     let (count, puts) = (copied.len(), puts.collect::<Vec<_>>());
@@ -31,47 +32,85 @@ pub(super) async fn fill(
 }
 
 /// The store is being filled by us for as long as this stands.
-struct Claim {
+pub(crate) struct Claim {
     key: Key,
     revision: Revision,
 }
 
 impl Claim {
+    /// Takes over what somebody else began, or was cut short: whatever that one writes from now on fails.
+    pub(crate) async fn again(
+        store: &dyn Store,
+        begun: &Entry,
+        cluster: &str,
+    ) -> Result<Option<Claim>, MigrateError> {
+        let key = begun.key.clone();
+        let id: String = layout::decode(&key, &begun.value)?;
+        if id != cluster {
+            return Err(MigrateError::NotEmpty { found: key });
+        }
+        let again = Transaction::new()
+            .unchanged(key.clone(), begun.revision)
+            .put(key.clone(), layout::encode(&key, &cluster)?);
+        Ok(match steadily(|| store.commit(again.clone())).await? {
+            Commit::Done { revision } => Some(Claim { key, revision }),
+            Commit::Conflict { .. } => None,
+        })
+    }
+
+    /// Begins with a transaction that makes the store ours, or not, if it is not as it was looked at.
+    pub(crate) async fn begin(
+        store: &dyn Store,
+        begin: Transaction,
+        cluster: &str,
+    ) -> Result<Option<Claim>, MigrateError> {
+        let key = Item::Copying.key();
+        let begin = begin.absent(key.clone()).put(key.clone(), layout::encode(&key, &cluster)?);
+        // An answer that was lost is found by the next look, which takes it over.
+        Ok(match steadily(|| store.commit(begin.clone())).await? {
+            Commit::Done { revision } => Some(Claim { key, revision }),
+            Commit::Conflict { .. } => None,
+        })
+    }
+
+    /// Removes everything else.
+    async fn empty(&self, store: &dyn Store) -> Result<(), MigrateError> {
+        let everything = Under::Everything.prefix();
+        let found = steadily(|| store.range(&everything)).await?;
+        let rest = found.entries.into_iter().filter(|entry| entry.key != self.key);
+        write(store, self, rest.map(|entry| (entry.key, None)).collect()).await
+    }
+
     fn transaction(&self) -> Transaction {
         Transaction::new().unchanged(self.key.clone(), self.revision)
     }
 }
 
-/// Makes the store ours to fill, and empty.
+/// Makes the store ours to fill.
 async fn claim(store: &dyn Store, cluster: &ClusterRecord) -> Result<Claim, MigrateError> {
     let (key, at) = (Item::Copying.key(), Item::Cluster.key());
     let everything = Under::Everything.prefix();
     loop {
         let found = steadily(|| store.range(&everything)).await?;
-        if let Some(copying) = found.find(&key) {
-            // Cut short: of whatever cluster, nobody uses it yet.
-            let id: String = layout::decode(&key, &copying.value)?;
-            if id != cluster.id {
-                return Err(MigrateError::NotEmpty { found: key });
-            }
-            let claim = Claim { key, revision: copying.revision };
-            let rest = found.entries.into_iter().filter(|entry| entry.key != claim.key);
-            write(store, &claim, rest.map(|entry| (entry.key, None)).collect()).await?;
-            return Ok(claim);
-        }
-        let begin =
-            Transaction::new().absent(key.clone()).put(key.clone(), layout::encode(&key, &cluster.id)?);
-        let begin = match found.find(&at) {
-            Some(left) if was_left(&found, left, cluster)? => {
-                begin.unchanged(at.clone(), left.revision).delete(at.clone())
+        let claim = match (found.find(&key), found.find(&at)) {
+            // Cut short: nobody uses it yet.
+            (Some(begun), _) => Claim::again(store, begun, &cluster.id).await?,
+            (None, Some(left)) if was_left(&found, left, cluster)? => {
+                let begin = Transaction::new().unchanged(at.clone(), left.revision).delete(at.clone());
+                Claim::begin(store, begin, &cluster.id).await?
             }
             _ => match found.entries.iter().find(|entry| is_copied(entry) || entry.key == at) {
                 Some(entry) => return Err(MigrateError::NotEmpty { found: entry.key.clone() }),
-                None => begin.absent(at.clone()).empty(Under::Blocks.prefix()).empty(Under::Hosts.prefix()),
+                None => {
+                    let begin = Transaction::new().absent(at.clone());
+                    let begin = begin.empty(Under::Blocks.prefix()).empty(Under::Hosts.prefix());
+                    Claim::begin(store, begin, &cluster.id).await?
+                }
             },
         };
-        // Whatever became of it, the next look tells.
-        steadily(|| store.commit(begin.clone())).await?;
+        if let Some(claim) = claim {
+            return Ok(claim);
+        }
     }
 }
 
@@ -99,7 +138,7 @@ fn is_copied(entry: &Entry) -> bool {
 }
 
 /// Writes in batches, each comparing that the store is still ours to fill. None removes.
-async fn write(
+pub(crate) async fn write(
     store: &dyn Store,
     claim: &Claim,
     writes: Vec<(Key, Option<Vec<u8>>)>,
@@ -125,7 +164,7 @@ async fn write(
 }
 
 /// Writes the cluster record: from here on the store is the cluster's.
-async fn start(
+pub(crate) async fn start(
     store: &dyn Store,
     claim: &Claim,
     cluster: &ClusterRecord,

@@ -12,7 +12,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Asks again as long as the store is away. What is asked must bear being done twice: an unknown outcome is
 /// asked again too.
-pub(super) async fn steadily<T, F>(ask: impl Fn() -> F) -> Result<T, StoreError>
+pub(crate) async fn steadily<T, F>(ask: impl Fn() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
 {

@@ -1,6 +1,6 @@
 //! Stores that are filled from others, with every step cut short.
 
-mod counted;
+pub(crate) mod counted;
 
 use ipam::BlockId;
 use store::{Entry, Fault, MemoryStore, Revision};
@@ -47,7 +47,7 @@ async fn lived_in() -> (MemoryStore, ClusterRecord) {
 
 fn renewed(cluster: &ClusterRecord) -> ClusterRecord {
     ClusterRecord {
-        generation: next_generation(cluster.generation, SystemClock.wall()),
+        generation: super::renewed([cluster.generation], SystemClock.wall()),
         state: ClusterState::Open,
         ..cluster.clone()
     }

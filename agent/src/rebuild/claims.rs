@@ -82,7 +82,7 @@ async fn claim_all(allocator: &Allocator, host: &HostId, living: &Living) -> Res
         }
     }
     let view = allocator.view().await.map_err(stopped)?;
-    let ours = |state: &AddressState| matches!(state, AddressState::Quarantined { was, .. } if was == host);
+    let ours = |state: &AddressState| matches!(state, AddressState::Quarantined { was: Some(was), .. } if was == host);
     claims.quarantined = states(&view).filter(|state| ours(state)).count();
     Ok(claims)
 }
@@ -128,7 +128,9 @@ fn verdict(error: AllocateError, host: &HostId) -> Verdict {
     let refusal = |state| Refusal::InTheWay { address, state };
     match state {
         AddressState::Free | AddressState::FreeHere => Verdict::NobodyHasIt,
-        AddressState::Quarantined { ref was, .. } if was == host => Verdict::Unknown(refusal(state).into()),
+        AddressState::Quarantined { ref was, .. } if was.as_ref().is_none_or(|was| was == host) => {
+            Verdict::Unknown(refusal(state).into())
+        }
         AddressState::Held(_)
         | AddressState::Assigned { .. }
         | AddressState::Cooling { .. }

@@ -68,7 +68,7 @@ async fn evict(
 }
 
 /// Who asks, for the record: root is many people.
-fn who() -> String {
+pub(crate) fn who() -> String {
     let name = |variable| std::env::var(variable).ok().filter(|name| !name.is_empty());
     name("SUDO_USER").or_else(|| name("USER")).unwrap_or_else(|| "root".into())
 }

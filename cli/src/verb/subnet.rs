@@ -77,7 +77,7 @@ pub(crate) fn quarantine(lines: &[Quarantined]) -> String {
     let row = |line: &Quarantined| {
         vec![
             line.address.to_string(),
-            line.was.clone(),
+            or_dash(line.was.clone()),
             line.state.clone(),
             or_dash(line.next.map(moment)),
             line.why.clone(),

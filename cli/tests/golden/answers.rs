@@ -538,7 +538,7 @@ fn an_eviction_is_answered_with_its_record_and_what_is_left_to_do() {
 fn the_status_names_hosts_and_quarantines_that_need_a_look() {
     let kept = Quarantined {
         address: "10.11.4.18".parse().expect("an address"),
-        was: "vm-1002".into(),
+        was: Some("vm-1002".into()),
         why: "the host evicted itself".into(),
         state: "still used, says this host: Docker shows a container with it on network cloud".into(),
         kept: true,

@@ -8,3 +8,4 @@ mod help;
 mod history;
 mod json;
 mod orders;
+mod rebuild;

@@ -41,7 +41,7 @@ pub(super) fn apply(before: &Block, command: BlockCommand) -> Result<Step, Refus
                 .collect();
             for address in swept {
                 if let Some(was) = block.held.remove(&address) {
-                    block.quarantined.insert(address, Quarantined { was, why: why.clone() });
+                    block.quarantined.insert(address, Quarantined { was: Some(was), why: why.clone() });
                 }
             }
         }
@@ -161,9 +161,7 @@ impl Block {
     fn claim(&mut self, holder: &Holder, addresses: &BTreeSet<IpAddr>) -> Result<(), Refusal> {
         for address in addresses {
             match self.quarantined.get(address) {
-                Some(quarantined) if quarantined.was.by.host == holder.host => {
-                    self.quarantined.remove(address)
-                }
+                Some(quarantined) if quarantined.may_be_of(&holder.host) => self.quarantined.remove(address),
                 _ => return Err(Refusal::in_the_way(*address, self.state_of(*address))),
             };
         }
@@ -206,7 +204,7 @@ impl Block {
         }
         if let Some(quarantined) = self.quarantined.get(&address) {
             return AddressState::Quarantined {
-                was: quarantined.was.by.host.clone(),
+                was: quarantined.was.as_ref().map(|was| was.by.host.clone()),
                 why: quarantined.why.clone(),
             };
         }

@@ -80,7 +80,8 @@ impl History {
         let stands = |(address, holder, take): &Gain| {
             now.values().any(|block| {
                 let held = block.held().get(address).map(|held| gain(*address, held));
-                let kept = block.quarantined().get(address).map(|it| gain(*address, &it.was));
+                let kept = block.quarantined().get(address).and_then(|it| it.was.as_ref());
+                let kept = kept.map(|was| gain(*address, was));
                 [held, kept].contains(&Some((*address, holder.clone(), *take)))
             })
         };

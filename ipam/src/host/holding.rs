@@ -30,10 +30,12 @@ impl HeldHere {
 }
 
 impl Host {
-    /// Whether a held address may be assigned: held by this incarnation, in a block whose holding
-    /// was gained or re-taken in this boot.
+    /// Whether a held address may be assigned: held by this incarnation and in this life of the cluster, in
+    /// a block whose holding was gained or re-taken in this boot.
     pub(super) fn usable(&self, held: &HeldHere) -> bool {
-        Some(held.holding.incarnation) == self.incarnation && self.retaken(held.block)
+        Some(held.holding.incarnation) == self.incarnation
+            && Some(held.holding.generation) == self.life()
+            && self.retaken(held.block)
     }
 
     /// Whether what is held in a block was gained or re-taken in this boot and this life of the
@@ -234,23 +236,32 @@ impl Host {
         lost
     }
 
-    /// A running assignment of an earlier life of the cluster is not lost: it is claimed.
+    /// A running assignment of an earlier life of the cluster is not lost: it is claimed. In a block that was
+    /// made anew so is everything that was held in this boot and not on its way to somebody else: the store
+    /// forgot whose it is, and nobody else can have held it.
     fn claimable(&self, block: &Block, address: IpAddr, held: &HeldHere) -> bool {
         let Some((cluster, _)) = &self.cluster.seen else { return false };
-        held.holding.generation < cluster.generation
-            && matches!(held.holding.state, Life::Assigned { .. })
-            && block.quarantined().get(&address).is_some_and(|q| q.was.by.host == self.identity.host)
+        if held.holding.generation >= cluster.generation {
+            return false;
+        }
+        match block.quarantined().get(&address).map(|quarantined| &quarantined.was) {
+            Some(Some(was)) => {
+                was.by.host == self.identity.host && matches!(held.holding.state, Life::Assigned { .. })
+            }
+            Some(None) => self.this_boots(held.block) && !matches!(held.holding.state, Life::Leaving { .. }),
+            None => false,
+        }
     }
 
-    /// What running containers use since an earlier life of the cluster, and the block keeps in
-    /// quarantine. Nobody else will ask for it: those containers know nothing of a rebuild.
+    /// What this host holds, and running containers use, since an earlier life of the cluster, and the block
+    /// keeps in quarantine. Nobody else will ask for it: those containers know nothing of a rebuild.
     pub(super) fn to_claim(&self, block: &Block) -> BTreeMap<IpAddr, EndpointId> {
         let held = self.held.iter().filter(|(_, held)| held.block == block.id());
         let claimed = held.filter(|(address, held)| self.claimable(block, **address, held));
         claimed
             .map(|(address, held)| match &held.holding.state {
                 Life::Assigned { usage: Usage::Bound(by) | Usage::Gone(by), .. } => (*address, by.clone()),
-                // Bound to nobody yet. The assignment stays as it is, so the name is never used.
+                // Bound to nobody. It stays as it is, so the name is never used.
                 _ => (*address, EndpointId(String::new())),
             })
             .collect()
@@ -357,8 +368,8 @@ impl Host {
         for (address, take) in shown {
             self.unindex(address);
             let state = match self.held.get(&address).map(|held| held.holding.state.clone()) {
-                Some(state @ Life::Assigned { .. }) => state,
-                _ => Life::Assigned {
+                Some(state @ (Life::Assigned { .. } | Life::Free { .. } | Life::Cooling { .. })) => state,
+                Some(Life::Leaving { .. }) | None => Life::Assigned {
                     epoch: self.next_epoch(generation, take),
                     usage: Usage::Bound(endpoints[&address].clone()),
                     exact: true,

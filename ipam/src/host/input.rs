@@ -65,6 +65,9 @@ pub enum Family {
 pub enum Input {
     /// Time passed: due when [`Host::next_deadline`](super::Host::next_deadline) is reached.
     Tick,
+    /// The journal tells all that containers of this host use: Docker and the kernel know of nothing else.
+    /// Said once; until then this host does not answer for itself after the store was made anew.
+    Accounted,
 
     /// An address is asked for (RequestAddress).
     Assign {

@@ -76,6 +76,7 @@ impl Host {
             known_boots: BTreeSet::new(),
             incarnation: None,
             cluster: ClusterFacts::default(),
+            accounted: false,
             pools: BTreeMap::new(),
             subnets: BTreeMap::new(),
             reservations: BTreeMap::new(),

@@ -7,6 +7,7 @@ use ipnetwork::IpNetwork;
 
 use super::journal::AfterPersist;
 use super::{Durability, Family, Host};
+use crate::cluster::ClusterRecord;
 use crate::epoch::Generation;
 use crate::names::{BlockId, HostId, PoolName, Revision};
 use crate::pool::{Pool, Subnet};
@@ -83,7 +84,9 @@ impl Host {
     pub(super) fn seen(&mut self, events: Vec<Seen>) {
         for Seen { key, value, revision } in events {
             match (key, value) {
-                (Key::Cluster, Some(Value::Cluster(record))) if self.newer_cluster(revision) => {
+                (Key::Cluster, Some(Value::Cluster(record)))
+                    if self.newer_cluster(revision) || self.later_life(&record) =>
+                {
                     self.cluster_seen(Some(record), revision);
                 }
                 (Key::Cluster, None) if self.newer_cluster(revision) => self.cluster_seen(None, revision),
@@ -125,6 +128,14 @@ impl Host {
 
     fn newer_cluster(&self, revision: Revision) -> bool {
         self.cluster.seen.as_ref().is_none_or(|(_, newest)| revision > *newest)
+    }
+
+    /// Whether a record is of a later life of this cluster: revisions may have begun again since.
+    fn later_life(&self, record: &ClusterRecord) -> bool {
+        self.cluster
+            .seen
+            .as_ref()
+            .is_some_and(|(seen, _)| seen.id == record.id && seen.generation < record.generation)
     }
 
     fn newer_host(&self, host: &HostId, revision: Revision) -> bool {

@@ -235,8 +235,7 @@ impl Host {
     /// land, and then the block stands above that revision and shows which.
     fn settle(&mut self, id: BlockId) {
         let Some(Holder { host, .. }) = self.me() else { return };
-        let Some((_, cluster)) = &self.cluster.seen else { return };
-        let cluster = Compare::At { key: Key::Cluster, revision: *cluster };
+        let Some(cluster) = self.same_life_compare() else { return };
         let Some(facts) = self.blocks.get_mut(&id) else { return };
         let (Some(flight), Some((block, revision))) = (&mut facts.flight, &facts.seen) else { return };
         if *revision != flight.operation.compared {
@@ -299,11 +298,18 @@ impl Host {
         }
         let of_block = self.held.iter().filter(|(_, held)| held.block == id);
         let kept = |life: &Life| !matches!(life, Life::Leaving { .. });
-        if of_block
+        let life = self.life();
+        let kept = of_block
             .clone()
-            .any(|(_, held)| held.holding.incarnation == me.incarnation && kept(&held.holding.state))
-        {
+            .filter(|(_, held)| held.holding.incarnation == me.incarnation && kept(&held.holding.state));
+        let (here, before): (Vec<_>, Vec<_>) =
+            kept.partition(|(_, held)| Some(held.holding.generation) == life);
+        if !here.is_empty() {
             return self.freeze(format!("block {id} is gone, and this host holds addresses of it"));
+        }
+        if !before.is_empty() {
+            // The store was made anew, and this zone's part of it is not yet.
+            return;
         }
         let left: Vec<IpAddr> = of_block.map(|(address, _)| *address).collect();
         let mut records = Vec::new();

@@ -53,6 +53,12 @@ impl PublishedFacts {
         }
     }
 
+    /// The store may show something else now: what is under way stays, and so do requests.
+    pub(super) fn forget(&mut self) {
+        self.seen = None;
+        self.unsettled = true;
+    }
+
     /// What an agent that starts must assume: an opening may still be under way.
     pub(super) fn after_restart() -> Self {
         Self { unsettled: true, ..Self::default() }

@@ -81,8 +81,8 @@ impl Host {
             return self.freeze("the record of this host shows an earlier incarnation than its journal");
         }
         let current = self.incarnation == Some(own.incarnation);
-        let zones_told = own.zones == self.identity.zones;
-        if own.boot == self.identity.boot && known && current && zones_told {
+        let all_told = own.zones == self.identity.zones && !self.has_an_answer(&own);
+        if own.boot == self.identity.boot && known && current && all_told {
             self.stand(own.incarnation, revision);
             return;
         }
@@ -102,7 +102,12 @@ impl Host {
     }
 
     fn register_first(&mut self, key: Key) {
-        if !self.held.is_empty() || self.blocks.values().any(|facts| facts.committed > 0) {
+        // What was held in an earlier life of the cluster is no evidence: a store made anew knows no hosts.
+        let life = self.life();
+        let mut held = self.held.values();
+        if held.any(|held| Some(held.holding.generation) == life)
+            || self.blocks.values().any(|facts| facts.committed > 0)
+        {
             return self.freeze("the store has no record of this host, and the journal has holdings");
         }
         let incarnation = self.incarnation.unwrap_or(Incarnation(1));
@@ -113,11 +118,14 @@ impl Host {
     /// may ever show.
     fn register(&mut self, incarnation: Incarnation, compare: Compare) {
         let boot = self.identity.boot.clone();
+        // Once all is claimed in a life of the cluster, it stays so.
+        let before = self.hosts.get(&self.identity.host).and_then(|(own, _)| own.answered);
         let record = HostRecord {
             instance: self.identity.instance.clone(),
             incarnation,
             boot: boot.clone(),
             zones: self.identity.zones.clone(),
+            answered: self.accounted_in().max(before),
         };
         self.known_boots.insert(boot.clone());
         self.incarnation = Some(incarnation);
@@ -125,9 +133,24 @@ impl Host {
         self.persist(vec![Record::Boot { boot, incarnation }], Durability::Synced, AfterPersist::Register);
     }
 
+    /// Whether this host can say what its record does not: that it has accounted for the lives before.
+    fn has_an_answer(&self, own: &HostRecord) -> bool {
+        self.accounted_in().is_some_and(|answer| own.answered < Some(answer))
+    }
+
+    /// The life of the cluster in which nothing is left with this host that it held in an earlier one, if
+    /// its journal tells all that its containers use.
+    fn accounted_in(&self) -> Option<Generation> {
+        let life = self.life().filter(|_| self.accounted)?;
+        let mut held = self.held.values();
+        let mut blocks = self.blocks.values();
+        let all_claimed = held.all(|held| held.holding.generation == life);
+        (all_claimed && blocks.all(|facts| facts.flight.is_none())).then_some(life)
+    }
+
     pub(super) fn register_persisted(&mut self, done: bool) {
         let Standing::Registering { record, compare } = self.standing.clone() else { return };
-        let Some((_, cluster)) = self.cluster.seen.as_ref().filter(|_| done) else {
+        let Some(cluster) = self.same_life_compare().filter(|_| done) else {
             self.standing = Standing::Unregistered { not_before: Some(self.now.after(RETRY_MILLIS)) };
             return;
         };
@@ -139,7 +162,7 @@ impl Host {
         let mut writes: Vec<Write> = hints.collect();
         writes.push(Write::Put { key: Key::Host(host), value: Value::Host(record) });
         let transaction = Transaction {
-            compares: vec![Compare::At { key: Key::Cluster, revision: *cluster }, compare],
+            compares: vec![cluster, compare],
             writes,
         };
         self.send(transaction, AfterSend::Register);
@@ -180,14 +203,14 @@ impl Host {
     }
 
     fn look_at_freezing(&mut self) {
-        let Some((record, revision)) = &self.cluster.seen else { return };
+        let Some((record, _)) = &self.cluster.seen else { return };
         if self.cluster.frozen_why.is_none() || self.cluster.freezing || record.state == ClusterState::Frozen
         {
             return;
         }
         let frozen = ClusterRecord { state: ClusterState::Frozen, ..record.clone() };
         let transaction = Transaction {
-            compares: vec![Compare::At { key: Key::Cluster, revision: *revision }],
+            compares: vec![Compare::Holds { key: Key::Cluster, value: Value::Cluster(record.clone()) }],
             writes: vec![Write::Put { key: Key::Cluster, value: Value::Cluster(frozen) }],
         };
         self.cluster.freezing = true;
@@ -242,6 +265,7 @@ impl Host {
         if renewed {
             records.extend(self.forget_history());
             self.hosts.clear();
+            self.forget_words();
             self.listed.remove(&Prefix::Hosts);
             self.read_again();
         }
@@ -250,6 +274,16 @@ impl Host {
             self.index(address);
         }
         self.persist(records, Durability::Synced, AfterPersist::Nothing);
+    }
+
+    /// What hosts said to each other, and what is open, may stand otherwise now, at revisions that have
+    /// nothing to do with the old ones.
+    fn forget_words(&mut self) {
+        self.asked.clear();
+        self.wants.clear();
+        self.surplus.clear();
+        self.told_surplus.clear();
+        self.published.values_mut().for_each(super::PublishedFacts::forget);
     }
 
     /// What was known is of an earlier life: no watch need show what did not change since.

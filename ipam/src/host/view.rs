@@ -20,6 +20,7 @@ impl Host {
             incarnation: self.me().map(|me| me.incarnation),
             not_ready: self.not_ready(),
             cluster: self.cluster.seen.as_ref().map(|(cluster, _)| (cluster.generation, cluster.state)),
+            journalled: self.cluster.journalled.as_ref().map(|(id, life, _)| (id.clone(), *life)),
             pools: self.pools.keys().map(|name| (name.clone(), self.pool_view(name))).collect(),
             subnets: self.subnet_views(now),
             reservations: self.reservations.values().cloned().collect(),

@@ -291,7 +291,9 @@ impl Host {
                 self.persist(vec![record], Durability::Written, after);
                 Served::Answered
             }
-            AddressState::Quarantined { was, .. } if *was == self.identity.host && !late => {
+            AddressState::Quarantined { was, .. }
+                if was.as_ref().is_none_or(|was| *was == self.identity.host) && !late =>
+            {
                 if let Some(id) = self.block_of(address).filter(|id| self.idle(*id)) {
                     let claims = [(address, endpoint.clone())].into();
                     self.begin(id, Deed::Claim(claims), Transaction::default()).ok();

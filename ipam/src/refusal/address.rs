@@ -42,10 +42,10 @@ pub enum AddressState {
     NotRetaken,
     /// Never handed out.
     SetAside(SetAside),
-    /// Held back after an eviction.
+    /// Held back after an eviction, or since the store was made anew.
     Quarantined {
-        /// Who held it.
-        was: HostId,
+        /// Who held it, if that is known.
+        was: Option<HostId>,
         /// Whose word it was that the holder is gone.
         why: String,
     },
@@ -102,7 +102,10 @@ impl fmt::Display for AddressState {
             Self::Held(host) => write!(f, "is held by host {host}, which did not give it up"),
             Self::NotRetaken => write!(f, "is held since an earlier boot and not yet re-taken"),
             Self::SetAside(why) => write!(f, "is set aside: {why}"),
-            Self::Quarantined { was, why } => write!(f, "is quarantined: host {was} held it ({why})"),
+            Self::Quarantined { was: Some(was), why } => {
+                write!(f, "is quarantined: host {was} held it ({why})")
+            }
+            Self::Quarantined { was: None, why } => write!(f, "is quarantined: {why}"),
             Self::Reserved(name) => write!(f, "is reserved as {name}"),
             Self::Outside => write!(f, "is in no subnet of the pool that this host can use"),
         }

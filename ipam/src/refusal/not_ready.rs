@@ -47,7 +47,8 @@ impl NotReady {
 }
 
 /// How a frozen cluster goes on.
-const THAW: &str = "its store must get its memory back: docs/operating.md, \"A frozen cluster\"";
+const THAW: &str = "its store must get its memory back, or be made anew by `berth store rebuild`: \
+                    docs/operating.md, \"A frozen cluster\"";
 
 impl fmt::Display for NotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -220,7 +220,8 @@ fn has_something(id: &HostId, host: &HostSeen, blocks: &[BlockSeen]) -> bool {
     let left = |seen: &BlockSeen| {
         let mut quarantined = seen.block.quarantined().values();
         quarantined.any(|it| {
-            it.was.by.host == *id && host.witnessed.is_none_or(|raised_to| raised_to <= it.was.by.incarnation)
+            let left_by = it.was.as_ref().filter(|was| was.by.host == *id).map(|was| was.by.incarnation);
+            left_by.is_some_and(|in_life| host.witnessed.is_none_or(|raised_to| raised_to <= in_life))
         })
     };
     blocks.iter().any(|seen| holds(seen) || left(seen))
@@ -293,7 +294,7 @@ pub fn sweep(
     why: &str,
 ) -> Option<Transaction> {
     let lost: BTreeSet<IpAddr> = lost_to(&seen.block, host, below).collect();
-    let left = seen.block.quarantined().iter().filter(|(_, it)| it.was.by.host == *host);
+    let left = seen.block.quarantined().iter().filter(|(_, it)| it.was_of(host));
     let gone: BTreeSet<IpAddr> = left.map(|(address, _)| *address).chain(lost.iter().copied()).collect();
     let open = published.map(|(published, _)| &published.open);
     let open = open.into_iter().flat_map(BTreeMap::keys).filter(|address| gone.contains(*address));

@@ -8,6 +8,9 @@
 //! What a host gave up by itself, because it lost its journals, is not witnessed: the host lives, and
 //! its containers may too. The wire's silence counts for it only while the host's session stands, so
 //! that it would answer; a host that fell silent since must first be evicted with a witness.
+//!
+//! What nobody claimed after the store was made anew is witnessed once that rebuild is over
+//! ([`Rebuild::is_over`](crate::Rebuild::is_over)).
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +37,8 @@ const ENDED_AT_ONCE_MAX: usize = 48;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantines {
     rest_millis: u64,
+    /// Whether nobody is left who may claim what a rebuild of the store put into quarantine.
+    rebuild_is_over: bool,
     followed: BTreeMap<IpAddr, Followed>,
 }
 
@@ -57,6 +62,7 @@ enum Found {
     Endpoint,
     Dependents,
     HolderSilent(HostId),
+    Rebuilt,
 }
 
 /// Whether anybody uses an address.
@@ -110,6 +116,8 @@ pub enum QuarantineState {
         /// Which host.
         host: HostId,
     },
+    /// The store was made anew, and a host that may have held it has not answered yet.
+    Unclaimed,
 }
 
 /// Quarantines of one block that can end, and how.
@@ -126,7 +134,12 @@ pub struct Ending {
 impl Quarantines {
     /// Follows none yet. Each rests for `rest_millis`.
     pub fn new(rest_millis: u64) -> Self {
-        Self { rest_millis, followed: BTreeMap::new() }
+        Self { rest_millis, rebuild_is_over: false, followed: BTreeMap::new() }
+    }
+
+    /// Takes note of whether the rebuild of the store is over. Until it was said, it is not.
+    pub fn rebuild_is_over(&mut self, over: bool) {
+        self.rebuild_is_over = over;
     }
 
     /// Takes note of a look at all blocks of the zone; says which addresses are to be asked about
@@ -145,12 +158,12 @@ impl Quarantines {
         for (address, record) in shown {
             self.followed.entry(address).or_insert_with(|| Followed::new(record.clone(), now));
         }
-        let rest = self.rest_millis;
+        let (rest, over) = (self.rest_millis, self.rebuild_is_over);
         let mut due: BTreeMap<BlockId, BTreeSet<IpAddr>> = BTreeMap::new();
         for seen in blocks {
             for address in seen.block.quarantined().keys() {
                 let Some(followed) = self.followed.get_mut(address) else { continue };
-                if followed.is_due(now, rest, hosts) {
+                if followed.is_due(now, rest, hosts, over) {
                     due.entry(seen.block.id()).or_default().insert(*address);
                 }
             }
@@ -222,27 +235,29 @@ impl Followed {
     }
 
     /// Whether it is to be asked about now.
-    fn is_due(&mut self, now: Timestamp, rest: u64, hosts: &HostsSeen) -> bool {
+    fn is_due(&mut self, now: Timestamp, rest: u64, hosts: &HostsSeen, over: bool) -> bool {
         if now < self.since.after(rest) || now < self.not_before {
             return false;
         }
-        if !self.is_accounted_for(hosts) {
+        if let Some(silent) = self.unaccounted(hosts, over) {
             self.unused = None;
-            self.found = Some(Found::HolderSilent(self.record.was.by.host.clone()));
+            self.found = Some(silent);
             return false;
         }
-        if matches!(self.found, Some(Found::HolderSilent(_))) {
+        if matches!(self.found, Some(Found::HolderSilent(_) | Found::Rebuilt)) {
             self.found = None;
         }
         self.unused.is_none_or(|heard| heard.after(ANSWER_GOOD_MILLIS) <= now)
     }
 
-    /// Whether the wire's silence says something of the last holder: it is witnessed, or it lives.
-    fn is_accounted_for(&self, hosts: &HostsSeen) -> bool {
-        let was = &self.record.was.by;
-        hosts.get(&was.host).is_some_and(|host| {
+    /// Why the wire's silence says nothing yet of the last holder: it is neither witnessed, nor does it live.
+    fn unaccounted(&self, hosts: &HostsSeen, rebuild_is_over: bool) -> Option<Found> {
+        let Some(was) = &self.record.was else { return (!rebuild_is_over).then_some(Found::Rebuilt) };
+        let was = &was.by;
+        let accounted = hosts.get(&was.host).is_some_and(|host| {
             host.alive || host.witnessed.is_some_and(|raised_to| was.incarnation < raised_to)
-        })
+        });
+        (!accounted).then(|| Found::HolderSilent(was.host.clone()))
     }
 
     fn held_back(&mut self, now: Timestamp, found: Found) {
@@ -252,7 +267,7 @@ impl Followed {
 
     fn due(&self, rest: u64) -> Option<Timestamp> {
         match self.found {
-            Some(Found::HolderSilent(_)) => None,
+            Some(Found::HolderSilent(_) | Found::Rebuilt) => None,
             _ => Some(self.since.after(rest).max(self.not_before)),
         }
     }
@@ -266,6 +281,7 @@ impl Followed {
             Some(Found::Endpoint) => QuarantineState::EndpointOpen { again },
             Some(Found::Dependents) => QuarantineState::Named { again },
             Some(Found::HolderSilent(host)) => QuarantineState::HolderSilent { host: host.clone() },
+            Some(Found::Rebuilt) => QuarantineState::Unclaimed,
             None if now < until => QuarantineState::Rests { until },
             None => QuarantineState::Ends,
         }

@@ -9,4 +9,5 @@ mod inputs;
 mod museum;
 mod one_host;
 mod properties;
+mod rebuilds;
 mod world;

@@ -67,7 +67,7 @@ async fn without_room(store: &EtcdStore, transaction: &Transaction, cause: Cause
 fn unchanged(compare: &Compare) -> Option<(&crate::Key, Revision)> {
     match compare {
         Compare::Unchanged { key, revision } => Some((key, *revision)),
-        Compare::Absent(_) | Compare::Empty(_) => None,
+        Compare::Holds { .. } | Compare::Absent(_) | Compare::Empty(_) => None,
     }
 }
 

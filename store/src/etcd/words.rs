@@ -63,6 +63,10 @@ impl Space {
             Compare::Unchanged { key, revision } => {
                 EtcdCompare::mod_revision(self.key(key), CompareOp::Equal, number(*revision))
             }
+            // False where there is no such key. (applyCompare in etcd's apply.go)
+            Compare::Holds { key, value } => {
+                EtcdCompare::value(self.key(key), CompareOp::Equal, value.clone())
+            }
             Compare::Absent(key) => EtcdCompare::create_revision(self.key(key), CompareOp::Equal, 0),
             Compare::Empty(prefix) => {
                 // A range compare holds for every key of the range, and an empty range reads like one key
@@ -82,7 +86,9 @@ impl Space {
 
     fn look(&self, compare: &Compare) -> TxnOp {
         match compare {
-            Compare::Unchanged { key, .. } | Compare::Absent(key) => TxnOp::get(self.key(key), None),
+            Compare::Unchanged { key, .. } | Compare::Holds { key, .. } | Compare::Absent(key) => {
+                TxnOp::get(self.key(key), None)
+            }
             Compare::Empty(prefix) => {
                 let (first, end) = self.range(prefix);
                 TxnOp::get(first, Some(GetOptions::new().with_range(end)))

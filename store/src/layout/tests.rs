@@ -26,6 +26,7 @@ fn every_item() -> Vec<Item> {
         Item::Founding,
         Item::Copying,
         Item::Moved,
+        Item::Rebuild,
         Item::Running { subnet, index: 2, host: "h/1".into() },
         Item::Ledger(segment()),
         Item::Segment(segment()),

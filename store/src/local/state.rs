@@ -32,6 +32,9 @@ impl<T: Table> State<T> {
                 Compare::Unchanged { key, revision } => {
                     self.table.get(key)?.is_some_and(|stored| stored.revision == *revision)
                 }
+                Compare::Holds { key, value } => {
+                    self.table.get(key)?.is_some_and(|stored| stored.value == *value)
+                }
                 Compare::Absent(key) => self.table.get(key)?.is_none(),
                 Compare::Empty(prefix) => self.table.range(prefix)?.is_empty(),
             };
@@ -47,7 +50,7 @@ impl<T: Table> State<T> {
         let mut found = BTreeMap::new();
         for compare in compares {
             match compare {
-                Compare::Unchanged { key, .. } | Compare::Absent(key) => {
+                Compare::Unchanged { key, .. } | Compare::Holds { key, .. } | Compare::Absent(key) => {
                     found.extend(self.table.get(key)?.map(|stored| (key.clone(), stored)));
                 }
                 Compare::Empty(prefix) => found.extend(self.table.range(prefix)?),

@@ -44,6 +44,21 @@ pub async fn a_stale_revision_is_a_conflict_and_nothing_is_written(store: &dyn S
     assert_eq!((value(store, "a").await, value(store, "b").await), (Some(b"2".to_vec()), None));
 }
 
+/// Whoever wrote it, and whenever: but not where nothing stands.
+pub async fn a_value_is_compared_whenever_it_was_written(store: &dyn Store) {
+    let as_it_stands =
+        |value: &[u8]| Transaction::new().holds(pool("a"), value.to_vec()).put(pool("b"), value.to_vec());
+    conflict(store, as_it_stands(b"1")).await;
+    conflict(store, as_it_stands(b"")).await;
+    done(store, put("a", b"1")).await;
+    done(store, put("a", b"2")).await;
+    let now = conflict(store, as_it_stands(b"1")).await;
+    assert_eq!(now.find(&pool("a")).map(|entry| entry.value.clone()), Some(b"2".to_vec()));
+    done(store, put("a", b"1")).await;
+    done(store, as_it_stands(b"1")).await;
+    assert_eq!(value(store, "b").await, Some(b"1".to_vec()));
+}
+
 /// The key that changed, the one that did not, the one that is gone, and what is in the way under a prefix.
 pub async fn a_conflict_shows_what_stands_under_everything_compared(store: &dyn Store) {
     let host = |name: &str| Item::Host(name.into()).key();

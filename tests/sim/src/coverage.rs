@@ -87,6 +87,10 @@ sometimes! {
     Replaced,
     /// A machine came back in another zone.
     ZoneChanged,
+    /// Everything in the store was lost.
+    StoreWiped,
+    /// The store was made anew.
+    Rebuilt,
     /// An endpoint was opened.
     Opened,
     /// An endpoint was named in the cloud.

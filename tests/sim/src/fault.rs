@@ -37,6 +37,8 @@ kinds! {
     CutBoth,
     /// The store does not answer.
     StoreAway,
+    /// Everything in the store is lost, until it is made anew.
+    StoreWiped,
     /// The store forgets its history.
     Compaction,
     /// The watches of a host break.
@@ -93,7 +95,8 @@ pub(crate) struct Fault {
 impl Fault {
     pub(crate) fn new(kind: Kind, machine: usize, chance: &mut Chance) -> Self {
         let longest = match kind {
-            Kind::StoreAway | Kind::PowerLoss | Kind::CutBoth | Kind::ZoneChanged | Kind::Gone => 300_000,
+            Kind::StoreAway | Kind::StoreWiped | Kind::PowerLoss | Kind::CutBoth => 300_000,
+            Kind::ZoneChanged | Kind::Gone => 300_000,
             Kind::Suspend | Kind::Pause | Kind::ProviderStale => 120_000,
             _ => 40_000,
         };
@@ -118,6 +121,7 @@ impl Fleet {
                 self.machines[machine].path.cut_back += 1;
             }
             Kind::StoreAway => self.store_away += 1,
+            Kind::StoreWiped => return self.wipe_store(millis),
             Kind::Compaction => return self.store.compact(),
             Kind::WatchesBreak => return self.watches_break(machine),
             Kind::Crash => {

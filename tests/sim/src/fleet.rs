@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use ipam::{
     Block, BlockId, BootId, ClusterRecord, ClusterState, Family, Generation, HostId, Identity, Input,
-    InstanceId, Pool, PoolName, Prefix, Seen, Token, Wish, Zone,
+    InstanceId, Pool, PoolName, Prefix, Rebuild, Seen, Token, Wish, Zone,
 };
 
 use crate::Moment;
@@ -58,6 +58,8 @@ pub(crate) enum Event {
     Start { machine: usize },
     /// A clone's Docker starts a container.
     Clone { machine: usize },
+    /// The operator makes the lost store anew.
+    Rebuild,
     /// Another machine takes the place of one that is gone.
     Replace { machine: usize },
     /// The capacity role of a zone looks.
@@ -80,6 +82,9 @@ pub(crate) struct Fleet {
     pub(crate) provider: Provider,
     /// Each zone's capacity role.
     pub(crate) roles: Vec<Role>,
+    /// The life of the cluster that was begun last, and how its rebuild stands if it began with one.
+    pub(crate) generation: Generation,
+    pub(crate) rebuild: Option<Rebuild>,
     pub(crate) script: Script,
     /// The faults that stand, to be ended when everything heals.
     pub(crate) standing: Vec<Fault>,
@@ -128,6 +133,8 @@ impl Fleet {
             flights: 0,
             provider: Provider::default(),
             roles: (0..script.zones).map(|_| Role::default()).collect(),
+            generation: Generation { number: 1, id: 7 },
+            rebuild: None,
             standing: Vec::new(),
             oracle: Oracle::default(),
             coverage: Coverage::default(),
@@ -146,12 +153,11 @@ impl Fleet {
     fn found(&mut self) {
         let cluster = ClusterRecord {
             id: "c".into(),
-            generation: Generation { number: 1, id: 7 },
+            generation: self.generation,
             state: ClusterState::Open,
         };
         self.put(Key::Ipam(ipam::Key::Cluster), Value::Ipam(ipam::Value::Cluster(cluster)));
-        let policy = Pool { name: pool(), cooling_millis: self.script.cooling };
-        self.put(Key::Ipam(ipam::Key::Pool(pool())), Value::Ipam(ipam::Value::Pool(policy)));
+        self.put_pool();
         for site in self.script.sites.clone() {
             self.provider.delivered.insert(site.cidr);
             self.write(&opening(site, 0));
@@ -168,6 +174,11 @@ impl Fleet {
         for zone in 0..self.script.zones {
             self.after(5_000, Event::Role { zone });
         }
+    }
+
+    pub(crate) fn put_pool(&mut self) {
+        let policy = Pool { name: pool(), cooling_millis: self.script.cooling };
+        self.put(Key::Ipam(ipam::Key::Pool(pool())), Value::Ipam(ipam::Value::Pool(policy)));
     }
 
     /// Carries out everything up to `end`, or until something is broken.
@@ -199,6 +210,7 @@ impl Fleet {
             Event::Reconcile { machine } => self.reconcile(machine),
             Event::Start { machine } => self.start(machine),
             Event::Clone { machine } => self.run_container(machine, Wish::Any(Family::V4), false),
+            Event::Rebuild => self.rebuild_store(),
             Event::Replace { machine } => self.replace(machine),
             Event::Role { zone } => self.role_looks(zone),
         }

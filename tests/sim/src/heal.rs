@@ -26,6 +26,8 @@ impl Fleet {
         for fault in self.standing.clone() {
             self.end(fault);
         }
+        self.rebuild_store();
+        self.tell_who_is_gone();
         for zone in 0..self.script.zones {
             self.roles[zone].needed_since = None;
             self.after(1, Event::Role { zone });

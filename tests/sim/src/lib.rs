@@ -18,6 +18,7 @@ mod fault;
 mod fleet;
 mod follow;
 mod heal;
+mod lost;
 mod machine;
 #[cfg(test)]
 mod museum;

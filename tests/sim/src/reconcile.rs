@@ -38,6 +38,9 @@ impl Fleet {
         let view = agent.host.view(clock);
         self.bind_what_runs(machine, &view);
         let lost = self.look_at_lost(machine, &view);
+        if !lost {
+            self.feed(machine, Input::Accounted);
+        }
         let suspects = self.unused(machine, &view);
         let at = &mut self.machines[machine];
         let before = std::mem::replace(&mut at.docker.suspects, suspects.clone());
@@ -110,7 +113,9 @@ impl Fleet {
                 continue;
             }
             match state_in(view, address) {
-                Some(AddressState::Quarantined { was, .. }) if was == view.host => {
+                Some(AddressState::Quarantined { was, .. })
+                    if was.as_ref().is_none_or(|was| *was == view.host) =>
+                {
                     self.tell(machine, |request| Input::Claim { request, address, endpoint });
                 }
                 Some(AddressState::NotRetaken) => (),

@@ -195,6 +195,8 @@ impl Fleet {
             [Compare::At(Key::Owner(zone(of)), owner), Compare::At(Key::Ipam(IpamKey::Cluster), at)];
         let clock = self.machines[machine].clock.at(self.now);
         let look = Look { zone: of, hosts: self.hosts_seen(), blocks: self.blocks_seen(of) };
+        let over = self.rebuild.as_ref().is_none_or(|rebuild| rebuild.is_over(&look.hosts));
+        self.roles[of].quarantines.rebuild_is_over(over);
         for ending in self.end_quarantines(clock, &look) {
             let mut transaction = words::of_a_host(ending.transaction.clone());
             transaction.compares.extend(footing.iter().cloned());

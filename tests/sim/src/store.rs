@@ -16,7 +16,7 @@ pub trait Words {
     /// Names a family of entries.
     type Prefix: Clone + Debug;
     /// What is stored.
-    type Value: Clone + Debug;
+    type Value: Clone + Debug + PartialEq;
 
     /// Whether `key` belongs to the family.
     fn covers(prefix: &Self::Prefix, key: &Self::Key) -> bool;
@@ -27,6 +27,8 @@ pub trait Words {
 pub enum Compare<W: Words> {
     /// The entry was last written at this revision.
     At(W::Key, u64),
+    /// It has this very value, whenever that was written.
+    Holds(W::Key, W::Value),
     /// There is none.
     Absent(W::Key),
     /// There is none of this family.
@@ -137,6 +139,7 @@ impl<W: Words> StoreModel<W> {
     fn holds(&self, compare: &Compare<W>) -> bool {
         match compare {
             Compare::At(key, revision) => self.entries.get(key).is_some_and(|(_, at)| at == revision),
+            Compare::Holds(key, value) => self.entries.get(key).is_some_and(|(stands, _)| stands == value),
             Compare::Absent(key) => !self.entries.contains_key(key),
             Compare::Empty(prefix) => self.range(prefix).next().is_none(),
         }

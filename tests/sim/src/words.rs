@@ -52,6 +52,7 @@ impl Words for Fleets {
 pub(crate) fn of_a_host(transaction: ipam::Transaction) -> FleetTransaction {
     let compares = transaction.compares.into_iter().map(|compare| match compare {
         ipam::Compare::At { key, revision } => Compare::At(Key::Ipam(key), revision.0),
+        ipam::Compare::Holds { key, value } => Compare::Holds(Key::Ipam(key), Value::Ipam(value)),
         ipam::Compare::Absent(key) => Compare::Absent(Key::Ipam(key)),
         ipam::Compare::Empty(prefix) => Compare::Empty(prefix),
     });
@@ -67,9 +68,11 @@ pub(crate) fn conflict(store: &Store, transaction: &FleetTransaction) -> Vec<See
     let mut now = Vec::new();
     for compare in &transaction.compares {
         match compare {
-            Compare::At(Key::Ipam(key), _) | Compare::Absent(Key::Ipam(key)) => now.push(look(store, key)),
+            Compare::At(Key::Ipam(key), _)
+            | Compare::Holds(Key::Ipam(key), _)
+            | Compare::Absent(Key::Ipam(key)) => now.push(look(store, key)),
             Compare::Empty(prefix) => now.extend(list(store, prefix)),
-            Compare::At(..) | Compare::Absent(_) => (),
+            Compare::At(..) | Compare::Holds(..) | Compare::Absent(_) => (),
         }
     }
     now

@@ -58,6 +58,7 @@ impl Modelled {
         transaction.check()?;
         let compares = transaction.compares.iter().map(|compare| match compare {
             store::Compare::Unchanged { key, revision } => Compare::At(key.clone(), revision.0),
+            store::Compare::Holds { key, value } => Compare::Holds(key.clone(), value.clone()),
             store::Compare::Absent(key) => Compare::Absent(key.clone()),
             store::Compare::Empty(prefix) => Compare::Empty(prefix.clone()),
         });
@@ -80,7 +81,9 @@ fn compared(model: &StoreModel<Bytes>, compares: &[Compare<Bytes>]) -> Snapshot 
     let mut entries: Vec<Entry> = Vec::new();
     for compare in compares {
         match compare {
-            Compare::At(key, _) | Compare::Absent(key) => entries.extend(entry(model, key)),
+            Compare::At(key, _) | Compare::Holds(key, _) | Compare::Absent(key) => {
+                entries.extend(entry(model, key));
+            }
             Compare::Empty(prefix) => entries.extend(under(model, prefix)),
         }
     }

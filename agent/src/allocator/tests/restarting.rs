@@ -147,3 +147,31 @@ async fn a_wiped_store_is_not_taken_for_a_new_one() {
     let said = view.not_ready.unwrap().to_string();
     assert!(said.contains("A frozen cluster"), "{said}");
 }
+
+#[tokio::test]
+async fn a_store_that_was_made_anew_gives_a_host_back_what_it_holds() {
+    let mut rig = Rig::new().await;
+    let agent = rig.start().await;
+    let kept = agent.run_container("web").await;
+    let life = agent.allocator.view().await.unwrap().journalled.unwrap();
+    agent.stop().await;
+    rig.store = store::MemoryStore::new();
+    rig.make_anew(life).await;
+    let agent = rig.start().await;
+    agent.allocator.accounted().await.unwrap();
+    let claimed = |view: &View| {
+        ready(view)
+            && blocks(view).any(|block| block.holders.contains_key(&view.host) && block.here.assigned == 1)
+    };
+    agent.until_in_time(claimed).await;
+    assert_eq!(agent.allocator.assigned().await.unwrap(), [(kept.address, kept.epoch)].into());
+    let key = store::layout::Item::Host("h1".into()).key();
+    loop {
+        let entry = rig.store.get(&key).await.unwrap().entry.unwrap();
+        let record: ipam::HostRecord = store::layout::decode(&key, &entry.value).unwrap();
+        if record.answered.is_some() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+}

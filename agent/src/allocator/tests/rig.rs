@@ -15,8 +15,10 @@ use tokio::runtime::Runtime;
 
 use super::super::words;
 use super::super::*;
-use crate::clock::ManualClock;
+use crate::capacity::{SubnetAnew, ZoneAnew};
+use crate::clock::{Clock, ManualClock};
 use crate::journal::JournalError;
+use crate::lost_store::{Memory, make_anew};
 
 /// The addresses of the rig's subnet that may be assigned.
 pub(super) const USABLE: std::ops::RangeInclusive<u8> = 2..=6;
@@ -86,6 +88,34 @@ impl Rig {
 
     pub(super) async fn open_subnet(&self) {
         open_subnet(&self.store, subnet()).await;
+    }
+
+    /// Does what an operator does when the store is lost for good.
+    pub(super) async fn make_anew(&self, life: (String, ipam::Generation)) {
+        open_subnet(&self.store, subnet()).await;
+        let all = self.store.range(&store::layout::Under::Everything.prefix()).await.unwrap();
+        let id = BlockId { subnet: subnet(), index: 0 };
+        let aside = BTreeMap::from([(address(1), SetAside::Gateway)]);
+        let entries = all.entries.into_iter().map(|entry| match store::layout::Item::of(&entry.key) {
+            Some(store::layout::Item::Block { .. }) => {
+                let block = Block::rebuilt(id, 0, &aside, "lost");
+                (entry.key.clone(), store::layout::encode(&entry.key, &block).unwrap())
+            }
+            _ => (entry.key, entry.value),
+        });
+        let anew = SubnetAnew { cidr: subnet(), pool: pool(), entries: entries.collect() };
+        let zone = provider::ZoneId::new(zone().0);
+        let zones = vec![ZoneAnew { zone, subnets: vec![anew], left_out: Vec::new() }];
+        let memory = Memory {
+            name: "demo".into(),
+            life,
+            host: HostId::from("h1"),
+            hosts: BTreeSet::new(),
+            pools: vec![Pool { name: pool(), cooling_millis: COOLING.as_millis() as u64 }],
+            alone: true,
+            now: self.clock.wall(),
+        };
+        make_anew(&self.store, &memory, zones).await.unwrap();
     }
 
     /// Starts the agent, as systemd does after a stop or a crash.

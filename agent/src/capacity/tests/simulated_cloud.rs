@@ -21,7 +21,7 @@ use store::{
 };
 use tokio::sync::watch;
 
-use super::world::{FakeUse, FakeWire, default_pool};
+use super::world::{FakeUse, FakeWire, default_pool, roll};
 use crate::{
     capacity::{
         CapacityStatus, OrderKey, OrderRecord, Parts, PoolPolicy, Role, SettleError, Settlement, Timing,
@@ -97,6 +97,7 @@ impl Rig {
             incarnation: Incarnation(1),
             boot: BootId::from("b"),
             zones: BTreeSet::new(),
+            answered: None,
         };
         rig.put(Item::Host("h1".into()), &host).await;
         rig
@@ -118,6 +119,9 @@ impl Rig {
         let parts = Parts {
             tags: ClusterTags::of("demo").unwrap(),
             host: HostId::from("h1"),
+            instance: InstanceId::from("virtual-1"),
+            boot: BootId::from("b"),
+            roll: roll(),
             zone: zone(),
             network: Network::Private,
             pools: vec![self.pool.clone()],

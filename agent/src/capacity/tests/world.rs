@@ -27,6 +27,7 @@ use crate::{
         Timing, UsedHere,
     },
     clock::ManualClock,
+    roll::Roll,
 };
 
 use super::fake_cloud::FakeCloud;
@@ -217,6 +218,12 @@ pub(super) fn default_pool() -> PoolName {
     PoolName::from("default")
 }
 
+/// A roll that is kept nowhere for long.
+pub(super) fn roll() -> Arc<Roll> {
+    let state = tempfile::tempdir().unwrap();
+    Arc::new(Roll::open(state.path()))
+}
+
 impl World {
     /// A founded cluster with host `h1` and the pool `default` (/28, at most two, ordered below 8 free).
     pub(super) async fn new() -> Self {
@@ -246,6 +253,7 @@ impl World {
             incarnation: Incarnation(incarnation),
             boot: BootId::from("b"),
             zones: [ipam::Zone(zone().to_string())].into(),
+            answered: None,
         };
         self.put(Item::Host(host.into()), &record).await;
     }
@@ -285,10 +293,22 @@ impl World {
     }
 
     pub(super) fn role_of(&self, host: &str) -> (Role<FakeCloud>, watch::Receiver<CapacityStatus>) {
+        self.role_as(host, &format!("virtual-{host}"))
+    }
+
+    /// The same on this machine, which may be another than the host's record names.
+    pub(super) fn role_as(
+        &self,
+        host: &str,
+        instance: &str,
+    ) -> (Role<FakeCloud>, watch::Receiver<CapacityStatus>) {
         let store = SteppingStore { store: self.store.clone(), steps: self.steps.clone() };
         let parts = Parts {
             tags: ClusterTags::of("demo").unwrap(),
             host: HostId::from(host),
+            instance: InstanceId::from(instance),
+            boot: BootId::from("b"),
+            roll: roll(),
             zone: zone(),
             network: Network::Private,
             pools: vec![self.pool.clone()],

@@ -8,13 +8,13 @@ use store::{
     Transaction, Watch,
 };
 
-pub(super) struct Counted {
+pub(crate) struct Counted {
     store: MemoryStore,
     left: AtomicU32,
 }
 
 impl Counted {
-    pub(super) fn new(store: MemoryStore, commits: u32) -> Counted {
+    pub(crate) fn new(store: MemoryStore, commits: u32) -> Counted {
         Counted { store, left: commits.into() }
     }
 }

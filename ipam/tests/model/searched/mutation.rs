@@ -63,7 +63,7 @@ impl Mutation {
     /// What is left of a transaction of `machine` when it reaches the store.
     pub(crate) fn strip(self, world: &World, machine: usize, mut transaction: Transaction) -> Transaction {
         transaction.compares.retain(|compare| match (self, compare) {
-            (Self::NoGeneration, Compare::At { key: Key::Cluster, .. }) => false,
+            (Self::NoGeneration, Compare::Holds { key: Key::Cluster, .. }) => false,
             (Self::NoAsker, Compare::At { key: Key::Host(host), .. }) => {
                 *host == *world.machines[machine].host()
             }

@@ -104,7 +104,7 @@ impl Stage<'_> {
                 let held = block.held().get(address);
                 let waits = block.quarantined().get(address);
                 held.is_some_and(|held| held.by.host == *host)
-                    || waits.is_some_and(|waits| waits.was.by.host == *host)
+                    || waits.is_some_and(|waits| waits.was_of(host))
             })
         });
         if let Some((m, address)) = lost {

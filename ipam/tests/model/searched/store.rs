@@ -49,7 +49,9 @@ impl Store {
     pub(crate) fn commit(&mut self, transaction: &Transaction) -> Committed {
         if !transaction.compares.iter().all(|compare| self.holds(compare)) {
             let now = transaction.compares.iter().flat_map(|compare| match compare {
-                Compare::At { key, .. } | Compare::Absent(key) => vec![self.get(key)],
+                Compare::At { key, .. } | Compare::Holds { key, .. } | Compare::Absent(key) => {
+                    vec![self.get(key)]
+                }
                 Compare::Empty(prefix) => self.list(prefix),
             });
             return Committed { outcome: Sent::Conflict { now: now.collect() }, events: Vec::new() };
@@ -82,6 +84,7 @@ impl Store {
     fn holds(&self, compare: &Compare) -> bool {
         match compare {
             Compare::At { key, revision } => self.entries.get(key).is_some_and(|(_, at)| at == revision),
+            Compare::Holds { key, value } => self.value(key) == Some(value),
             Compare::Absent(key) => !self.entries.contains_key(key),
             Compare::Empty(prefix) => self.entries.keys().all(|key| !prefix.contains(key)),
         }
@@ -92,7 +95,8 @@ impl Store {
     pub(crate) fn may_land(&self, transaction: &Transaction) -> bool {
         !transaction.writes.is_empty()
             && transaction.compares.iter().all(|compare| match compare {
-                Compare::At { .. } => self.holds(compare),
+                // No generation comes back, and nothing here opens a frozen cluster in the same one.
+                Compare::At { .. } | Compare::Holds { .. } => self.holds(compare),
                 Compare::Absent(_) | Compare::Empty(_) => true,
             })
     }

@@ -114,7 +114,7 @@ impl Story {
         if self.mix.faults.lost_journals > 0 && machine.asked.is_empty() {
             for address in machine.in_use.keys() {
                 let quarantined = world.block_of(*address).and_then(|b| b.quarantined().get(address));
-                if quarantined.is_some_and(|q| q.was.by.host == *machine.host()) {
+                if quarantined.is_some_and(|q| q.was_of(machine.host())) {
                     acts.push(Act::Claim(m, *address));
                 }
             }

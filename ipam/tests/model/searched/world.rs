@@ -88,7 +88,7 @@ impl World {
                 machine.disk.append(&[record], Durability::Synced);
             }
             let Identity { instance, zones, host, .. } = machine.identity.clone();
-            let record = HostRecord { instance, incarnation, boot, zones };
+            let record = HostRecord { instance, incarnation, boot, zones, answered: None };
             store.put(Key::Host(host), Value::Host(record));
             machines.push(Arc::new(machine));
         }

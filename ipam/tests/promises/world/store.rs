@@ -38,12 +38,15 @@ impl Store {
     pub(crate) fn commit(&mut self, transaction: &Transaction) -> Sent {
         let holds = |compare: &Compare| match compare {
             Compare::At { key, revision } => self.entries.get(key).is_some_and(|(_, at)| at == revision),
+            Compare::Holds { key, value } => self.entries.get(key).is_some_and(|(stands, _)| stands == value),
             Compare::Absent(key) => !self.entries.contains_key(key),
             Compare::Empty(prefix) => self.list(prefix).is_empty(),
         };
         if !transaction.compares.iter().all(holds) {
             let now = transaction.compares.iter().flat_map(|compare| match compare {
-                Compare::At { key, .. } | Compare::Absent(key) => vec![self.get(key)],
+                Compare::At { key, .. } | Compare::Holds { key, .. } | Compare::Absent(key) => {
+                    vec![self.get(key)]
+                }
                 Compare::Empty(prefix) => self.list(prefix),
             });
             return Sent::Conflict { now: now.collect() };
