@@ -35,9 +35,10 @@ bench-ledger: rust ## measures look-ups over ten million intervals on disk (two 
 # For `make sim`: which story, or how many.
 SEED ?= 1
 .PHONY: sim
-sim: rust build ## tells the story of one seed of the simulated fleet (SEED, HOSTS, STEPS, ONLY; or SEEDS of them)
-	@target/debug/berth-sim --seed $(SEED) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(HOSTS),--hosts $(HOSTS)) \
-		$(if $(STEPS),--steps $(STEPS)) $(if $(ONLY),--only $(ONLY))
+sim: rust build ## tells the story of one seed of the simulated fleet (SEED, HOSTS, STEPS, PAUSE, ONLY; or SEEDS of them)
+	@target/debug/berth-sim --seed $(SEED) $(if $(SEEDS),--progress --seeds $(SEEDS)) \
+		$(if $(HOSTS),--hosts $(HOSTS)) $(if $(STEPS),--steps $(STEPS)) $(if $(PAUSE),--pause $(PAUSE)) \
+		$(if $(ONLY),--only $(ONLY))
 
 .PHONY: model
 model: rust ## searches larger worlds for a broken promise (dev/model hosts=2 kills=1 … for one)

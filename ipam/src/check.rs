@@ -11,7 +11,8 @@ use std::net::IpAddr;
 
 use crate::block::Block;
 use crate::epoch::Epoch;
-use crate::names::HostId;
+use crate::host::Host;
+use crate::names::{BlockId, HostId};
 use crate::refusal::AddressState;
 use crate::view::{HoldingCounts, View};
 
@@ -74,15 +75,25 @@ pub fn view_broken(view: &View) -> Vec<String> {
         let shown = block.holders.get(&view.host).copied().unwrap_or(0);
         // Before a re-take the journal may still show what was given away in the boot before.
         let settled = block.operation.is_none() && not_retaken == 0 && view.not_ready.is_none();
-        // What running containers use after a rebuild waits in quarantine until it is claimed.
-        if settled && here > shown + block.counts.quarantined {
-            broken.push(format!(
-                "S5: {here} addresses of {} are used as held, the block shows {shown}",
-                block.id
-            ));
+        if settled {
+            broken.extend(more_than_held(block.id, here, shown, block.counts.quarantined));
         }
     }
     broken
+}
+
+/// The same as [`view_broken`], asked of the host itself: for who looks after every step.
+pub fn host_broken(host: &Host) -> Vec<String> {
+    let settled = host.settled_holdings();
+    settled
+        .filter_map(|(id, here, shown, quarantined)| more_than_held(id, here, shown, quarantined))
+        .collect()
+}
+
+/// What running containers use after a rebuild waits in quarantine until it is claimed.
+fn more_than_held(id: BlockId, here: u32, shown: u32, quarantined: u32) -> Option<String> {
+    (here > shown + quarantined)
+        .then(|| format!("S5: {here} addresses of {id} are used as held, the block shows {shown}"))
 }
 
 /// The assignments of a view: what containers of that host may use.

@@ -1,6 +1,7 @@
 //! Who has the role of a zone: an owner record with a term in the store, compared by every write.
 
-use ipam::{ClusterState, Timestamp};
+use ipam::role::{HostSeen, HostsSeen};
+use ipam::{ClusterState, Timestamp, Zone};
 use provider::Provider;
 use store::{
     Commit, Key, Revision, StoreError, Transaction,
@@ -63,7 +64,7 @@ impl<P: Provider> Role<P> {
             warn!(%error, "cannot note which hosts there are; a store that is lost could not be told who is awaited");
         }
         self.cluster = layout::encode(&Item::Cluster.key(), &cluster.value)?;
-        match self.claim().await? {
+        match self.claim(&hosts).await? {
             Claim::Anothers(host) => {
                 self.watch_anew();
                 Ok(Err(format!("on host {host}")))
@@ -75,7 +76,7 @@ impl<P: Provider> Role<P> {
         }
     }
 
-    async fn claim(&mut self) -> Result<Claim, Trouble> {
+    async fn claim(&mut self, hosts: &HostsSeen) -> Result<Claim, Trouble> {
         let key = owner_key(&self.parts.zone);
         let asked = self.parts.clock.now();
         let entry = self.parts.store.get(&key).await?.entry;
@@ -87,7 +88,7 @@ impl<P: Provider> Role<P> {
             }
             // A former process of this host: it is dead, or this one could not have opened the journals.
             Some(At { value, .. }) if value.owner.host == self.me.host => value.term + 1,
-            Some(At { value, .. }) if !self.may_follow(value).await? => {
+            Some(At { value, .. }) if !self.may_follow(value, hosts) => {
                 return Ok(Claim::Anothers(value.owner.host.to_string()));
             }
             Some(At { value, .. }) => value.term + 1,
@@ -107,13 +108,14 @@ impl<P: Provider> Role<P> {
         }
     }
 
-    /// Whether another host's role may be taken: its session was seen absent for so long that no call of its can still
-    /// be under way.
-    async fn may_follow(&mut self, owner: &OwnerRecord) -> Result<bool, Trouble> {
-        let session = Item::Session(owner.owner.host.to_string()).key();
-        if self.parts.store.get(&session).await?.entry.is_some() {
+    /// Whether another host's role may be taken: its session was seen absent, or the host in other zones only, for so
+    /// long that no call of its can still be under way.
+    fn may_follow(&mut self, owner: &OwnerRecord, hosts: &HostsSeen) -> bool {
+        let zone = Zone(self.zone().to_string());
+        let is_there = |host: &HostSeen| host.alive && host.record.zones.contains(&zone);
+        if hosts.get(&owner.owner.host).is_some_and(is_there) {
             self.silent_owner = None;
-            return Ok(false);
+            return false;
         }
         let now = self.parts.clock.now();
         let since = match &self.silent_owner {
@@ -124,7 +126,7 @@ impl<P: Provider> Role<P> {
             }
         };
         let timing = &self.parts.timing;
-        Ok(has_passed(now, since, timing.term_confirmed_for + timing.call_max))
+        has_passed(now, since, timing.term_confirmed_for + timing.call_max)
     }
 
     /// Commits, if this process still has the role.

@@ -1,7 +1,7 @@
 //! Endpoints that services may select: opened and closed by transaction, and what that means for the
 //! reuse of their addresses.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::journal::AfterPersist;
@@ -12,6 +12,10 @@ use crate::names::{BlockId, EndpointId, RequestId, Revision, Timestamp};
 use crate::record::Life;
 use crate::refusal::{CoolingWait, Refusal, Usage};
 use crate::transaction::{Compare, Key, Prefix, Sent, Transaction, Value, Write};
+
+/// How long before the store is asked again whether the cloud still names an address, in milliseconds: every named
+/// address of a fleet costs one transaction each time.
+const NAMED_MILLIS: u64 = 10_000;
 
 /// What is open in a block, and what is under way about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -26,8 +30,9 @@ pub(super) struct PublishedFacts {
     persisting: u32,
     /// Requests to open that wait for the store.
     requests: BTreeMap<RequestId, (IpAddr, Epoch)>,
-    /// Addresses whose timer is over, and that wait for the cloud to forget them.
-    overdue: BTreeSet<IpAddr>,
+    /// Addresses whose timer is over, and that wait for the cloud to forget them; and when each is asked about
+    /// again, if it was.
+    overdue: BTreeMap<IpAddr, Option<Timestamp>>,
     not_before: Option<Timestamp>,
 }
 
@@ -38,7 +43,14 @@ impl PublishedFacts {
     }
 
     pub(super) fn due(&self) -> Option<Timestamp> {
-        self.not_before
+        self.not_before.into_iter().chain(self.overdue.values().flatten().copied()).min()
+    }
+
+    /// What was to be asked about again at a time that has come is to be asked about now.
+    fn ripen(&mut self, now: Timestamp) {
+        for due in self.overdue.values_mut() {
+            *due = due.filter(|due| *due > now);
+        }
     }
 
     /// The store may show something else now: what is under way stays, and so do requests.
@@ -111,6 +123,7 @@ impl Host {
             self.answer_published(id);
             let now = self.now;
             let Some(facts) = self.published.get_mut(&id) else { continue };
+            facts.ripen(now);
             if facts.flight.is_some() || facts.persisting > 0 || facts.not_before.is_some_and(|due| due > now)
             {
                 continue;
@@ -211,7 +224,7 @@ impl Host {
     /// The timer of a published address is over: from now on it waits for the cloud.
     pub(super) fn overdue(&mut self, address: IpAddr) {
         if let Some(id) = self.block_of(address) {
-            self.published.entry(id).or_default().overdue.insert(address);
+            self.published.entry(id).or_default().overdue.insert(address, None);
         }
     }
 
@@ -223,8 +236,8 @@ impl Host {
             return;
         }
         let open = facts.open().clone();
-        let closed: Vec<IpAddr> =
-            facts.overdue.iter().copied().filter(|address| !open.contains_key(address)).collect();
+        let due = facts.overdue.iter().filter(|(_, again)| again.is_none()).map(|(address, _)| *address);
+        let closed: Vec<IpAddr> = due.filter(|address| !open.contains_key(address)).collect();
         let Ok(footing) = self.footing() else { return };
         for address in closed {
             if let Some(facts) = self.published.get_mut(&id) {
@@ -248,21 +261,19 @@ impl Host {
         if !self.held.get(&address).is_some_and(|held| same(&held.holding.state)) {
             return;
         }
-        let retry = self.now.after(RETRY_MILLIS);
         match outcome {
             Sent::Committed { .. } => self.cooled(address),
             Sent::Conflict { now } => {
                 self.seen(now);
-                self.overdue_again(address, retry);
+                self.overdue_again(address, self.now.after(NAMED_MILLIS));
             }
-            Sent::Failed | Sent::Unknown => self.overdue_again(address, retry),
+            Sent::Failed | Sent::Unknown => self.overdue_again(address, self.now.after(RETRY_MILLIS)),
         }
     }
 
     fn overdue_again(&mut self, address: IpAddr, at: Timestamp) {
         let Some(facts) = self.block_of(address).and_then(|id| self.published.get_mut(&id)) else { return };
-        facts.overdue.insert(address);
-        facts.not_before = Some(at);
+        facts.overdue.insert(address, Some(at));
     }
 
     /// What a cooling address waits for beside its timer.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::{Family, Host, Wish};
 use crate::block::{Block, BlockCounts, BlockState};
+use crate::epoch::Epoch;
 use crate::names::{BlockId, Holder, PoolName, Revision, Timestamp};
 use crate::pool::Subnet;
 use crate::record::Life;
@@ -120,6 +121,43 @@ impl Host {
             here: self.holding_counts(id),
             operation: facts.flight.as_ref().map(|flight| flight.operation.clone()),
             addresses,
+        })
+    }
+
+    /// Whether this host may gain and lose addresses now.
+    pub fn is_ready(&self) -> bool {
+        self.not_ready().is_none()
+    }
+
+    /// Under which epoch containers of this host may use an address, if they may.
+    pub fn assigned(&self, address: IpAddr) -> Option<Epoch> {
+        let held = self.held.get(&address).filter(|held| self.this_boots(held.block))?;
+        match &held.holding.state {
+            Life::Assigned { epoch, .. } => Some(*epoch),
+            _ => None,
+        }
+    }
+
+    /// Blocks in which nothing is under way, or left to be re-taken: how many addresses this host has
+    /// there, how many the block shows as its own, and how many are quarantined.
+    pub(crate) fn settled_holdings(&self) -> impl Iterator<Item = (BlockId, u32, u32, u32)> + '_ {
+        let mut here: BTreeMap<BlockId, Option<u32>> = BTreeMap::new();
+        for held in self.held.values() {
+            let retaken = match &held.holding.state {
+                Life::Leaving { .. } => true,
+                Life::Assigned { .. } => self.this_boots(held.block),
+                Life::Free { .. } | Life::Cooling { .. } => self.usable(held),
+            };
+            let count = here.entry(held.block).or_insert(Some(0));
+            *count = count.filter(|_| retaken).map(|count| count + 1);
+        }
+        let ready = self.not_ready().is_none();
+        here.into_iter().filter(move |_| ready).filter_map(|(id, here)| {
+            let facts = self.blocks.get(&id).filter(|facts| facts.flight.is_none())?;
+            let (block, _) = facts.seen.as_ref()?;
+            let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+            let own = block.held().values().filter(|held| held.by.host == self.identity.host).count();
+            Some((id, here?, count(own), count(block.quarantined().len())))
         })
     }
 

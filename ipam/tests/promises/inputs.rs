@@ -83,7 +83,7 @@ fn an_address_excluded_in_quarantine_is_set_aside_when_that_ends() {
     let excluded =
         swept.block.apply(BlockCommand::SetAside { address, why: SetAside::Excluded }).unwrap().block;
     assert!(excluded.quarantined().contains_key(&address));
-    let ended = excluded.apply(BlockCommand::EndQuarantine { address, to: None }).unwrap().block;
+    let ended = excluded.apply(BlockCommand::EndQuarantine { address }).unwrap().block;
     assert_eq!(ended.set_aside().get(&address), Some(&SetAside::Excluded));
     assert_eq!(ipam::check::block_broken(&ended), Vec::<String>::new());
 }

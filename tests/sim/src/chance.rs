@@ -42,6 +42,11 @@ impl Chance {
         self.below(end + 1)
     }
 
+    /// Up to so many hours, in milliseconds.
+    pub(crate) fn hours(&mut self, last: u64) -> i64 {
+        i64::try_from(self.below(last * 3_600_000)).unwrap_or(0)
+    }
+
     /// True once in `n` times.
     pub(crate) fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0

@@ -49,6 +49,8 @@ sometimes! {
     CompactedWatch,
     /// An agent was killed between two effects of one step.
     KilledBetweenEffects,
+    /// An agent was killed in the middle of a write to its journal.
+    TornAppend,
     /// The journal could not be written.
     DiskFull,
     /// An outcome of the journal came after other inputs.
@@ -81,6 +83,14 @@ sometimes! {
     RoleMoved,
     /// Two machines ran from one image.
     Cloned,
+    /// A deleted machine's place was taken by another.
+    Replaced,
+    /// A machine came back in another zone.
+    ZoneChanged,
+    /// Everything in the store was lost.
+    StoreWiped,
+    /// The store was made anew.
+    Rebuilt,
     /// An endpoint was opened.
     Opened,
     /// An endpoint was named in the cloud.
@@ -102,6 +112,12 @@ pub struct Coverage {
 impl Coverage {
     pub(crate) fn reached(&mut self, what: Sometimes) {
         *self.times.entry(what).or_default() += 1;
+    }
+
+    /// Whether this was reached.
+    #[cfg(test)]
+    pub(crate) fn has(&self, what: Sometimes) -> bool {
+        self.times.contains_key(&what)
     }
 
     /// Adds what another run reached.

@@ -12,6 +12,8 @@ pub(crate) struct Disk {
     /// What an append that failed may have left: seen by the next process, unless an append came between.
     pub(crate) left_over: Vec<Record>,
     pub(crate) full: bool,
+    /// How many records the journal had when it was made anew.
+    pub(crate) made_anew: usize,
 }
 
 impl Disk {
@@ -29,6 +31,13 @@ impl Disk {
         true
     }
 
+    /// The process dies in the middle of an append: the first `kept` records are whole, the next is torn, found
+    /// by its checksum and cut off.
+    pub(crate) fn tear(&mut self, records: &[Record], kept: usize) {
+        self.left_over.clear();
+        self.written.extend(records.iter().take(kept).cloned());
+    }
+
     /// What the next process finds, in order.
     pub(crate) fn open(&mut self) -> Vec<Record> {
         self.written.append(&mut self.left_over);
@@ -37,6 +46,7 @@ impl Disk {
 
     /// The journal made anew: durable before the old one is gone.
     pub(crate) fn compact(&mut self, snapshot: Vec<Record>) {
+        self.made_anew = snapshot.len();
         self.synced = snapshot;
         self.written.clear();
         self.left_over.clear();

@@ -186,13 +186,8 @@ impl Fleet {
         let at = &mut self.machines[machine];
         let Some(container) = at.docker.containers.get_mut(&number) else { return };
         let Some((address, epoch)) = container.assignment else { return };
-        let assigned =
-            at.agent.as_ref().map(|agent| ipam::check::assigned_in(&agent.host.view(at.clock.at(now))));
         // The agent attaches only what is assigned; and without an agent nothing is attached.
-        let attached = match assigned {
-            Some(assigned) => assigned.get(&address) == Some(&epoch) && at.awake().is_some(),
-            None => false,
-        };
+        let attached = at.awake().is_some_and(|agent| agent.host.assigned(address) == Some(epoch));
         let Some(container) = at.docker.containers.get_mut(&number) else { return };
         if !attached {
             container.phase = if container.plain { Phase::Deleted } else { Phase::Stopped };

@@ -6,8 +6,9 @@ use crate::chance::Chance;
 use crate::coverage::Sometimes;
 use crate::disk::Disk;
 use crate::fleet::{Event, Fleet};
-use crate::machine::Power;
+use crate::machine::{Clock, Power, Trip};
 use crate::provider::MachineState;
+use crate::script::zone;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -36,6 +37,8 @@ kinds! {
     CutBoth,
     /// The store does not answer.
     StoreAway,
+    /// Everything in the store is lost, until it is made anew.
+    StoreWiped,
     /// The store forgets its history.
     Compaction,
     /// The watches of a host break.
@@ -44,6 +47,8 @@ kinds! {
     Crash,
     /// The same, in the middle of a step.
     CrashMidway,
+    /// An agent dies in the middle of a write to its journal.
+    TornAppend,
     /// A machine loses power.
     PowerLoss,
     /// A machine loses power, and comes back with an empty disk.
@@ -52,6 +57,8 @@ kinds! {
     Amnesia,
     /// A machine is put back to a snapshot of its disk.
     DiskPutBack,
+    /// A machine is switched off, and comes back in another zone.
+    ZoneChanged,
     /// Another machine is made from its image.
     Cloned,
     /// The disk of the journal is full.
@@ -70,7 +77,7 @@ kinds! {
     DockerDies,
     /// The next answer to dockerd is lost.
     AnswerLost,
-    /// A machine is deleted, for good.
+    /// A machine is deleted; another takes its place in the rack, with nothing of it.
     Gone,
     /// What the provider says is old.
     ProviderStale,
@@ -88,7 +95,9 @@ pub(crate) struct Fault {
 impl Fault {
     pub(crate) fn new(kind: Kind, machine: usize, chance: &mut Chance) -> Self {
         let longest = match kind {
-            Kind::StoreAway | Kind::PowerLoss | Kind::CutBoth => 300_000,
+            Kind::StoreAway | Kind::StoreWiped | Kind::PowerLoss | Kind::CutBoth => 300_000,
+            Kind::ZoneChanged | Kind::Gone => 300_000,
+            Kind::ProviderStale => 600_000,
             Kind::Suspend | Kind::Pause => 120_000,
             _ => 40_000,
         };
@@ -100,6 +109,7 @@ impl Fleet {
     pub(crate) fn begin(&mut self, fault: Fault) {
         // Whoever still could has given its sign of life.
         self.keep_sessions();
+        self.faults += 1;
         let machine = fault.machine;
         let millis = fault.millis;
         match fault.kind {
@@ -112,6 +122,7 @@ impl Fleet {
                 self.machines[machine].path.cut_back += 1;
             }
             Kind::StoreAway => self.store_away += 1,
+            Kind::StoreWiped => return self.wipe_store(millis),
             Kind::Compaction => return self.store.compact(),
             Kind::WatchesBreak => return self.watches_break(machine),
             Kind::Crash => {
@@ -119,14 +130,25 @@ impl Fleet {
                 return self.after(millis, Event::Start { machine });
             }
             Kind::CrashMidway => {
-                self.machines[machine].trip = Some(fault.much % 12);
-                return self.after(millis, Event::Start { machine });
+                let trip = Trip { effects: fault.much % 12, torn: false, restart: millis };
+                self.machines[machine].trip = Some(trip);
+                return;
             }
-            Kind::PowerLoss => {
+            Kind::TornAppend => {
+                let trip = Trip { effects: fault.much % 4, torn: true, restart: millis };
+                self.machines[machine].trip = Some(trip);
+                return;
+            }
+            Kind::PowerLoss | Kind::ZoneChanged => {
                 if !self.machines[machine].is_up() {
                     return;
                 }
                 self.power_off(machine, fault.much, MachineState::Off);
+                if fault.kind == Kind::ZoneChanged {
+                    self.coverage.reached(Sometimes::ZoneChanged);
+                    let zone = zone(usize::try_from(fault.much).unwrap_or(0) % self.script.zones);
+                    self.machines[machine].identity.zones = [zone].into();
+                }
                 return self.after(millis, Event::Start { machine });
             }
             Kind::JournalLost | Kind::DiskPutBack => {
@@ -157,9 +179,10 @@ impl Fleet {
             Kind::Cloned => return self.clone_machine(machine, fault.much),
             Kind::Gone => {
                 let left = self.machines.iter().filter(|at| at.power != Power::Gone && !at.is_clone).count();
-                if left > 1 {
+                if left > 1 && self.machines[machine].power != Power::Gone {
                     self.power_off(machine, fault.much, MachineState::Deleted);
                     self.machines[machine].power = Power::Gone;
+                    self.after(millis, Event::Replace { machine });
                 }
                 return;
             }
@@ -198,7 +221,11 @@ impl Fleet {
                 self.machines[machine].docker.deaf = true;
                 return;
             }
-            Kind::ProviderStale => self.provider.stale += 1,
+            Kind::ProviderStale => {
+                self.provider.stale += 1;
+                // A bad day of the datacenter: a link is down as well.
+                self.begin(Fault { kind: Kind::CutBoth, ..fault.clone() });
+            }
         }
         self.standing.push(fault.clone());
         self.after(millis, Event::End(fault));
@@ -255,7 +282,7 @@ impl Fleet {
         }
         let number = self.machines.len();
         let original = &self.machines[of];
-        let mut clone = crate::fleet::machine(self.script.seed, number);
+        let mut clone = crate::fleet::machine(self.script.seed, number, original.identity.zones.clone());
         clone.identity.host = original.identity.host.clone();
         clone.identity.boot = ipam::BootId(format!("{}-clone-1", original.identity.host));
         clone.is_clone = true;
@@ -269,6 +296,25 @@ impl Fleet {
         for nth in 0..3 {
             self.after(2_000 * nth + much % 2_000, Event::Clone { machine: number });
         }
+    }
+
+    /// Another machine takes the place of one that is gone: on the same cable, and nothing else of it.
+    pub(crate) fn replace(&mut self, machine: usize) {
+        let at = &self.machines[machine];
+        if at.power != Power::Gone {
+            return;
+        }
+        let mut new = crate::fleet::machine(self.script.seed, machine, at.identity.zones.clone());
+        let (host, lives) = (format!("{}n", at.identity.host), at.lives);
+        new.identity.instance = ipam::InstanceId(format!("i-{host}"));
+        new.identity.boot = ipam::BootId(format!("{host}-boot-1"));
+        new.identity.host = ipam::HostId(host);
+        new.clock = Clock { booted: self.now, ahead: 0 };
+        (new.lives, new.path, new.chance) = (lives, at.path.clone(), at.chance.clone());
+        self.provider.started(self.now, &new.identity.instance);
+        self.coverage.reached(Sometimes::Replaced);
+        self.machines[machine] = new;
+        self.start(machine);
     }
 
     pub(crate) fn power_off(&mut self, machine: usize, much: u64, state: MachineState) {

@@ -9,9 +9,8 @@ use std::net::IpAddr;
 
 use ipam::{
     Block, BlockId, BootId, ClusterRecord, ClusterState, Family, Generation, HostId, Identity, Input,
-    InstanceId, Pool, PoolName, Prefix, Seen, Token, Wish, Zone,
+    InstanceId, Pool, PoolName, Prefix, Rebuild, Seen, Token, Wish, Zone,
 };
-use ipnetwork::IpNetwork;
 
 use crate::Moment;
 use crate::chance::Chance;
@@ -59,8 +58,12 @@ pub(crate) enum Event {
     Start { machine: usize },
     /// A clone's Docker starts a container.
     Clone { machine: usize },
-    /// The capacity role looks.
-    Role,
+    /// The operator makes the lost store anew.
+    Rebuild,
+    /// Another machine takes the place of one that is gone.
+    Replace { machine: usize },
+    /// The capacity role of a zone looks.
+    Role { zone: usize },
 }
 
 /// Hosts and everything round them.
@@ -77,7 +80,11 @@ pub(crate) struct Fleet {
     pub(crate) held_back: Vec<u64>,
     pub(crate) flights: u64,
     pub(crate) provider: Provider,
-    pub(crate) role: Role,
+    /// Each zone's capacity role.
+    pub(crate) roles: Vec<Role>,
+    /// The life of the cluster that was begun last, and how its rebuild stands if it began with one.
+    pub(crate) generation: Generation,
+    pub(crate) rebuild: Option<Rebuild>,
     pub(crate) script: Script,
     /// The faults that stand, to be ended when everything heals.
     pub(crate) standing: Vec<Fault>,
@@ -87,10 +94,18 @@ pub(crate) struct Fleet {
     pub(crate) chance: Chance,
     /// What went wrong first.
     pub(crate) broken: Option<String>,
+    /// How many inputs the hosts took.
     pub(crate) steps: u64,
+    /// How many acts there were, and how many of them were faults.
+    pub(crate) acts: usize,
+    pub(crate) faults: u64,
 }
 
-pub(crate) const ZONE: &str = "dal10-900";
+/// How long a machine may have been up when the story begins: no two boot-time clocks agree.
+const UPTIME_HOURS_MAX: u64 = 1_000;
+
+/// How many of the store's changes are remembered.
+const REMEMBERED_MAX: usize = 2_000;
 
 pub(crate) fn pool() -> PoolName {
     PoolName::from("default")
@@ -100,7 +115,12 @@ impl Fleet {
     /// A cluster that was just made, with hosts that have never started.
     pub(crate) fn new(script: Script, story: Story) -> Self {
         let seed = script.seed;
-        let machines = (0..script.hosts).map(|number| machine(seed, number)).collect();
+        let machines: Vec<Machine> = script
+            .hosts
+            .iter()
+            .enumerate()
+            .map(|(number, zones)| machine(seed, number, zones.clone()))
+            .collect();
         let mut fleet = Self {
             now: 0,
             queue: BTreeMap::new(),
@@ -112,7 +132,9 @@ impl Fleet {
             held_back: Vec::new(),
             flights: 0,
             provider: Provider::default(),
-            role: Role::default(),
+            roles: (0..script.zones).map(|_| Role::default()).collect(),
+            generation: Generation { number: 1, id: 7 },
+            rebuild: None,
             standing: Vec::new(),
             oracle: Oracle::default(),
             coverage: Coverage::default(),
@@ -120,6 +142,8 @@ impl Fleet {
             chance: Chance::new(seed, "fleet"),
             broken: None,
             steps: 0,
+            acts: 0,
+            faults: 0,
             script,
         };
         fleet.found();
@@ -127,31 +151,31 @@ impl Fleet {
     }
 
     fn found(&mut self) {
-        let cluster = ClusterRecord {
-            id: "c".into(),
-            generation: Generation { number: 1, id: 7 },
-            state: ClusterState::Open,
-        };
+        let cluster =
+            ClusterRecord { id: "c".into(), generation: self.generation, state: ClusterState::Open };
         self.put(Key::Ipam(ipam::Key::Cluster), Value::Ipam(ipam::Value::Cluster(cluster)));
-        let policy = Pool { name: pool(), cooling_millis: self.script.cooling };
-        self.put(Key::Ipam(ipam::Key::Pool(pool())), Value::Ipam(ipam::Value::Pool(policy)));
-        for cidr in self.script.subnets.clone() {
-            self.open_subnet(cidr, 0);
+        self.put_pool();
+        for site in self.script.sites.clone() {
+            self.provider.delivered.insert(site.cidr);
+            self.write(&opening(site, 0));
         }
         for machine in 0..self.machines.len() {
             self.provider.started(0, &self.machines[machine].identity.instance);
             let wait = self.chance.below(500);
             self.after(wait, Event::Start { machine });
         }
-        for (number, (at, _)) in self.script.acts.clone().into_iter().enumerate() {
+        let moments: Vec<Moment> = self.script.acts.iter().map(|(at, _)| *at).collect();
+        for (number, at) in moments.into_iter().enumerate() {
             self.after(at, Event::Act(number));
         }
-        self.after(5_000, Event::Role);
+        for zone in 0..self.script.zones {
+            self.after(5_000, Event::Role { zone });
+        }
     }
 
-    pub(crate) fn open_subnet(&mut self, cidr: IpNetwork, take_above: u64) {
-        self.provider.delivered.insert(cidr);
-        self.write(&opening(cidr, take_above));
+    pub(crate) fn put_pool(&mut self) {
+        let policy = Pool { name: pool(), cooling_millis: self.script.cooling };
+        self.put(Key::Ipam(ipam::Key::Pool(pool())), Value::Ipam(ipam::Value::Pool(policy)));
     }
 
     /// Carries out everything up to `end`, or until something is broken.
@@ -160,7 +184,6 @@ impl Fleet {
             let Some(next) = self.queue.first_entry().filter(|next| next.key().0 <= end) else { break };
             let ((at, _), event) = next.remove_entry();
             self.now = at;
-            self.steps += 1;
             self.happen(event);
         }
         self.now = self.now.max(end);
@@ -184,11 +207,14 @@ impl Fleet {
             Event::Reconcile { machine } => self.reconcile(machine),
             Event::Start { machine } => self.start(machine),
             Event::Clone { machine } => self.run_container(machine, Wish::Any(Family::V4), false),
-            Event::Role => self.role_looks(),
+            Event::Rebuild => self.rebuild_store(),
+            Event::Replace { machine } => self.replace(machine),
+            Event::Role { zone } => self.role_looks(zone),
         }
     }
 
     fn act(&mut self, number: usize) {
+        self.acts = self.acts.max(number + 1);
         let Some((_, Some(act))) = self.script.acts.get(number).cloned() else { return };
         self.story.say(self.now, || format!("[{number}] {act}"));
         match act {
@@ -243,7 +269,7 @@ impl Fleet {
             }
             self.changed();
         }
-        if self.store.remembered() > 10_000 {
+        if self.store.remembered() > REMEMBERED_MAX {
             self.store.compact();
         }
         commit
@@ -257,15 +283,24 @@ impl Fleet {
     }
 
     pub(crate) fn blocks(&self) -> impl Iterator<Item = &Block> {
-        self.store.range(&Prefix::Blocks).filter_map(|(_, value, _)| match value {
-            Value::Ipam(ipam::Value::Block(block)) => Some(block),
-            _ => None,
+        (0..self.script.zones).flat_map(|zone| self.blocks_in(zone)).map(|(block, _)| block)
+    }
+
+    /// The blocks of a zone, and when each was written.
+    pub(crate) fn blocks_in(&self, zone: usize) -> impl Iterator<Item = (&Block, u64)> {
+        let sites = self.script.sites.iter().filter(move |site| site.zone == zone);
+        sites.flat_map(|site| BlockId::all_of(site.cidr)).filter_map(|id| {
+            match self.store.get(&Key::Ipam(ipam::Key::Block(id))) {
+                Some((Value::Ipam(ipam::Value::Block(block)), revision)) => Some((block, revision)),
+                _ => None,
+            }
         })
     }
 
     /// The block of the store in which an address lies.
     pub(crate) fn block_of(&self, address: IpAddr) -> Option<&Block> {
-        self.blocks().find(|block| block.id().contains(address))
+        let site = self.script.sites.iter().find(|site| site.cidr.contains(address))?;
+        self.block(BlockId::of(site.cidr, address)?)
     }
 
     /// What no fault of the world explains.
@@ -278,12 +313,13 @@ impl Fleet {
     }
 }
 
-pub(crate) fn machine(seed: u64, number: usize) -> Machine {
+pub(crate) fn machine(seed: u64, number: usize, zones: BTreeSet<Zone>) -> Machine {
     let host = HostId(format!("h{}", number + 1));
+    let mut chance = Chance::new(seed, &host.0);
     let identity = Identity {
         instance: InstanceId(format!("i-{}", number + 1)),
         boot: BootId(format!("{host}-boot-1")),
-        zones: BTreeSet::from([Zone::from(ZONE)]),
+        zones,
         host: host.clone(),
     };
     Machine {
@@ -294,7 +330,7 @@ pub(crate) fn machine(seed: u64, number: usize) -> Machine {
         docker: Default::default(),
         kernel: BTreeMap::new(),
         path: Path::default(),
-        clock: Clock { booted: 0, ahead: 0 },
+        clock: Clock { booted: 0, ahead: chance.hours(UPTIME_HOURS_MAX) },
         boots: 1,
         lives: 0,
         fsync: 0,
@@ -302,6 +338,6 @@ pub(crate) fn machine(seed: u64, number: usize) -> Machine {
         forsaken: false,
         is_clone: false,
         old_disk: Default::default(),
-        chance: Chance::new(seed, &host.0),
+        chance,
     }
 }

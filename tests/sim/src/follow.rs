@@ -81,29 +81,17 @@ impl Fleet {
     /// The store changed: every watch of it will show that, sooner or later.
     pub(crate) fn changed(&mut self) {
         let Some(change) = self.store.last_change() else { return };
-        let keys: Vec<ipam::Key> = change
-            .events
-            .iter()
-            .filter_map(|(key, _)| match key {
-                words::Key::Ipam(key) => Some(key.clone()),
-                _ => None,
-            })
-            .collect();
-        for machine in 0..self.machines.len() {
-            let Some(agent) = &self.machines[machine].agent else { continue };
-            let watching: Vec<Prefix> = agent
-                .followers
-                .iter()
-                .filter(|(prefix, follower)| {
-                    !follower.looking
-                        && follower.shown.is_some()
-                        && keys.iter().any(|key| prefix.contains(key))
-                })
-                .map(|(prefix, _)| prefix.clone())
-                .collect();
-            for prefix in watching {
-                self.look_soon(machine, &prefix);
-            }
+        let watches = |(prefix, follower): &(&Prefix, &Follower)| {
+            let covers = |key: &words::Key| matches!(key, words::Key::Ipam(key) if prefix.contains(key));
+            !follower.looking && follower.shown.is_some() && change.events.iter().any(|(key, _)| covers(key))
+        };
+        let mut watching: Vec<(usize, Prefix)> = Vec::new();
+        for (machine, at) in self.machines.iter().enumerate() {
+            let followers = at.agent.iter().flat_map(|agent| &agent.followers).filter(watches);
+            watching.extend(followers.map(|(prefix, _)| (machine, prefix.clone())));
+        }
+        for (machine, prefix) in watching {
+            self.look_soon(machine, &prefix);
         }
     }
 
@@ -129,14 +117,18 @@ impl Fleet {
         let Some(shown) = follower.shown else { return };
         if !reachable || paused {
             // What it has missed it will be shown when it can be reached.
-            return self.after(lag + 500, Event::Show { machine, life, prefix });
+            return self.after(lag + PAUSE_MAX, Event::Show { machine, life, prefix });
         }
         match self.store.change_after(&prefix, shown) {
             Err(_) => {
                 self.coverage.reached(Sometimes::CompactedWatch);
                 self.list_soon(machine, prefix, 0);
             }
-            Ok(None) => follower.looking = false,
+            Ok(None) => {
+                // Nothing more of this family up to now.
+                follower.shown = Some(self.store.revision());
+                follower.looking = false;
+            }
             Ok(Some(change)) => {
                 follower.shown = Some(change.revision);
                 follower.looking = false;

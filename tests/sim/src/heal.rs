@@ -1,11 +1,15 @@
 //! After the chaos: every fault ends, everything must come back by itself, and what must be true then.
 
-use ipam::{Family, Wish};
+use std::net::IpAddr;
+
+use ipam::{AddressState, Block, Family, HostId, Key as IpamKey, Prefix, Wish};
 
 use crate::docker::Phase;
 use crate::fleet::{Event, Fleet};
-use crate::machine::Power;
+use crate::machine::{Machine, Power};
 use crate::provider::MachineState;
+use crate::script::zone;
+use crate::words::Key;
 
 /// How long everything has to come back, in milliseconds: an eviction with its two questions, a role that moves
 /// first, a quarantine.
@@ -22,8 +26,13 @@ impl Fleet {
         for fault in self.standing.clone() {
             self.end(fault);
         }
-        self.after(1, Event::Role);
-        for nth in 0..self.script.subnets.len() {
+        self.rebuild_store();
+        self.tell_who_is_gone();
+        for zone in 0..self.script.zones {
+            self.roles[zone].needed_since = None;
+            self.after(1, Event::Role { zone });
+        }
+        for nth in 0..self.script.sites.len() {
             self.undrain(nth);
         }
         for machine in 0..self.machines.len() {
@@ -35,6 +44,7 @@ impl Fleet {
             self.machines[machine].trip = None;
             self.machines[machine].docker.deaf = false;
             self.after(1, Event::Start { machine });
+            self.after(1, Event::Replace { machine });
             self.reconcile_soon(machine);
         }
         self.run_until(self.now + BACK_MILLIS);
@@ -89,8 +99,51 @@ impl Fleet {
                 self.unreserve(machine, name);
             }
         }
-        self.run_until(self.now + 30_000);
+        self.run_until(self.now + 150_000);
+        self.look_at_what_is_kept();
         self.unname();
+    }
+
+    /// What is neither used nor free is kept for a reason that somebody can tell: services may still know it.
+    fn look_at_what_is_kept(&mut self) {
+        let named = |address: IpAddr| {
+            self.store.range(&Prefix::Dependents(address)).next().is_some()
+                || self.store.get(&Key::Ipam(IpamKey::Endpoint(address))).is_some()
+        };
+        let mut unexplained = Vec::new();
+        for block in self.inhabited_blocks() {
+            let quarantined = block.quarantined().keys().filter(|address| !named(**address));
+            unexplained.extend(quarantined.map(|address| format!("{address} is quarantined")));
+        }
+        for at in &self.machines {
+            let Some(agent) = at.awake() else { continue };
+            let view = agent.host.view(at.clock.at(self.now));
+            let addresses =
+                view.subnets.iter().flat_map(|subnet| &subnet.blocks).flat_map(|it| &it.addresses);
+            for shown in addresses {
+                let kept = match &shown.state {
+                    AddressState::Cooling { .. } => !named(shown.address),
+                    AddressState::Leaving { .. } | AddressState::NotRetaken => true,
+                    _ => false,
+                };
+                if kept {
+                    let (address, state, host) = (shown.address, &shown.state, &at.identity.host);
+                    unexplained.push(format!("{address} {state}, on {host}"));
+                }
+            }
+        }
+        if !unexplained.is_empty() {
+            self.fail(format!("L4: kept for no reason: {}", unexplained.join("; ")));
+        }
+    }
+
+    /// The blocks of zones that have a host: elsewhere nobody has the role, and what was quarantined stays so.
+    fn inhabited_blocks(&self) -> impl Iterator<Item = &Block> {
+        let inhabited = |number: &usize| {
+            let zone = zone(*number);
+            self.machines.iter().any(|at| at.awake().is_some() && at.identity.zones.contains(&zone))
+        };
+        (0..self.script.zones).filter(inhabited).flat_map(|zone| self.blocks_in(zone)).map(|(block, _)| block)
     }
 
     /// L1, L4: nothing of a dead host, and nothing that nobody uses.
@@ -104,7 +157,12 @@ impl Fleet {
                 if !alive {
                     left.push(format!("{address} is held by {}, which is gone", held.by));
                 }
+                if self.is_elsewhere(block, &held.by.host) {
+                    left.push(format!("{address} is held by {}, which is in another zone", held.by));
+                }
             }
+        }
+        for block in self.inhabited_blocks() {
             left.extend(block.quarantined().keys().map(|address| format!("{address} is quarantined")));
         }
         for at in &self.machines {
@@ -119,22 +177,44 @@ impl Fleet {
         }
     }
 
-    /// L2: one host can have every address, each within a second.
+    /// Whether a host has no network in the block's zone.
+    fn is_elsewhere(&self, block: &Block, host: &HostId) -> bool {
+        let site = self.script.sites.iter().find(|site| site.cidr == block.id().subnet);
+        let at = self.machines.iter().find(|at| at.identity.host == *host && !at.is_clone);
+        site.zip(at).is_some_and(|(site, at)| !at.identity.zones.contains(&zone(site.zone)))
+    }
+
+    /// L2: one host of each zone can have every address of its zones that is free, each within a second.
     fn reach_everything(&mut self) {
-        let Some(machine) = self.machines.iter().position(|at| at.awake().is_some()) else { return };
-        let usable: u32 = self.blocks().map(|block| block.counts().total - block.counts().set_aside).sum();
-        for nth in 0..usable {
-            if self.broken.is_some() {
-                return;
-            }
-            self.run_container(machine, Wish::Any(Family::V4), false);
-            self.run_until(self.now + REACH_MILLIS);
-            let used = self.machines[machine].kernel.len();
-            if used != nth as usize + 1 && self.broken.is_none() {
-                let blocks = self.in_short();
-                self.fail(format!("L2: {used} of {usable} addresses are within reach: {blocks}"));
+        for number in 0..self.script.zones {
+            let zone = zone(number);
+            let is_there = |at: &Machine| at.awake().is_some() && at.identity.zones.contains(&zone);
+            let Some(machine) = self.machines.iter().position(is_there) else { continue };
+            for nth in 0..self.unused_in_reach(machine) {
+                if self.broken.is_some() {
+                    return;
+                }
+                let before = self.machines[machine].kernel.len();
+                self.run_container(machine, Wish::Any(Family::V4), false);
+                self.run_until(self.now + REACH_MILLIS);
+                if self.machines[machine].kernel.len() == before && self.broken.is_none() {
+                    let blocks = self.in_short();
+                    self.fail(format!("L2: only {nth} free addresses of {zone} are within reach: {blocks}"));
+                }
             }
         }
+    }
+
+    /// How many addresses of a machine's zones nobody uses.
+    fn unused_in_reach(&self, machine: usize) -> usize {
+        let zones = &self.machines[machine].identity.zones;
+        let here = (0..self.script.zones).filter(|number| zones.contains(&zone(*number)));
+        let free = |block: &Block| {
+            let used = self.machines.iter().flat_map(|at| at.kernel.keys());
+            let used = used.filter(|address| block.id().contains(**address)).count();
+            (block.counts().total - block.counts().set_aside) as usize - used
+        };
+        here.flat_map(|number| self.blocks_in(number)).map(|(block, _)| free(block)).sum()
     }
 
     /// The blocks, for a reader.

@@ -18,6 +18,7 @@ mod fault;
 mod fleet;
 mod follow;
 mod heal;
+mod lost;
 mod machine;
 #[cfg(test)]
 mod museum;
@@ -33,6 +34,7 @@ mod shrink;
 pub mod store;
 mod story;
 mod subnets;
+mod sum;
 mod wire;
 mod words;
 
@@ -42,6 +44,7 @@ pub use coverage::{Coverage, Sometimes};
 pub use script::Plan;
 pub use shrink::shrink;
 pub use story::Story;
+pub use sum::Sum;
 
 /// Milliseconds since the story began.
 pub type Moment = u64;
@@ -55,18 +58,22 @@ pub struct Ended {
     pub story: Story,
     /// What was reached.
     pub coverage: Coverage,
-    /// How many events there were.
+    /// How many inputs the hosts took: each a step of the production code, and looked at.
     pub steps: u64,
     /// How long the story was, in milliseconds.
     pub millis: Moment,
     /// How many hosts there were.
     pub hosts: usize,
+    /// How many acts were begun, faults included.
+    pub acts: usize,
+    /// How many faults were injected.
+    pub faults: u64,
 }
 
 /// Tells the story of a plan: chaos, then healing.
 pub fn run(plan: &Plan, story: Story) -> Ended {
     let script = plan.script();
-    let hosts = script.hosts;
+    let hosts = script.hosts.len();
     let end = script.acts.last().map_or(0, |(at, _)| *at) + 5_000;
     let mut fleet = fleet::Fleet::new(script, story);
     // The pure core stops a broken invariant by a panic, before it is committed: that too is an end.
@@ -88,5 +95,7 @@ pub fn run(plan: &Plan, story: Story) -> Ended {
         steps: fleet.steps,
         millis: fleet.now,
         hosts,
+        acts: fleet.acts,
+        faults: fleet.faults,
     }
 }

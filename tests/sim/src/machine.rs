@@ -29,8 +29,8 @@ pub(crate) struct Machine {
     pub(crate) lives: u64,
     /// How many milliseconds an fsync takes; 0 is at once.
     pub(crate) fsync: u64,
-    /// After how many more effects the agent is killed.
-    pub(crate) trip: Option<u64>,
+    /// When the agent is to be killed in the middle of its work.
+    pub(crate) trip: Option<Trip>,
     /// What it held may be another's: an untrue word, or a lost journal.
     pub(crate) forsaken: bool,
     /// Made from the image of another, and gone when everything heals.
@@ -49,6 +49,17 @@ pub(crate) enum Power {
     Off,
     /// Deleted at the provider, never to return.
     Gone,
+}
+
+/// A death in the middle of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trip {
+    /// After how many more effects.
+    pub(crate) effects: u64,
+    /// Whether it is in the middle of the next append.
+    pub(crate) torn: bool,
+    /// After how many milliseconds the agent is started again.
+    pub(crate) restart: u64,
 }
 
 /// The way to the store: how many faults of each kind are on it now.
@@ -90,6 +101,8 @@ pub(crate) struct Agent {
     pub(crate) wake: Option<Moment>,
     /// Its session's number.
     pub(crate) session: Option<u64>,
+    /// When it gave its last sign of life.
+    pub(crate) signed: Moment,
 }
 
 impl Machine {

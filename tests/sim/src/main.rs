@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::Parser;
-use simulation::{Coverage, Plan, Story, run, shrink};
+use simulation::{Plan, Story, Sum, run, shrink};
 
 /// A whole fleet in one process, with seeded faults.
 #[derive(Debug, Parser)]
@@ -24,9 +25,12 @@ struct Arguments {
     /// Only these acts, by number.
     #[arg(long, value_delimiter = ',')]
     only: Option<Vec<usize>>,
-    /// Milliseconds between two acts, at most.
+    /// Milliseconds between two acts, at most; the mean is a quarter of it.
     #[arg(long)]
     pause: Option<u64>,
+    /// Says after each of many seeds how far it is.
+    #[arg(long)]
+    progress: bool,
 }
 
 fn main() -> ExitCode {
@@ -69,25 +73,36 @@ fn tell(plan: &Plan) -> ExitCode {
 }
 
 fn search(arguments: &Arguments, seeds: u64) -> ExitCode {
-    let (mut coverage, mut host_millis, mut steps) = (Coverage::default(), 0, 0);
+    let begun = Instant::now();
+    let mut sum = Sum::default();
+    let mut broken: Vec<(u64, usize)> = Vec::new();
     for seed in arguments.seed..arguments.seed + seeds {
-        let plan = arguments.plan(seed);
-        let ended = run(&plan, Story::silent());
-        coverage.add(&ended.coverage);
-        host_millis += ended.millis * ended.hosts as u64;
-        steps += ended.steps;
-        if let Some(broken) = ended.broken {
-            println!("seed {seed} breaks a promise: {broken}");
-            let short = shrink(&plan);
-            tell(&short);
-            let only: Vec<String> = short.only.iter().flatten().map(ToString::to_string).collect();
-            println!("again: berth-sim --seed {seed} --only {}", only.join(","));
-            return ExitCode::FAILURE;
+        let ended = run(&arguments.plan(seed), Story::silent());
+        sum.add(&ended);
+        if arguments.progress {
+            eprintln!("seed {seed}, after {} s: {sum}", begun.elapsed().as_secs());
+        }
+        if let Some(promise) = ended.broken {
+            println!("seed {seed} breaks a promise: {promise}");
+            broken.push((seed, ended.acts));
         }
     }
-    println!(
-        "{seeds} seeds, {steps} steps, {} simulated host-hours; reached:\n{coverage}",
-        host_millis / 3_600_000
-    );
-    ExitCode::SUCCESS
+    println!("{seeds} seeds: {sum}");
+    println!("{} s; {}; reached:\n{}", begun.elapsed().as_secs(), memory(), sum.coverage());
+    let Some((seed, acts)) = broken.first().copied() else { return ExitCode::SUCCESS };
+    // Nothing after the act that broke it matters.
+    let plan = Plan { steps: acts, ..arguments.plan(seed) };
+    let short = shrink(&plan);
+    tell(&short);
+    let only: Vec<String> = short.only.iter().flatten().map(ToString::to_string).collect();
+    println!("{} of {seeds} seeds break a promise; again: berth-sim --seed {seed}", broken.len());
+    println!("  --steps {acts} --pause {} --only {}", plan.pause_max, only.join(","));
+    ExitCode::FAILURE
+}
+
+/// How much memory this process had at most, as Linux tells it (proc_pid_status(5)).
+fn memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    format!("{} of memory at most", peak.map_or("unknown", str::trim))
 }

@@ -118,6 +118,10 @@ impl Fleet {
     fn look_at_holder(&mut self, block: &Block, address: IpAddr, machine: usize) {
         let at = &self.machines[machine];
         let holder = block.held().get(&address).map(|held| &held.by.host);
+        // In a store that was made anew it waits for whoever uses it.
+        if block.quarantined().get(&address).is_some_and(|quarantined| quarantined.was.is_none()) {
+            return;
+        }
         if holder != Some(&at.identity.host) && !at.forsaken && !self.oracle.store_is_wrong {
             let (host, shown) = (at.identity.host.clone(), block.state_of(address));
             self.fail(format!("S7: {address} is used on {host}, and the store shows it {shown}"));
@@ -128,20 +132,38 @@ impl Fleet {
     pub(crate) fn look_at_machine(&mut self, machine: usize) {
         let at = &self.machines[machine];
         let Some(agent) = &at.agent else { return };
-        let view = agent.host.view(at.clock.at(self.now));
-        let mut broken = ipam::check::view_broken(&view);
-        let assigned = ipam::check::assigned_in(&view);
-        if !at.forsaken && !self.oracle.store_is_wrong {
-            for (address, epoch) in &at.kernel {
-                if assigned.get(address) != Some(epoch) {
-                    let shown = crate::reconcile::state_in(&view, *address);
-                    broken.push(format!("S7, S8: {address} is used under {epoch}, and shown as {shown:?}"));
-                }
-            }
+        let mut broken = ipam::check::host_broken(&agent.host);
+        if at.forsaken {
+            self.look_whether_it_is_whole(machine);
+        } else if !self.oracle.store_is_wrong {
+            let lost =
+                at.kernel.iter().filter(|(address, epoch)| agent.host.assigned(**address) != Some(**epoch));
+            broken.extend(lost.map(|(address, epoch)| {
+                let shown = crate::reconcile::state_in(&agent.host.view(at.clock.at(self.now)), *address);
+                format!("S7, S8: {address} is used under {epoch}, and shown as {shown:?}")
+            }));
         }
         if !broken.is_empty() {
-            let host = at.identity.host.clone();
+            let host = self.machines[machine].identity.host.clone();
             self.fail(format!("{host}: {}", broken.join("; ")));
+        }
+    }
+
+    /// A machine that had lost what it knew has claimed what its containers use: it is to be believed again.
+    fn look_whether_it_is_whole(&mut self, machine: usize) {
+        let at = &self.machines[machine];
+        let Some(agent) = &at.agent else { return };
+        let host = &at.identity.host;
+        let claimed = |address: IpAddr, epoch: Epoch| {
+            let held = self.block_of(address).and_then(|block| block.held().get(&address));
+            agent.host.assigned(address) == Some(epoch) && held.is_some_and(|held| held.by.host == *host)
+        };
+        let registered = self.store.get(&Key::Ipam(IpamKey::Host(host.clone()))).is_some_and(|(value, _)| {
+            matches!(value, Value::Ipam(ipam::Value::Host(record)) if record.boot == at.identity.boot)
+        });
+        let whole = registered && agent.host.is_ready();
+        if whole && at.kernel.iter().all(|(address, epoch)| claimed(*address, *epoch)) {
+            self.machines[machine].forsaken = false;
         }
     }
 

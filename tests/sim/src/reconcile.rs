@@ -38,6 +38,9 @@ impl Fleet {
         let view = agent.host.view(clock);
         self.bind_what_runs(machine, &view);
         let lost = self.look_at_lost(machine, &view);
+        if !lost {
+            self.feed(machine, Input::Accounted);
+        }
         let suspects = self.unused(machine, &view);
         let at = &mut self.machines[machine];
         let before = std::mem::replace(&mut at.docker.suspects, suspects.clone());
@@ -48,7 +51,8 @@ impl Fleet {
                 self.tell(machine, |request| Input::Reap { request, address, epoch });
             }
         }
-        if !suspects.is_empty() || lost || view.not_ready.is_some() {
+        // A clone stays what it is: its agent waits for an operator.
+        if !suspects.is_empty() || lost || (view.not_ready.is_some() && !self.machines[machine].is_clone) {
             self.reconcile_soon(machine);
         }
     }

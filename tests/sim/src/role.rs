@@ -1,22 +1,23 @@
-//! The capacity role of the zone: one owner with a term, which every write compares. What it decides about hosts
+//! The capacity role of a zone: one owner with a term, which every write compares. What it decides about hosts
 //! and quarantines is `ipam::role`, the production code; here are its look, its memory, and its way to the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipam::role::{
-    BlockSeen, EvictionStep, Evictions, HostSeen, HostsSeen, Patience, ProviderWord, Quarantines, UseWord,
-    raise, sweep,
+    BlockSeen, Ending, EvictionStep, Evictions, HostSeen, HostsSeen, Patience, ProviderWord, Quarantines,
+    UseWord, WantSeen, raise, sweep, sweep_wants,
 };
 use ipam::{
     Block, BlockId, Eviction, EvictionWord, HostId, HostRecord, Incarnation, Key as IpamKey, Prefix,
-    Revision, Timestamp, Zone,
+    Revision, Sent, Timestamp,
 };
 use ipnetwork::IpNetwork;
 
 use crate::Moment;
 use crate::coverage::Sometimes;
-use crate::fleet::{Event, Fleet, ZONE};
+use crate::fleet::{Event, Fleet};
 use crate::provider::{MachineState, STALENESS_MAX};
+use crate::script::{Site, zone};
 use crate::store::{Compare, Transaction};
 use crate::wire::Ask;
 use crate::words::{self, FleetTransaction, Fleets, Key, Owner, Value};
@@ -24,8 +25,11 @@ use crate::words::{self, FleetTransaction, Fleets, Key, Owner, Value};
 /// Between two looks, in milliseconds.
 const LOOK_MILLIS: u64 = 3_000;
 
-/// The same while nothing is to be done.
-const IDLE_MILLIS: u64 = 30_000;
+/// The same while nothing is to be done, or nothing has come of looking for long.
+const IDLE_MILLIS: u64 = 25_000;
+
+/// How long there must have been something to be done until it is looked at seldom, in milliseconds.
+const LONG_MILLIS: u64 = 300_000;
 
 /// How long an owner's session must have been absent before another host follows it: L + D.
 const FOLLOW_MILLIS: u64 = 40_000;
@@ -47,6 +51,8 @@ pub(crate) struct Role {
     silent: BTreeMap<usize, (u64, Moment)>,
     /// When each subnet was returned.
     pub(crate) returned: BTreeMap<IpNetwork, Moment>,
+    /// Since when there is something to be done.
+    pub(crate) needed_since: Option<Moment>,
 }
 
 impl Default for Role {
@@ -58,79 +64,129 @@ impl Default for Role {
             quarantines: Quarantines::new(REST_MILLIS),
             silent: BTreeMap::new(),
             returned: BTreeMap::new(),
+            needed_since: None,
         }
     }
 }
 
+/// What an owner of the role sees of its zone.
+struct Look {
+    zone: usize,
+    hosts: HostsSeen,
+    blocks: Vec<BlockSeen>,
+}
+
 impl Fleet {
-    /// Every host with an agent that reaches the store looks whether the role is its own.
-    pub(crate) fn role_looks(&mut self) {
+    /// Every host of the zone with an agent that reaches the store looks whether the role is its own.
+    pub(crate) fn role_looks(&mut self, of: usize) {
         self.keep_sessions();
-        let wait = if self.role_is_needed() { LOOK_MILLIS } else { IDLE_MILLIS };
-        self.after(wait, Event::Role);
+        let needed = self.role_is_needed(of);
+        let wait = self.until_next_look(of, needed);
+        self.after(wait, Event::Role { zone: of });
+        if !needed {
+            return;
+        }
+        let zone = zone(of);
         for machine in 0..self.machines.len() {
             let reaches = self.answers(machine) && self.hears(machine);
             let at = &self.machines[machine];
-            let Some(agent) = at.awake().filter(|_| reaches && !at.is_clone) else { continue };
+            let takes_part = reaches && !at.is_clone && at.identity.zones.contains(&zone);
+            let Some(agent) = at.awake().filter(|_| takes_part) else { continue };
             let life = agent.life;
-            let owner = match self.store.get(&owner_key()) {
+            let owner = match self.store.get(&Key::Owner(zone.clone())) {
                 Some((Value::Owner(owner), revision)) => Some((owner.clone(), revision)),
                 _ => None,
             };
             match owner {
                 Some((owner, revision)) if owner.host == at.identity.host && owner.life == life => {
-                    self.work(machine, life, revision);
+                    self.work(of, (machine, life), revision);
                 }
-                Some((owner, revision)) => self.perhaps_follow(machine, &owner, revision),
-                None => self.claim_role(machine, 1, Compare::Absent(owner_key())),
+                Some((owner, revision)) => self.perhaps_follow(of, machine, &owner, revision),
+                None => self.claim_role(of, machine, 1, Compare::Absent(Key::Owner(zone.clone()))),
             }
         }
     }
 
+    fn until_next_look(&mut self, of: usize, needed: bool) -> u64 {
+        let now = self.now;
+        let role = &mut self.roles[of];
+        role.needed_since = role.needed_since.filter(|_| needed).or(needed.then_some(now));
+        match role.needed_since {
+            Some(since) if now - since < LONG_MILLIS => LOOK_MILLIS,
+            _ => IDLE_MILLIS,
+        }
+    }
+
     /// Whether there is anything to wait for: idle hours are left idle.
-    fn role_is_needed(&self) -> bool {
-        let busy = |block: &Block| block.state() != ipam::BlockState::Open || !block.quarantined().is_empty();
-        self.store.get(&owner_key()).is_none()
-            || self.blocks().count() < self.script.subnets.len()
-            || self.blocks().any(busy)
-            || self.hosts_seen().values().any(|host| !host.alive)
+    fn role_is_needed(&self, of: usize) -> bool {
+        let zone = zone(of);
+        let mut holders = BTreeSet::new();
+        for (block, _) in self.blocks_in(of) {
+            if block.state() != ipam::BlockState::Open || !block.quarantined().is_empty() {
+                return true;
+            }
+            holders.extend(block.held().values().map(|held| &held.by.host));
+        }
+        let owned = match self.store.get(&Key::Owner(zone)) {
+            Some((Value::Owner(owner), _)) => self.is_there(&owner.host, of),
+            _ => false,
+        };
+        let opened = |site: &Site| self.block_of(site.cidr.ip()).is_some();
+        let want = |key: &Key| matches!(key, Key::Ipam(IpamKey::Want { .. }));
+        !owned
+            || self.store.entries().any(|(key, _)| want(key))
+            || holders.iter().any(|host| self.store.get(&session_key(host)).is_none())
+            || !self.script.sites.iter().filter(|site| site.zone == of).all(opened)
+    }
+
+    /// Whether a host's session stands, and the host is in the zone.
+    fn is_there(&self, host: &HostId, of: usize) -> bool {
+        let record = self.store.get(&Key::Ipam(IpamKey::Host(host.clone())));
+        let in_zone = matches!(record, Some((Value::Ipam(ipam::Value::Host(record)), _))
+            if record.zones.contains(&zone(of)));
+        in_zone && self.store.get(&session_key(host)).is_some()
     }
 
     /// Another host has the role, or a former process of this one.
-    fn perhaps_follow(&mut self, machine: usize, owner: &Owner, revision: u64) {
-        let at_that = Compare::At(owner_key(), revision);
+    fn perhaps_follow(&mut self, of: usize, machine: usize, owner: &Owner, revision: u64) {
+        let at_that = Compare::At(Key::Owner(zone(of)), revision);
         if owner.host == self.machines[machine].identity.host {
-            return self.claim_role(machine, owner.term + 1, at_that);
+            return self.claim_role(of, machine, owner.term + 1, at_that);
         }
-        if self.store.get(&session_key(&owner.host)).is_some() {
-            self.role.silent.remove(&machine);
+        if self.is_there(&owner.host, of) {
+            self.roles[of].silent.remove(&machine);
             return;
         }
         let now = self.now;
-        let (term, since) = *self.role.silent.entry(machine).or_insert((owner.term, now));
+        let (term, since) = *self.roles[of].silent.entry(machine).or_insert((owner.term, now));
         if term != owner.term {
-            self.role.silent.insert(machine, (owner.term, now));
+            self.roles[of].silent.insert(machine, (owner.term, now));
         } else if now - since >= FOLLOW_MILLIS {
             self.coverage.reached(Sometimes::RoleMoved);
-            self.claim_role(machine, owner.term + 1, at_that);
+            self.claim_role(of, machine, owner.term + 1, at_that);
         }
     }
 
-    fn claim_role(&mut self, machine: usize, term: u64, compare: Compare<Fleets>) {
+    fn claim_role(&mut self, of: usize, machine: usize, term: u64, compare: Compare<Fleets>) {
         let at = &self.machines[machine];
         let Some(agent) = &at.agent else { return };
         let host = at.identity.host.clone();
-        let Some(seen) = self.hosts_seen().remove(&host) else { return };
-        let owner = Owner { host, incarnation: seen.record.incarnation, life: agent.life, term };
-        let writes = vec![(owner_key(), Some(Value::Owner(owner)))];
+        let Some((Value::Ipam(ipam::Value::Host(record)), _)) =
+            self.store.get(&Key::Ipam(IpamKey::Host(host.clone())))
+        else {
+            return;
+        };
+        let owner = Owner { host, incarnation: record.incarnation, life: agent.life, term };
+        let writes = vec![(Key::Owner(zone(of)), Some(Value::Owner(owner)))];
         self.write(&Transaction { compares: vec![compare], writes });
     }
 
     /// The owner's look: each thing it does is one transaction, on its way like any other.
-    fn work(&mut self, machine: usize, life: u64, owner: u64) {
-        if self.role.of != Some((machine, life)) {
-            let (silent, returned) = (self.role.silent.clone(), self.role.returned.clone());
-            self.role = Role { of: Some((machine, life)), silent, returned, ..Role::default() };
+    fn work(&mut self, of: usize, (machine, life): (usize, u64), owner: u64) {
+        if self.roles[of].of != Some((machine, life)) {
+            let Role { silent, returned, needed_since, .. } = std::mem::take(&mut self.roles[of]);
+            self.roles[of] =
+                Role { of: Some((machine, life)), silent, returned, needed_since, ..Role::default() };
         }
         let Some((Value::Ipam(ipam::Value::Cluster(cluster)), at)) =
             self.store.get(&Key::Ipam(IpamKey::Cluster))
@@ -140,27 +196,35 @@ impl Fleet {
         if cluster.state != ipam::ClusterState::Open {
             return;
         }
-        let footing = [Compare::At(owner_key(), owner), Compare::At(Key::Ipam(IpamKey::Cluster), at)];
+        let footing =
+            [Compare::At(Key::Owner(zone(of)), owner), Compare::At(Key::Ipam(IpamKey::Cluster), at)];
         let clock = self.machines[machine].clock.at(self.now);
-        let mut transactions = self.care_for_hosts(machine, clock);
-        transactions.extend(self.end_quarantines(clock));
-        transactions.extend(self.unanswerable_wants());
-        transactions.extend(self.subnet_steps());
+        let look = Look { zone: of, hosts: self.hosts_seen(), blocks: self.blocks_seen(of) };
+        let over = self.rebuild.as_ref().is_none_or(|rebuild| rebuild.is_over(&look.hosts));
+        self.roles[of].quarantines.rebuild_is_over(over);
+        for ending in self.end_quarantines(clock, &look) {
+            let mut transaction = words::of_a_host(ending.transaction.clone());
+            transaction.compares.extend(footing.iter().cloned());
+            self.transmit(machine, Ask::Ending(of, Box::new(ending), transaction));
+        }
+        let mut transactions = self.care_for_hosts(machine, clock, &look);
+        transactions.extend(self.left_wants(&look));
+        transactions.extend(self.subnet_steps(of));
         for mut transaction in transactions {
             transaction.compares.extend(footing.iter().cloned());
             self.transmit(machine, Ask::Role(transaction));
         }
     }
 
-    fn care_for_hosts(&mut self, machine: usize, clock: Timestamp) -> Vec<FleetTransaction> {
+    fn care_for_hosts(&mut self, machine: usize, clock: Timestamp, look: &Look) -> Vec<FleetTransaction> {
         let me = self.machines[machine].identity.host.clone();
-        let (hosts, blocks) = (self.hosts_seen(), self.blocks_seen());
+        let (of, hosts, blocks) = (look.zone, &look.hosts, &look.blocks);
         let mut transactions = Vec::new();
-        for step in self.role.evictions.look(clock, &me, &hosts, &blocks) {
+        for step in self.roles[of].evictions.look(clock, &me, hosts, blocks) {
             match step {
                 EvictionStep::Ask { host, instance } => {
                     let word = self.provider_says(machine, &instance);
-                    self.role.evictions.heard(clock, &host, word);
+                    self.roles[of].evictions.heard(clock, &host, word);
                 }
                 EvictionStep::Raise { host, why } => {
                     let now = self.now;
@@ -182,7 +246,7 @@ impl Fleet {
                         _ => None,
                     };
                     let why = "the provider says so";
-                    let swept = sweep(&Zone::from(ZONE), seen, published.as_ref(), &host, below, why);
+                    let swept = sweep(&zone(of), seen, published.as_ref(), &host, below, why);
                     transactions.extend(swept.map(words::of_a_host));
                 }
             }
@@ -206,30 +270,51 @@ impl Fleet {
         }
     }
 
-    fn end_quarantines(&mut self, clock: Timestamp) -> Vec<FleetTransaction> {
-        let (hosts, blocks) = (self.hosts_seen(), self.blocks_seen());
-        for address in self.role.quarantines.look(clock, &blocks, &hosts).into_values().flatten() {
+    fn end_quarantines(&mut self, clock: Timestamp, look: &Look) -> Vec<Ending> {
+        let quarantines = &mut self.roles[look.zone].quarantines;
+        for address in quarantines.look(clock, &look.blocks, &look.hosts).into_values().flatten() {
             // Who stands still does not answer on the wire.
             let used = self.machines.iter().any(|at| at.is_up() && at.kernel.contains_key(&address));
             let word = if used { UseWord::Used("the wire".into()) } else { UseWord::Nobody };
-            self.role.quarantines.heard(clock, address, word);
+            quarantines.heard(clock, address, word);
         }
-        let endings = self.role.quarantines.endings(clock, &blocks);
+        let endings = quarantines.endings(clock, &look.blocks);
         if !endings.is_empty() {
             self.coverage.reached(Sometimes::QuarantineEnded);
         }
-        endings.into_iter().map(|ending| words::of_a_host(ending.transaction)).collect()
+        endings
     }
 
-    /// What is asked of a host that is silent: nobody will answer it, or remove it.
-    fn unanswerable_wants(&self) -> Vec<FleetTransaction> {
-        let wants = self.store.entries().filter_map(|(key, _)| match key {
-            Key::Ipam(IpamKey::Want { holder, .. }) if self.store.get(&session_key(holder)).is_none() => {
-                Some(Transaction { compares: vec![self.compare(key)], writes: vec![(key.clone(), None)] })
+    /// What became of an ending is told to the owner that sent it.
+    pub(crate) fn quarantines_ended(
+        &mut self,
+        of: usize,
+        (machine, life): (usize, u64),
+        ending: &Ending,
+        outcome: &Sent,
+    ) {
+        let clock = self.machines[machine].clock.at(self.now);
+        let role = &mut self.roles[of];
+        if role.of == Some((machine, life)) {
+            role.quarantines.ended(clock, ending, outcome);
+        }
+    }
+
+    /// What nobody will answer, or nobody waits for.
+    fn left_wants(&self, look: &Look) -> Option<FleetTransaction> {
+        let zone_here = zone(look.zone);
+        let wants = self.store.entries().filter_map(|(key, value)| match (key, value) {
+            (Key::Ipam(IpamKey::Want { zone, holder, asker }), Value::Ipam(ipam::Value::Want(want)))
+                if *zone == zone_here =>
+            {
+                let (_, revision) = self.store.get(key)?;
+                let (holder, asker) = (holder.clone(), asker.clone());
+                Some(WantSeen { holder, asker, want: want.clone(), revision: Revision(revision) })
             }
             _ => None,
         });
-        wants.collect()
+        let wants: Vec<WantSeen> = wants.collect();
+        sweep_wants(&zone_here, &look.hosts, &wants).map(words::of_a_host)
     }
 
     /// The compare that a key stands as it does now.
@@ -240,14 +325,12 @@ impl Fleet {
         }
     }
 
-    fn blocks_seen(&self) -> Vec<BlockSeen> {
-        let blocks = self.store.range(&Prefix::Blocks).filter_map(|(_, value, revision)| match value {
-            Value::Ipam(ipam::Value::Block(block)) => {
-                Some(BlockSeen { block: block.clone(), revision: Revision(revision) })
-            }
-            _ => None,
-        });
-        blocks.collect()
+    fn blocks_seen(&self, of: usize) -> Vec<BlockSeen> {
+        let seen = |(block, revision): (&Block, u64)| {
+            let (block, revision) = (block.clone(), Revision(revision));
+            BlockSeen { block, revision }
+        };
+        self.blocks_in(of).map(seen).collect()
     }
 
     pub(crate) fn hosts_seen(&self) -> HostsSeen {
@@ -269,10 +352,6 @@ impl Fleet {
         let alive = self.store.get(&session_key(host)).is_some();
         HostSeen { record: record.clone(), revision: Revision(revision), alive, witnessed }
     }
-}
-
-fn owner_key() -> Key {
-    Key::Owner(Zone::from(ZONE))
 }
 
 fn session_key(host: &HostId) -> Key {

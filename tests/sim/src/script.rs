@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use ipam::{Family, Wish};
-use ipnetwork::IpNetwork;
+use ipam::{Family, Wish, Zone};
+use ipnetwork::{IpNetwork, Ipv4Network};
 
 use crate::Moment;
 use crate::chance::Chance;
@@ -31,12 +31,28 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 pub(crate) struct Script {
     pub(crate) seed: u64,
-    pub(crate) hosts: usize,
-    pub(crate) subnets: Vec<IpNetwork>,
+    /// The zones that each host has a network in when the story begins.
+    pub(crate) hosts: Vec<BTreeSet<Zone>>,
+    pub(crate) zones: usize,
+    pub(crate) sites: Vec<Site>,
     pub(crate) cooling: u64,
     /// Each with its time; `None` where one was left out.
     pub(crate) acts: Vec<(Moment, Option<Act>)>,
 }
+
+/// A subnet, and where it can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Site {
+    pub(crate) cidr: IpNetwork,
+    /// Which of the story's zones.
+    pub(crate) zone: usize,
+}
+
+/// How long it goes that more containers start than stop, and then how long the other way round.
+const TIDE_MILLIS: Moment = 6 * 3_600_000;
+
+/// Hosts from which on a fleet counts as large: with subnets and zones to match.
+const LARGE: usize = 9;
 
 /// Something that somebody does, or that befalls somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,70 +74,124 @@ pub(crate) enum Act {
 impl Plan {
     /// The story of a seed.
     pub fn of(seed: u64) -> Self {
-        Self { seed, hosts: None, steps: 60, only: None, pause_max: 6_000 }
+        // Some stories are slow: dead hosts are evicted, and more goes wrong meanwhile.
+        let pause_max = if seed.is_multiple_of(4) { 120_000 } else { 6_000 };
+        Self { seed, hosts: None, steps: 60, only: None, pause_max }
     }
 
     pub(crate) fn script(&self) -> Script {
         let mut chance = Chance::new(self.seed, "script");
         let hosts = self.hosts.unwrap_or(chance.between(2, 4) as usize);
-        let subnets = match chance.below(3) {
-            0 => vec!["10.50.0.0/29"],
-            1 => vec!["10.50.0.0/29", "10.50.0.8/29"],
-            _ => vec!["10.50.0.0/28"],
+        let zones = match hosts {
+            LARGE.. => hosts.div_ceil(20),
+            3.. if chance.one_in(3) => 2,
+            _ => 1,
         };
-        let subnets: Vec<IpNetwork> = subnets.iter().filter_map(|text| text.parse().ok()).collect();
+        let sites = sites(&mut chance, hosts, zones);
         let cooling = chance.pick(&[1_000, 5_000, 30_000]);
         // Each story has its own few kinds of faults: all of them at once hide each other.
         let kinds: Vec<Kind> = Kind::ALL.iter().copied().filter(|_| chance.one_in(3)).collect();
         let draining = chance.one_in(3);
+        let stage = Stage { hosts, zones, sites: &sites, kinds: &kinds, draining };
         let mut at = 1_000;
         let mut acts = Vec::new();
         for number in 0..self.steps {
             at += chance.skewed(self.pause_max);
-            let act = act(&mut chance, hosts, &subnets, &kinds, draining);
+            let act = stage.act(&mut chance, at);
             // What is left out keeps its place, so that numbers and times stay.
             let kept = self.only.as_ref().is_none_or(|only| only.contains(&number));
             acts.push((at, kept.then_some(act)));
         }
-        Script { seed: self.seed, hosts, subnets, cooling, acts }
+        let hosts = (0..hosts).map(|number| placed(number, zones, &mut chance)).collect();
+        Script { seed: self.seed, hosts, zones, sites, cooling, acts }
     }
 }
 
-fn act(chance: &mut Chance, hosts: usize, subnets: &[IpNetwork], kinds: &[Kind], draining: bool) -> Act {
-    let machine = chance.place(hosts);
-    let nth = chance.place(8);
-    let any = Act::Run { machine, wish: Wish::Any(Family::V4), plain: false };
-    match chance.below(30) {
-        0..=7 => {
-            let exact = chance.one_in(4);
-            let wish = if exact { Wish::Exact(address(chance, subnets)) } else { Wish::Any(Family::V4) };
-            Act::Run { machine, wish, plain: chance.one_in(4) }
-        }
-        8..=13 => Act::Stop { machine, nth },
-        14 => Act::LateRelease { machine, nth },
-        15 => Act::LateReap { machine, nth },
-        16 | 17 => Act::Publish { machine, nth },
-        18 => Act::Name { machine, nth },
-        19 if chance.one_in(2) => Act::Unname,
-        19 => {
-            let address = if chance.one_in(2) { Some(address(chance, subnets)) } else { None };
-            Act::Reserve { machine, name: chance.below(3), address }
-        }
-        20 => Act::Unreserve { machine, name: chance.below(3) },
-        21 if draining => Act::Drain { nth: chance.place(subnets.len()) },
-        22 if draining && chance.one_in(3) => Act::Undrain { nth: chance.place(subnets.len()) },
-        _ if kinds.is_empty() => any,
-        _ => {
-            let kind = chance.pick(kinds);
-            Act::Fault(Fault::new(kind, machine, chance))
-        }
-    }
+/// The name of a zone.
+pub(crate) fn zone(number: usize) -> Zone {
+    Zone(format!("dal10-{}", 900 + number))
 }
 
-fn address(chance: &mut Chance, subnets: &[IpNetwork]) -> IpAddr {
-    let subnet = &subnets[chance.place(subnets.len())];
-    let addresses: Vec<IpAddr> = subnet.iter().collect();
-    addresses[2 + chance.place(addresses.len().saturating_sub(3))]
+/// Every host is in one zone; some of a small fleet are in all.
+fn placed(number: usize, zones: usize, chance: &mut Chance) -> BTreeSet<Zone> {
+    if number == 0 && zones == 2 && chance.one_in(2) {
+        return (0..zones).map(zone).collect();
+    }
+    BTreeSet::from([zone(number % zones)])
+}
+
+/// Few addresses for few hosts, so that they meet; about five for each host of a large fleet.
+fn sites(chance: &mut Chance, hosts: usize, zones: usize) -> Vec<Site> {
+    let site = |zone: usize, third: usize, fourth: u8, prefix: u8| {
+        let [second, third] = [50 + zone, third].map(|octet| u8::try_from(octet).unwrap_or(u8::MAX));
+        let cidr = Ipv4Network::new([10, second, third, fourth].into(), prefix).map(IpNetwork::V4);
+        Some(Site { cidr: cidr.ok()?, zone })
+    };
+    if hosts >= LARGE {
+        let each = (hosts.div_ceil(zones) * 5).div_ceil(29);
+        let sites = (0..zones).flat_map(|zone| (0..each).map(move |nth| site(zone, nth, 0, 27)));
+        return sites.flatten().collect();
+    }
+    let mut sites = match chance.below(3) {
+        0 => vec![site(0, 0, 0, 29)],
+        1 => vec![site(0, 0, 0, 29), site(0, 0, 8, 29)],
+        _ => vec![site(0, 0, 0, 28)],
+    };
+    sites.extend((1..zones).map(|zone| site(zone, 0, 0, 29)));
+    sites.into_iter().flatten().collect()
+}
+
+/// What acts are chosen from.
+struct Stage<'a> {
+    hosts: usize,
+    zones: usize,
+    sites: &'a [Site],
+    kinds: &'a [Kind],
+    draining: bool,
+}
+
+impl Stage<'_> {
+    fn act(&self, chance: &mut Chance, at: Moment) -> Act {
+        let machine = chance.place(self.hosts);
+        let nth = chance.place(8);
+        let any = Act::Run { machine, wish: Wish::Any(Family::V4), plain: false };
+        let starts = if (at / TIDE_MILLIS).is_multiple_of(2) { 8 } else { 6 };
+        match chance.below(30) {
+            drawn @ 0..14 if drawn < starts => {
+                let exact = chance.one_in(4);
+                let wish = if exact { Wish::Exact(self.address(chance)) } else { Wish::Any(Family::V4) };
+                Act::Run { machine, wish, plain: chance.one_in(4) }
+            }
+            0..14 => Act::Stop { machine, nth },
+            14 => Act::LateRelease { machine, nth },
+            15 => Act::LateReap { machine, nth },
+            16 | 17 => Act::Publish { machine, nth },
+            18 => Act::Name { machine, nth },
+            19 if chance.one_in(2) => Act::Unname,
+            19 => {
+                let address = if chance.one_in(2) { Some(self.address(chance)) } else { None };
+                Act::Reserve { machine, name: chance.below(3), address }
+            }
+            20 => Act::Unreserve { machine, name: chance.below(3) },
+            21 if self.draining => Act::Drain { nth: chance.place(self.sites.len()) },
+            22 if self.draining && chance.one_in(3) => Act::Undrain { nth: chance.place(self.sites.len()) },
+            _ if self.kinds.is_empty() => any,
+            _ => {
+                let kind = chance.pick(self.kinds);
+                // Where there is but one zone, nobody can move to another.
+                match kind {
+                    Kind::ZoneChanged if self.zones == 1 => any,
+                    _ => Act::Fault(Fault::new(kind, machine, chance)),
+                }
+            }
+        }
+    }
+
+    fn address(&self, chance: &mut Chance) -> IpAddr {
+        let cidr = self.sites[chance.place(self.sites.len())].cidr;
+        let usable = cidr.iter().count().saturating_sub(3);
+        cidr.iter().nth(2 + chance.place(usable)).unwrap_or(cidr.ip())
+    }
 }
 
 impl fmt::Display for Act {

@@ -4,10 +4,14 @@
 //! every fault, which comes to the same and leaves idle hours idle.
 
 use crate::fleet::Fleet;
+use crate::machine::Agent;
 use crate::words::{Key, Value};
 
 /// How long a session stands after the last sign, in milliseconds.
 const SESSION_MILLIS: u64 = 30_000;
+
+/// Between two signs, in milliseconds.
+const SIGN_MILLIS: u64 = 10_000;
 
 impl Fleet {
     /// Every agent that can gives its sign of life; sessions without one lapse.
@@ -16,7 +20,9 @@ impl Fleet {
             return;
         }
         for machine in 0..self.machines.len() {
-            if self.answers(machine) && self.hears(machine) && self.machines[machine].awake().is_some() {
+            let due = |agent: &Agent| agent.session.is_none() || self.now - agent.signed >= SIGN_MILLIS;
+            if self.machines[machine].awake().is_some_and(due) && self.answers(machine) && self.hears(machine)
+            {
                 self.sign(machine);
             }
         }
@@ -30,6 +36,7 @@ impl Fleet {
         let at = &mut self.machines[machine];
         let key = Key::Ipam(ipam::Key::Session(at.identity.host.clone()));
         let Some(agent) = &mut at.agent else { return };
+        agent.signed = now;
         let kept = agent.session.is_some_and(|session| self.store.keep_alive(&key, session, now));
         if !kept {
             let sign = ipam::SignOfLife { boot: at.identity.boot.clone() };

@@ -58,6 +58,7 @@ impl Fleet {
             newest: 0,
             wake: None,
             session: None,
+            signed: now,
         });
         let host = at.identity.host.clone();
         self.story.say(now, || format!("the agent of {host} starts"));
@@ -98,14 +99,17 @@ impl Fleet {
         }
         agent.note(&input);
         let mut effects = VecDeque::from(agent.host.step(clock, input));
+        self.steps += 1;
         while let Some(effect) = effects.pop_front() {
-            if self.trips(machine) {
-                return self.kill(machine);
+            if let Some(restart) = self.trips(machine, &effect) {
+                self.kill(machine);
+                return self.after(restart, Event::Start { machine });
             }
             if let Some(outcome) = self.carry_out(machine, effect)
                 && let Some(agent) = &mut self.machines[machine].agent
             {
                 effects.extend(agent.host.step(clock, outcome));
+                self.steps += 1;
             }
         }
         self.compact_if_grown(machine);
@@ -113,20 +117,24 @@ impl Fleet {
         self.look_at_machine(machine);
     }
 
-    /// Whether this is the effect before which the agent is to be killed.
-    fn trips(&mut self, machine: usize) -> bool {
-        let trip = &mut self.machines[machine].trip;
-        match trip {
-            Some(0) => {
-                self.coverage.reached(Sometimes::KilledBetweenEffects);
-                true
+    /// Whether this is the effect before which, or in the middle of which, the agent is to be killed; and when
+    /// it is to be started again.
+    fn trips(&mut self, machine: usize, effect: &Effect) -> Option<u64> {
+        let at = &mut self.machines[machine];
+        let trip = at.trip.as_mut()?;
+        match effect {
+            Effect::Persist { records, .. } if trip.torn => {
+                let kept = at.chance.place(records.len() + 1);
+                at.disk.tear(records, kept);
+                self.coverage.reached(Sometimes::TornAppend);
             }
-            Some(left) => {
-                *left -= 1;
-                false
+            _ if trip.effects > 0 || trip.torn => {
+                trip.effects = trip.effects.saturating_sub(1);
+                return None;
             }
-            None => false,
+            _ => self.coverage.reached(Sometimes::KilledBetweenEffects),
         }
+        at.trip.take().map(|trip| trip.restart)
     }
 
     fn carry_out(&mut self, machine: usize, effect: Effect) -> Option<Input> {
@@ -234,7 +242,7 @@ impl Fleet {
         if let Some(agent) = &at.agent
             && agent.unsynced == 0
             && !at.disk.full
-            && at.disk.records() > RECORDS_MAX
+            && at.disk.records() > RECORDS_MAX.max(2 * at.disk.made_anew)
         {
             at.disk.compact(agent.host.snapshot());
             self.coverage.reached(Sometimes::JournalMadeAnew);

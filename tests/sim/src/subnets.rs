@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use ipam::{Block, BlockCommand, BlockId, BlockState, Key as IpamKey, Subnet, Zone};
-use ipnetwork::IpNetwork;
+use ipam::{Block, BlockCommand, BlockId, BlockState, Key as IpamKey, Subnet};
 
 use crate::coverage::Sometimes;
-use crate::fleet::{Fleet, ZONE, pool};
+use crate::fleet::{Fleet, pool};
 use crate::role::block_key;
+use crate::script::{Site, zone};
 use crate::store::{Compare, Transaction};
 use crate::words::{FleetTransaction, Key, Value};
 
@@ -27,7 +27,7 @@ impl Fleet {
     }
 
     fn apply_to_subnet(&mut self, nth: usize, command: &BlockCommand) {
-        let cidr = self.script.subnets[nth];
+        let cidr = self.script.sites[nth].cidr;
         for id in BlockId::all_of(cidr) {
             // A block that is being returned refuses: that is final.
             if let Some(Ok(step)) = self.block(id).map(|block| block.apply(command.clone()))
@@ -38,21 +38,27 @@ impl Fleet {
         }
     }
 
-    /// The next step of every subnet: begin its return, cancel it, order it again.
-    pub(crate) fn subnet_steps(&mut self) -> Vec<FleetTransaction> {
+    /// The next step of every subnet of a zone: begin its return, cancel it, order it again.
+    pub(crate) fn subnet_steps(&mut self, of: usize) -> Vec<FleetTransaction> {
         let mut steps = Vec::new();
-        for cidr in self.script.subnets.clone() {
-            let blocks: Vec<Block> = BlockId::all_of(cidr).filter_map(|id| self.block(id).cloned()).collect();
+        for nth in 0..self.script.sites.len() {
+            let site = self.script.sites[nth];
+            let opened = |id| self.block(id).is_some_and(|block| block.state() == BlockState::Open);
+            if site.zone != of || BlockId::all_of(site.cidr).all(opened) {
+                continue;
+            }
+            let all = BlockId::all_of(site.cidr);
+            let blocks: Vec<Block> = all.filter_map(|id| self.block(id).cloned()).collect();
             let is = |state| blocks.iter().all(|block| block.state() == state);
             let unused = |block: &Block| {
                 block.held().is_empty() && block.quarantined().is_empty() && block.reserved().is_empty()
             };
             if blocks.is_empty() {
-                steps.extend(self.order_again(cidr));
+                steps.extend(self.order_again(site));
             } else if is(BlockState::Draining) && blocks.iter().all(unused) {
                 steps.push(self.begin_return(&blocks));
             } else if is(BlockState::Returning) {
-                steps.push(self.give_up(cidr, &blocks));
+                steps.push(self.give_up(site, &blocks));
             }
         }
         steps
@@ -71,10 +77,11 @@ impl Fleet {
     }
 
     /// Cancelled at the provider first; then forgotten, with its take numbers kept.
-    fn give_up(&mut self, cidr: IpNetwork, blocks: &[Block]) -> FleetTransaction {
+    fn give_up(&mut self, site: Site, blocks: &[Block]) -> FleetTransaction {
+        let cidr = site.cidr;
         if self.provider.delivered.remove(&cidr) {
             self.coverage.reached(Sometimes::Returned);
-            self.role.returned.insert(cidr, self.now);
+            self.roles[site.zone].returned.insert(cidr, self.now);
             let now = self.now;
             self.story.say(now, || format!("{cidr} is cancelled at the provider"));
             let used = self.machines.iter().find_map(|at| {
@@ -86,10 +93,10 @@ impl Fleet {
             }
         }
         let highest = blocks.iter().map(Block::take_number).max().unwrap_or(0);
-        let takes = self.takes().max(highest);
-        let mut compares = vec![self.compare(&takes_key())];
-        let mut writes =
-            vec![(takes_key(), Some(Value::Takes(takes))), (Key::Ipam(IpamKey::Subnet(cidr)), None)];
+        let takes = self.takes(site.zone).max(highest);
+        let key = Key::Takes(zone(site.zone));
+        let mut compares = vec![self.compare(&key)];
+        let mut writes = vec![(key, Some(Value::Takes(takes))), (Key::Ipam(IpamKey::Subnet(cidr)), None)];
         for block in blocks {
             compares.push(self.compare(&block_key(block.id())));
             writes.push((block_key(block.id()), None));
@@ -97,23 +104,23 @@ impl Fleet {
         Transaction { compares, writes }
     }
 
-    fn order_again(&mut self, cidr: IpNetwork) -> Option<FleetTransaction> {
-        let since = *self.role.returned.entry(cidr).or_insert(self.now);
+    fn order_again(&mut self, site: Site) -> Option<FleetTransaction> {
+        let since = *self.roles[site.zone].returned.entry(site.cidr).or_insert(self.now);
         if self.now - since < ORDER_AGAIN_MILLIS {
             return None;
         }
         self.coverage.reached(Sometimes::OrderedAgain);
-        self.provider.delivered.insert(cidr);
-        let mut transaction = opening(cidr, self.takes());
-        transaction.compares.push(self.compare(&takes_key()));
+        self.provider.delivered.insert(site.cidr);
+        let mut transaction = opening(site, self.takes(site.zone));
+        transaction.compares.push(self.compare(&Key::Takes(zone(site.zone))));
         let absent =
             transaction.writes.iter().map(|(key, _)| Compare::Absent(key.clone())).collect::<Vec<_>>();
         transaction.compares.extend(absent);
         Some(transaction)
     }
 
-    fn takes(&self) -> u64 {
-        match self.store.get(&takes_key()) {
+    fn takes(&self, of: usize) -> u64 {
+        match self.store.get(&Key::Takes(zone(of))) {
             Some((Value::Takes(takes), _)) => *takes,
             _ => 0,
         }
@@ -121,9 +128,10 @@ impl Fleet {
 }
 
 /// What opens a subnet: its record and its blocks, with take numbers above all that ever were.
-pub(crate) fn opening(cidr: IpNetwork, take_above: u64) -> FleetTransaction {
+pub(crate) fn opening(site: Site, take_above: u64) -> FleetTransaction {
+    let cidr = site.cidr;
     let gateway = cidr.iter().nth(1);
-    let subnet = Subnet { cidr, pool: pool(), zone: Zone::from(ZONE), gateway };
+    let subnet = Subnet { cidr, pool: pool(), zone: zone(site.zone), gateway };
     let aside: BTreeMap<_, _> =
         gateway.map(|gateway| (gateway, ipam::SetAside::Gateway)).into_iter().collect();
     let mut writes = vec![(Key::Ipam(IpamKey::Subnet(cidr)), Some(Value::Ipam(ipam::Value::Subnet(subnet))))];
@@ -132,8 +140,4 @@ pub(crate) fn opening(cidr: IpNetwork, take_above: u64) -> FleetTransaction {
         (block_key(id), Some(Value::Ipam(ipam::Value::Block(block))))
     }));
     Transaction { compares: Vec::new(), writes }
-}
-
-fn takes_key() -> Key {
-    Key::Takes(Zone::from(ZONE))
 }

@@ -1,5 +1,6 @@
 //! The way between a host and the store: late, lost, cut on one side or on both.
 
+use ipam::role::Ending;
 use ipam::{Input, Key, Revision, Seen, Sent, Token};
 
 use crate::coverage::Sometimes;
@@ -37,6 +38,8 @@ pub(crate) enum Ask {
     Read(Token, Vec<Key>, Vec<Seen>),
     /// A role's transaction; its outcome shows by itself.
     Role(FleetTransaction),
+    /// The same for quarantines of a zone that are to end: what became of it is told.
+    Ending(usize, Box<Ending>, FleetTransaction),
 }
 
 impl Fleet {
@@ -132,6 +135,10 @@ impl Fleet {
                 self.commit(machine, transaction, flight.late);
                 return;
             }
+            Ask::Ending(zone, ending, transaction) => {
+                let outcome = self.commit(machine, transaction, flight.late);
+                return self.quarantines_ended(*zone, (machine, life), ending, &outcome);
+            }
         };
         if !unheard {
             let wait = self.latency(machine);
@@ -204,7 +211,7 @@ impl Flight {
     fn token(&self) -> Option<Token> {
         match &self.ask {
             Ask::Commit(token, _) | Ask::Read(token, ..) => Some(*token),
-            Ask::Role(_) => None,
+            Ask::Role(_) | Ask::Ending(..) => None,
         }
     }
 
@@ -214,7 +221,7 @@ impl Flight {
             Ask::Read(token, ..) => Input::Read { token: *token, found: None },
             Ask::Commit(token, _) if unknown => Input::Sent { token: *token, outcome: Sent::Unknown },
             Ask::Commit(token, _) => Input::Sent { token: *token, outcome: Sent::Failed },
-            Ask::Role(_) => Input::Tick,
+            Ask::Role(_) | Ask::Ending(..) => Input::Tick,
         }
     }
 }

@@ -4,53 +4,48 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use simulation::{Coverage, Plan, Sometimes, Story, run, shrink};
+use simulation::{Plan, Sometimes, Story, Sum, run, shrink};
 
 /// How many stories are told.
 const SEEDS: u64 = 1_500;
 
-/// What all stories together reached.
+/// What all stories together came to.
 #[derive(Default)]
-struct Sum {
-    coverage: Coverage,
-    host_millis: u64,
-    steps: u64,
+struct Told {
+    sum: Sum,
     broken: Vec<String>,
 }
 
 #[test]
 fn every_promise_is_kept_under_every_seed_and_everything_was_put_to_the_test() {
-    let (next, sum) = (AtomicU64::new(1), Mutex::new(Sum::default()));
+    let (next, told) = (AtomicU64::new(1), Mutex::new(Told::default()));
     let threads = thread::available_parallelism().map_or(2, usize::from);
     thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| tell_stories(&next, &sum));
+            scope.spawn(|| tell_stories(&next, &told));
         }
     });
-    let sum = sum.into_inner().expect("no thread panicked");
-    println!("{SEEDS} seeds, {} steps, {} simulated host-hours", sum.steps, sum.host_millis / 3_600_000);
-    println!("{}", sum.coverage);
-    assert_eq!(sum.broken, Vec::<String>::new());
-    assert_eq!(sum.coverage.missing(), Vec::<Sometimes>::new(), "never reached");
+    let Told { sum, broken } = told.into_inner().expect("no thread panicked");
+    println!("{SEEDS} seeds: {sum}; reached:\n{}", sum.coverage());
+    assert_eq!(broken, Vec::<String>::new());
+    assert_eq!(sum.coverage().missing(), Vec::<Sometimes>::new(), "never reached");
 }
 
-fn tell_stories(next: &AtomicU64, sum: &Mutex<Sum>) {
+fn tell_stories(next: &AtomicU64, told: &Mutex<Told>) {
     loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed > SEEDS {
             return;
         }
         let ended = run(&Plan::of(seed), Story::silent());
-        let mut sum = sum.lock().expect("no thread panicked");
-        sum.coverage.add(&ended.coverage);
-        sum.host_millis += ended.millis * ended.hosts as u64;
-        sum.steps += ended.steps;
+        let mut told = told.lock().expect("no thread panicked");
+        told.sum.add(&ended);
         if let Some(broken) = ended.broken
-            && sum.broken.is_empty()
+            && told.broken.is_empty()
         {
             let short = shrink(&Plan::of(seed));
             let only: Vec<String> = short.only.iter().flatten().map(ToString::to_string).collect();
-            sum.broken.push(format!("make sim SEED={seed} ONLY={}: {broken}", only.join(",")));
+            told.broken.push(format!("make sim SEED={seed} ONLY={}: {broken}", only.join(",")));
         }
     }
 }

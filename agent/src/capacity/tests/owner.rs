@@ -7,6 +7,7 @@ use crate::capacity::decide::Action;
 use crate::capacity::trouble::Trouble;
 use crate::capacity::{Role, Timing};
 use crate::clock::Clock;
+use ipam::HostRecord;
 use std::time::Duration;
 use store::layout::Item;
 
@@ -28,6 +29,22 @@ async fn another_hosts_role_is_taken_only_when_no_call_of_it_can_be_under_way() 
     let timing = Timing::default();
     let waited = Duration::from_millis(world.clock.now().0 - silent.0);
     assert!(waited >= timing.term_confirmed_for + timing.call_max, "{waited:?}");
+}
+
+/// Found by the simulation: its session stands, so nobody followed, and nobody looked after the zone any more.
+#[tokio::test]
+async fn the_role_of_a_host_that_left_the_zone_is_taken() {
+    let world = World::new().await;
+    world.add_host("h2", 1).await;
+    world.role().pass().await;
+    world.sign("h1").await;
+    let (mut other, status) = world.role_of("h2");
+    world.drive(&mut other, 20).await;
+    assert_eq!(status.borrow().role, "on host h1");
+    let moved = HostRecord { zones: ["elsewhere".into()].into(), ..world.host("h1").await };
+    world.put(Item::Host("h1".into()), &moved).await;
+    world.drive(&mut other, 40).await;
+    assert_eq!(status.borrow().role, "here");
 }
 
 /// A role of `h1` that intended an order that never arrived, and then fell silent; `h2` has the role.

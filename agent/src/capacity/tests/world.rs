@@ -253,7 +253,7 @@ impl World {
             instance: InstanceId(format!("virtual-{host}")),
             incarnation: Incarnation(incarnation),
             boot: BootId::from("b"),
-            zones: BTreeSet::new(),
+            zones: [ipam::Zone(zone().to_string())].into(),
             answered: None,
         };
         self.put(Item::Host(host.into()), &record).await;
