@@ -63,11 +63,13 @@ impl Keeper {
             let host = self.ledger.0.host.clone();
             let own = self.ledger.with_shelf(move |shelf| {
                 let own = shelf.all().filter(|(summary, _)| summary.writer == host);
-                Ok(own.map(|(summary, _)| (summary.block, summary.period)).collect::<Vec<_>>())
+                Ok(own.map(|(summary, _)| summary.clone()).collect::<Vec<_>>())
             });
-            for (block, period) in own.await? {
+            for summary in own.await? {
+                let (block, period) = (summary.block, summary.period);
                 let segment = record::name(block, period, &self.ledger.0.host);
-                if self.ledger.indexed(&segment).await?.0.is_none() {
+                // Another one may have been begun in the store in the same second.
+                if self.ledger.indexed(&segment).await?.0.is_none_or(|indexed| indexed.summary != summary) {
                     self.spilled.insert((block, period));
                 }
             }

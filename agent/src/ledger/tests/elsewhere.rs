@@ -28,7 +28,7 @@ async fn letters(fleet: &Fleet) -> usize {
 
 #[tokio::test]
 async fn what_only_other_disks_have_is_told_letter_by_letter_and_leaves_nothing_behind() {
-    let fleet = Fleet::of(&["h1", "h2", "h3"]).await;
+    let fleet = Fleet::of(&["h1", "h2"]).await;
     let count = ::ledger::letter::ASKED_AT_ONCE_MAX as u64 * 2 + 40;
     kept(&fleet, count).await;
     let (third, _) = fleet.start("h3");
@@ -43,7 +43,7 @@ async fn what_only_other_disks_have_is_told_letter_by_letter_and_leaves_nothing_
 
 #[tokio::test]
 async fn where_one_of_two_is_dead_the_other_tells_and_where_both_are_the_answer_says_so() {
-    let fleet = Fleet::of(&["h1", "h2", "h3"]).await;
+    let fleet = Fleet::of(&["h1", "h2"]).await;
     kept(&fleet, 3).await;
     let (third, _) = fleet.start("h3");
     fleet.dies("h1").await;
@@ -57,7 +57,7 @@ async fn where_one_of_two_is_dead_the_other_tells_and_where_both_are_the_answer_
 
 #[tokio::test(start_paused = true)]
 async fn a_host_that_lives_and_does_not_answer_is_waited_for_in_vain_for_seconds() {
-    let fleet = Fleet::of(&["h1", "h2", "h3"]).await;
+    let fleet = Fleet::of(&["h1", "h2"]).await;
     let (_, mut one) = fleet.start_deaf("h1", fleet.clock.clone());
     let (_, mut two) = fleet.start_deaf("h2", fleet.clock.clone());
     one.write(vec![fleet.ended("h1", 2, 1, HOUR)]).await.1.unwrap();
@@ -77,7 +77,7 @@ async fn a_host_that_lives_and_does_not_answer_is_waited_for_in_vain_for_seconds
 
 #[tokio::test]
 async fn a_keeper_that_lost_its_disk_is_passed_over() {
-    let fleet = Fleet::of(&["h1", "h2", "h3"]).await;
+    let fleet = Fleet::of(&["h1", "h2"]).await;
     let (first, _) = kept(&fleet, 2).await;
     let host = HostId::from("h1");
     let lost = first.with_shelf(move |shelf| {
