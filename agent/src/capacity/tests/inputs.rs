@@ -6,7 +6,7 @@ use super::{FIRST, first_order, until_silence};
 use crate::capacity::{PolicyRecord, PoolPolicy, Settlement, Timing};
 use ipam::{Ask, BlockState, BootId, Eviction, EvictionWord, Incarnation, Pool, SetAside, Want};
 use jiff::SignedDuration;
-use provider::ZoneId;
+use provider::{Network, OrderRequest, ZoneId};
 use std::net::IpAddr;
 use std::time::Duration;
 use store::Store;
@@ -68,6 +68,9 @@ async fn two_roles_with_different_configurations_do_not_overwrite_each_other() {
     let mut world = with_a_subnet().await;
     let (_, since) = policy(&world).await;
     let mut here = world.role();
+    // The next subnet that is delivered is not the first one's addresses again.
+    let request = OrderRequest { zone: zone(), network: Network::Private, prefix: 28 };
+    world.cloud.lock().place(&request, crate::clock::Clock::wall(&world.clock));
     world.add_host("h2", 1).await;
     world.sign("h2").await;
     // By its own configuration it would order.
