@@ -147,7 +147,8 @@ impl<P: Provider> Role<P> {
         let delivered = OrderRecord { pool: pool.clone(), zone, number, writer: self.me.clone(), order };
         let record = after(&delivered, OrderEvent::Opened, self.wall())?;
         let Some(found) = record.order.subnet() else { return Err(Trouble::Overtaken) };
-        let aside = self.set_aside(pool, found).await?;
+        let configured = self.parts.pools.iter().find(|it| it.name == *pool);
+        let aside = self.set_aside(configured.map_or(&[], |it| &it.exclude), found).await?;
         if !self.parts.tags.mark_opened(subnet) {
             self.parts.provider.edit_tags(&subnet.id, &self.parts.tags.opening()).await?;
         }

@@ -65,10 +65,12 @@ fn view() -> View {
         incarnation: Some(Incarnation(1)),
         not_ready: None,
         cluster: None,
+        journalled: None,
         hosts: BTreeMap::from([("h1".into(), Incarnation(1)), ("h2".into(), Incarnation(1))]),
         lost: BTreeMap::new(),
         pools: BTreeMap::new(),
         subnets: vec![SubnetView {
+            in_reach: true,
             subnet: ipam::Subnet { cidr, pool, zone: ipam::Zone::from("z"), gateway: None },
             blocks: vec![BlockView {
                 id: id(),

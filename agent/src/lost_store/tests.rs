@@ -52,10 +52,10 @@ async fn put(store: &dyn Store, item: Item, value: &impl serde::Serialize) {
     store.commit(Transaction::new().put(key, value)).await.unwrap();
 }
 
-async fn with_cluster(id: &str, state: ClusterState) -> MemoryStore {
+async fn with_cluster(name: &str, state: ClusterState) -> MemoryStore {
     let store = MemoryStore::new();
     let generation = Generation { number: 7, id: 7 };
-    put(&store, Item::Cluster, &ClusterRecord { id: id.into(), generation, state }).await;
+    put(&store, Item::Cluster, &ClusterRecord { id: name.into(), generation, state }).await;
     let stale = Block::open(id(), 0, &BTreeMap::new());
     put(&store, Item::Block { subnet: id().subnet, index: 0 }, &stale).await;
     store

@@ -124,7 +124,7 @@ async fn a_copy_of_a_host_s_disk_takes_no_role_and_the_original_keeps_it() {
     let world = World::new().await;
     let (mut original, had) = world.role_of("h1");
     world.drive(&mut original, 2).await;
-    let (mut copy, told) = world.role_as(&zone(), "h1", "virtual-copy");
+    let (mut copy, told) = world.role_as(&super::world::zone(), "h1", "virtual-copy");
     world.drive(&mut copy, 2).await;
     let role = told.borrow().role.clone();
     assert!(role.contains("virtual-h1") && role.contains("virtual-copy"), "{role}");
@@ -132,7 +132,7 @@ async fn a_copy_of_a_host_s_disk_takes_no_role_and_the_original_keeps_it() {
     assert_eq!(had.borrow().role, "here");
     let owner: crate::capacity::OwnerRecord = {
         let key = super::super::record::owner_key(&super::world::zone());
-        let entry = world.store.get(&key).await.unwrap().entry.unwrap();
+        let entry = store::Store::get(&world.store, &key).await.unwrap().entry.unwrap();
         store::layout::decode(&key, &entry.value).unwrap()
     };
     assert_eq!(owner.term, 1, "the role never changed hands");
