@@ -62,7 +62,7 @@ impl Host {
         (listed.revision < facts.acted).then_some(id)
     }
 
-    fn known_keys(&self) -> impl Iterator<Item = Key> + '_ {
+    pub(super) fn known_keys(&self) -> impl Iterator<Item = Key> + '_ {
         let host = self.identity.host.clone();
         let wants = self.wants.keys().map(move |(zone, asker)| Key::Want {
             zone: zone.clone(),

@@ -1,5 +1,6 @@
 //! Whether this host may act: the cluster's life, this boot's registration, eviction, freezing.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::journal::AfterPersist;
@@ -45,6 +46,8 @@ pub(super) struct ClusterFacts {
     pub(super) frozen_why: Option<String>,
     /// Whether the record is being frozen.
     pub(super) freezing: bool,
+    /// What is to be read again: it was seen before this life of the cluster was met, perhaps already in it.
+    unread: BTreeSet<Key>,
 }
 
 impl Host {
@@ -161,10 +164,7 @@ impl Host {
         let hints = left.map(|zone| Write::Delete(Key::Surplus { zone: zone.clone(), host: host.clone() }));
         let mut writes: Vec<Write> = hints.collect();
         writes.push(Write::Put { key: Key::Host(host), value: Value::Host(record) });
-        let transaction = Transaction {
-            compares: vec![cluster, compare],
-            writes,
-        };
+        let transaction = Transaction { compares: vec![cluster, compare], writes };
         self.send(transaction, AfterSend::Register);
     }
 
@@ -261,14 +261,18 @@ impl Host {
         self.cluster.frozen_why = None;
         self.cluster.freezing = false;
         let noted = Record::Cluster { id: record.id.clone(), generation: record.generation, revision };
-        let mut records = vec![noted];
+        // A write that is torn keeps the first records: the new life last, or its blocks would be judged by the
+        // numbers of the old one.
+        let mut records = Vec::new();
         if renewed {
             records.extend(self.forget_history());
+            self.cluster.unread = self.known_keys().collect();
             self.hosts.clear();
             self.forget_words();
             self.listed.remove(&Prefix::Hosts);
             self.read_again();
         }
+        records.push(noted);
         // What was free is usable again only once it was re-taken.
         for address in held {
             self.index(address);
@@ -289,9 +293,10 @@ impl Host {
     /// What was known is of an earlier life: no watch need show what did not change since.
     fn read_again(&mut self) {
         self.standing = Standing::Unregistered { not_before: Some(self.now.after(RETRY_MILLIS)) };
-        let blocks = self.blocks.keys().map(|id| Key::Block(*id));
-        let host = Key::Host(self.identity.host.clone());
-        self.read(blocks.chain([host]).collect());
+        let mut keys = self.cluster.unread.clone();
+        keys.extend(self.blocks.keys().map(|id| Key::Block(*id)));
+        keys.insert(Key::Host(self.identity.host.clone()));
+        self.read(keys.into_iter().collect());
     }
 
     pub(super) fn read_found(&mut self, found: Vec<Seen>) {
@@ -299,6 +304,7 @@ impl Host {
         let whole = found.iter().any(|seen| seen.key == own);
         self.seen(found);
         if whole && self.listed.insert(Prefix::Hosts) {
+            self.cluster.unread.clear();
             self.standing = Standing::Unregistered { not_before: None };
         }
     }

@@ -12,7 +12,7 @@ fn a_free_address_of_a_live_holder_is_had_within_a_second_the_last_one_included(
     }
     let (before, last) = (world.now, world.assign_any(0).unwrap());
     assert!(world.now.0 - before.0 <= 1_000, "{} ms", world.now.0 - before.0);
-    assert_eq!(world.block().held().get(&last.address).map(|held| held.by.host.clone()), Some("h1".into()));
+    assert_eq!(world.holder(last.address), Some("h1".into()));
     assert!(matches!(world.assign_any(1), Err(Refusal::Exhausted(_))));
 }
 
@@ -96,14 +96,14 @@ fn a_want_whose_removal_failed_is_removed_again() {
         let mut world = World::running(2, SUBNET);
         let address = world.assign_any(0).unwrap().address;
         world.ask(1, Wish::Exact(address));
-        while !world.store.entries.keys().any(|key| matches!(key, Key::Want { .. })) {
+        while !world.has_a_want() {
             assert!(world.carry(1, Fate::Known) | world.hear(1));
         }
         world.kill(1);
         while world.watch(0) {}
         while world.carry(0, fate) | world.hear(0) {}
         world.settle();
-        assert!(!world.store.entries.keys().any(|key| matches!(key, Key::Want { .. })), "{fate:?}");
+        assert!(!world.has_a_want(), "{fate:?}");
     }
 }
 
@@ -124,7 +124,7 @@ fn a_running_container_s_address_is_claimed_from_a_rebuilt_store() {
     world.apply(BlockCommand::Sweep { host: "h1".into(), below, why: "rebuilt".into() });
     world.store.put(Key::Cluster, cluster(2, ClusterState::Open));
     world.settle();
-    let holder = world.block().held().get(&kept.address).map(|held| held.by.host.clone());
+    let holder = world.holder(kept.address);
     assert_eq!(holder, Some("h1".into()));
     let AddressState::Assigned { epoch, .. } = world.state(0, kept.address) else { panic!("not assigned") };
     assert_eq!(epoch, kept.epoch);

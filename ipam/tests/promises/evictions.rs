@@ -116,7 +116,7 @@ fn evict_races_boot() {
             world.settle();
             assert!(matches!(world.store.commit(&decided), Sent::Conflict { .. }));
             world.role_watches(&mut role, WITNESSED, never);
-            assert_eq!(world.block().held().get(&kept.address).map(|held| held.by.host.clone()), Some(host));
+            assert_eq!(world.holder(kept.address), Some(host));
         } else {
             assert!(matches!(world.store.commit(&decided), Sent::Committed { .. }));
             world.start(0);
@@ -132,10 +132,10 @@ fn evict_races_boot() {
 #[test]
 fn a_want_of_the_evicted_is_not_served() {
     let mut world = World::running(2, SUBNET);
-    let held = world.block().held().iter().find(|(_, held)| held.by.host.0 == "h1").map(|(a, _)| *a).unwrap();
+    let held = world.held_by("h1");
     // The giver hears nothing for now; the asker's want arrives, and then the asker dies.
     world.ask(1, Wish::Exact(held));
-    while !world.store.entries.keys().any(|key| matches!(key, Key::Want { .. })) {
+    while !world.has_a_want() {
         assert!(world.carry(1, Fate::Known) | world.hear(1), "nothing is asked");
     }
     let want = world.store.history.len();
@@ -151,10 +151,7 @@ fn a_want_of_the_evicted_is_not_served() {
         world.watch(0);
     }
     while world.carry(0, Fate::Known) | world.hear(0) {}
-    let holder = world.block().held().get(&held).map(|held| held.by.host.clone());
-    assert_ne!(holder, Some("h2".into()));
-    world.settle();
-    assert!(!world.store.entries.keys().any(|key| matches!(key, Key::Want { .. })));
+    world.was_not_granted(held, "h2");
 }
 
 /// A suspended machine's session lapses like a dead one's; it may go on at any moment.
@@ -178,7 +175,7 @@ fn suspended_host() {
     world.sign(0);
     world.settle();
     assert_eq!(incarnation(&world, 0), Incarnation(1));
-    assert_eq!(world.block().held().get(&kept.address).map(|held| held.by.host.0.clone()), Some("h1".into()));
+    assert_eq!(world.holder(kept.address).map(|host| host.0), Some("h1".into()));
 }
 
 /// aws vpc cni#3887, #3019: the provider answers from before. It still says `off` of a machine that has
@@ -203,7 +200,7 @@ fn stale_provider_read() {
         world.now = world.now.after(5_000);
     }
     assert_eq!(incarnation(&world, 0), Incarnation(1));
-    assert_eq!(world.block().held().get(&kept.address).map(|held| held.by.host.0.clone()), Some("h1".into()));
+    assert_eq!(world.holder(kept.address).map(|host| host.0), Some("h1".into()));
 }
 
 /// Evicted while off, boots without the store, crashes, starts again: still cannot use anything.
@@ -248,11 +245,7 @@ fn what_the_containers_of_a_self_evicted_host_use_is_not_given_to_others() {
     let mut world = World::running(2, SUBNET);
     let used = world.assign_any(0).unwrap();
     world.run();
-    world.kill(0);
-    world.machines[0].synced.clear();
-    world.machines[0].written.clear();
-    // The oracle would call the gap a loss; what still answers on the wire is told below.
-    world.machines[0].in_use.clear();
+    world.lose_journal(0);
     world.start(0);
     world.settle();
     assert!(world.block().quarantined().contains_key(&used.address));

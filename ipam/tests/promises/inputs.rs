@@ -152,6 +152,7 @@ fn host(boot: &str, incarnation: u64) -> HostSeen {
         incarnation: Incarnation(incarnation),
         boot: BootId::from(boot),
         zones: [Zone::from(ZONE)].into(),
+        answered: None,
     };
     HostSeen { record, revision: Revision(1), alive: true, witnessed: None }
 }

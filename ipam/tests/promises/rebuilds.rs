@@ -306,3 +306,54 @@ fn a_generation_is_above_all_that_are_known_and_not_behind_the_clock() {
     assert_eq!(of(&[5, 7], 1_700_000_000), Generation { number: 1_700_000_000, id: 9 });
     assert_eq!(of(&[], 3), Generation { number: 3, id: 9 });
 }
+
+/// Found by the simulation: the write that notes the new life of the cluster was torn after its first record. The
+/// host that started judged the blocks of the new life by the numbers of the old one, and froze the cluster again.
+#[test]
+fn a_torn_note_of_the_new_life_freezes_nothing() {
+    for kept in 0..6 {
+        let mut world = World::running(1, SUBNET);
+        let used = world.assign_any(0).unwrap();
+        world.run();
+        lose_and_rebuild(&mut world, 2);
+        let at = &mut world.machines[0];
+        let synced = at.synced.len() + at.written.len();
+        world.list(0);
+        while world.machines[0].synced.len() + world.machines[0].written.len() == synced {
+            assert!(world.carry(0, Fate::Known) | world.hear(0), "nothing is noted");
+        }
+        world.kill(0);
+        let at = &mut world.machines[0];
+        let written = std::mem::take(&mut at.written);
+        at.synced.extend(written);
+        at.synced.truncate(synced + kept);
+        world.start(0);
+        hear_of_it(&mut world, 0);
+        assert_eq!(world.view(0).not_ready, None, "{kept} records kept");
+        assert_eq!(ipam::check::assigned_in(&world.view(0))[&used.address], used.epoch);
+    }
+}
+
+/// Found by the simulation: a host that reads who the hosts are before it reads that the cluster's life is another
+/// forgot the others, and gave them nothing any more.
+#[test]
+fn who_was_seen_before_the_new_life_was_met_is_not_forgotten() {
+    let mut world = World::running(2, SUBNET);
+    world.kill(0);
+    lose_and_rebuild(&mut world, 2);
+    hear_of_it(&mut world, 1);
+    world.start(0);
+    let prefixes = world.machines[0].agent.as_ref().unwrap().watches();
+    let (first, last): (Vec<Prefix>, Vec<Prefix>) =
+        prefixes.into_iter().partition(|prefix| *prefix != Prefix::Cluster);
+    for prefix in first.into_iter().chain(last) {
+        let (revision, entries) = (Revision(world.store.revision), world.store.list(&prefix));
+        world.feed(0, Input::Listed { prefix, revision, entries });
+    }
+    world.machines[0].watched = world.store.history.len();
+    world.run();
+    world.pass(2_000);
+    world.run();
+    let held = world.held_by("h1");
+    assert_eq!(world.assign(1, Wish::Exact(held)).unwrap().address, held);
+}

@@ -114,6 +114,12 @@ impl Coverage {
         *self.times.entry(what).or_default() += 1;
     }
 
+    /// Whether this was reached.
+    #[cfg(test)]
+    pub(crate) fn has(&self, what: Sometimes) -> bool {
+        self.times.contains_key(&what)
+    }
+
     /// Adds what another run reached.
     pub fn add(&mut self, other: &Self) {
         for (what, times) in &other.times {

@@ -97,7 +97,8 @@ impl Fault {
         let longest = match kind {
             Kind::StoreAway | Kind::StoreWiped | Kind::PowerLoss | Kind::CutBoth => 300_000,
             Kind::ZoneChanged | Kind::Gone => 300_000,
-            Kind::Suspend | Kind::Pause | Kind::ProviderStale => 120_000,
+            Kind::ProviderStale => 600_000,
+            Kind::Suspend | Kind::Pause => 120_000,
             _ => 40_000,
         };
         Self { kind, machine, millis: chance.skewed(longest), much: chance.below(1 << 20) }
@@ -220,7 +221,11 @@ impl Fleet {
                 self.machines[machine].docker.deaf = true;
                 return;
             }
-            Kind::ProviderStale => self.provider.stale += 1,
+            Kind::ProviderStale => {
+                self.provider.stale += 1;
+                // A bad day of the datacenter: a link is down as well.
+                self.begin(Fault { kind: Kind::CutBoth, ..fault.clone() });
+            }
         }
         self.standing.push(fault.clone());
         self.after(millis, Event::End(fault));

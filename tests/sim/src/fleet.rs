@@ -151,11 +151,8 @@ impl Fleet {
     }
 
     fn found(&mut self) {
-        let cluster = ClusterRecord {
-            id: "c".into(),
-            generation: self.generation,
-            state: ClusterState::Open,
-        };
+        let cluster =
+            ClusterRecord { id: "c".into(), generation: self.generation, state: ClusterState::Open };
         self.put(Key::Ipam(ipam::Key::Cluster), Value::Ipam(ipam::Value::Cluster(cluster)));
         self.put_pool();
         for site in self.script.sites.clone() {

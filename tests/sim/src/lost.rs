@@ -7,6 +7,7 @@ use ipam::{Block, ClusterRecord, ClusterState, HostId, Rebuild, next_generation}
 use crate::coverage::Sometimes;
 use crate::fleet::{Event, Fleet};
 use crate::machine::Power;
+use crate::provider::MachineState;
 use crate::script::zone;
 use crate::store::Transaction;
 use crate::subnets::opening;
@@ -41,6 +42,13 @@ impl Fleet {
         let now = self.now;
         self.story.say(now, || "the store is made anew".to_owned());
         self.coverage.reached(Sometimes::Rebuilt);
+        // Two machines of one id would both be the first to say who that is.
+        for machine in 0..self.machines.len() {
+            if self.machines[machine].is_clone {
+                self.power_off(machine, 0, MachineState::Deleted);
+                self.machines[machine].power = Power::Gone;
+            }
+        }
         let generation = next_generation([self.generation], 0, self.generation.number);
         self.generation = generation;
         let everything: Vec<_> = self.store.entries().map(|(key, _)| (key.clone(), None)).collect();
@@ -72,7 +80,9 @@ impl Fleet {
     /// The operator's word that machines which are deleted use nothing any more.
     pub(crate) fn tell_who_is_gone(&mut self) {
         let there = |host: &HostId| {
-            self.machines.iter().any(|at| at.identity.host == *host && at.power != Power::Gone && !at.is_clone)
+            self.machines
+                .iter()
+                .any(|at| at.identity.host == *host && at.power != Power::Gone && !at.is_clone)
         };
         let Some(rebuild) = &self.rebuild else { return };
         let mut rebuild = rebuild.clone();

@@ -1,14 +1,18 @@
-//! Scenarios of the protocol's museum that need more than one host's world: time, sessions, the provider, the role.
-//! Each is a fleet in which only what is told here goes wrong.
+//! Scenarios of the protocol's museum that need more than one host's world: time, sessions, the provider, the role,
+//! Docker's habits. Each is a fleet in which only what is told here goes wrong. Where each scenario of the museum
+//! lives is told in decision 0007.
 
 use ipam::{AddressState, Family, Prefix, Wish};
 
+use crate::coverage::Sometimes;
 use crate::fault::{Fault, Kind};
 use crate::fleet::{Event, Fleet};
 use crate::machine::Power;
 use crate::provider::MachineState;
 use crate::script::{Script, Site, zone};
 use crate::story::Story;
+
+mod one_machine;
 
 const ANY: Wish = Wish::Any(Family::V4);
 const MINUTE: u64 = 60_000;
@@ -39,6 +43,13 @@ impl Fleet {
         self.pass(2_000);
         let used = self.machines[machine].kernel.keys();
         used.copied().find(|address| !before.contains(address)).expect("a container runs")
+    }
+
+    /// How many addresses are assigned on a machine.
+    fn assigned(&self, machine: usize) -> usize {
+        let at = &self.machines[machine];
+        let agent = at.agent.as_ref().expect("it runs");
+        ipam::check::assigned_in(&agent.host.view(at.clock.at(self.now))).len()
     }
 
     fn switch_off(&mut self, machine: usize) {
@@ -199,5 +210,24 @@ fn returning_host() {
     assert_eq!(fleet.provider.state(fleet.now, &instance, 0), MachineState::Off);
     fleet.after(1, Event::Start { machine: 0 });
     fleet.pass(MINUTE);
+    fleet.ends_well();
+}
+
+/// Everything in the store is lost and made anew while one host is off and another cut off: containers keep their
+/// addresses, and what nobody claims is free again once all that may have held it are accounted for.
+#[test]
+fn wiped_store() {
+    let mut fleet = fleet(3);
+    let kept = [fleet.runs(0), fleet.runs(1)];
+    fleet.runs(2);
+    fleet.switch_off(2);
+    fleet.begin(fault(Kind::CutBoth, 1, 20 * MINUTE));
+    fleet.begin(fault(Kind::StoreWiped, 0, 5 * MINUTE));
+    fleet.pass(10 * MINUTE);
+    assert!(
+        fleet.machines[0].kernel.contains_key(&kept[0]) && fleet.machines[1].kernel.contains_key(&kept[1])
+    );
+    let waiting = |fleet: &Fleet| fleet.blocks().map(|block| block.quarantined().len()).sum::<usize>();
+    assert!(waiting(&fleet) > 0, "nobody but its user may claim what a silent host uses");
     fleet.ends_well();
 }

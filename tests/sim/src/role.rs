@@ -26,7 +26,7 @@ use crate::words::{self, FleetTransaction, Fleets, Key, Owner, Value};
 const LOOK_MILLIS: u64 = 3_000;
 
 /// The same while nothing is to be done, or nothing has come of looking for long.
-const IDLE_MILLIS: u64 = 30_000;
+const IDLE_MILLIS: u64 = 25_000;
 
 /// How long there must have been something to be done until it is looked at seldom, in milliseconds.
 const LONG_MILLIS: u64 = 300_000;
@@ -80,8 +80,12 @@ impl Fleet {
     /// Every host of the zone with an agent that reaches the store looks whether the role is its own.
     pub(crate) fn role_looks(&mut self, of: usize) {
         self.keep_sessions();
-        let wait = self.until_next_look(of);
+        let needed = self.role_is_needed(of);
+        let wait = self.until_next_look(of, needed);
         self.after(wait, Event::Role { zone: of });
+        if !needed {
+            return;
+        }
         let zone = zone(of);
         for machine in 0..self.machines.len() {
             let reaches = self.answers(machine) && self.hears(machine);
@@ -103,8 +107,7 @@ impl Fleet {
         }
     }
 
-    fn until_next_look(&mut self, of: usize) -> u64 {
-        let needed = self.role_is_needed(of);
+    fn until_next_look(&mut self, of: usize, needed: bool) -> u64 {
         let now = self.now;
         let role = &mut self.roles[of];
         role.needed_since = role.needed_since.filter(|_| needed).or(needed.then_some(now));
@@ -129,7 +132,9 @@ impl Fleet {
             _ => false,
         };
         let opened = |site: &Site| self.block_of(site.cidr.ip()).is_some();
+        let want = |key: &Key| matches!(key, Key::Ipam(IpamKey::Want { .. }));
         !owned
+            || self.store.entries().any(|(key, _)| want(key))
             || holders.iter().any(|host| self.store.get(&session_key(host)).is_none())
             || !self.script.sites.iter().filter(|site| site.zone == of).all(opened)
     }
