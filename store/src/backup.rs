@@ -4,11 +4,17 @@
 //! {"berth_backup":1,"revision":42,"entries":2}
 //! {"key":"cluster","value":"{\"version\":1,…}"}
 //! {"key":"pools/default","value":"…"}
+//! {"key":"ledger/h1/…","packed":"KLUv/S…"}
 //! {"crc32c":305419896}
 //! ```
+//!
+//! A value that is no text, as the ledger's packed ones, is in base64 (RFC 4648).
 
 use std::io::{self, BufRead, Write};
 
+use base64::engine::general_purpose::STANDARD;
+use base64::{DecodeError, Engine as _};
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use crate::{Entry, Key, Revision, Snapshot};
@@ -22,12 +28,6 @@ pub enum BackupError {
     /// The system did not let us.
     #[error("cannot write or read the backup")]
     File(#[from] io::Error),
-    /// A value that no Berth writes.
-    #[error("what is stored under {key} is no text, so it cannot be backed up")]
-    NotText {
-        /// Where it is stored.
-        key: Key,
-    },
     /// It is not a backup at all, or its middle is damaged.
     #[error("line {line} of the backup is not what belongs there; it is damaged, or not a backup of Berth")]
     Unreadable {
@@ -61,8 +61,33 @@ struct Head {
 #[derive(Serialize, Deserialize)]
 struct Line {
     key: String,
-    value: String,
+    #[serde(flatten)]
+    value: Written,
     revision: Revision,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Written {
+    #[serde(rename = "value")]
+    Text(String),
+    #[serde(rename = "packed")]
+    Packed(String),
+}
+
+impl Written {
+    fn of(value: &[u8]) -> Self {
+        match std::str::from_utf8(value) {
+            Ok(text) => Self::Text(text.to_owned()),
+            Err(_) => Self::Packed(STANDARD.encode(value)),
+        }
+    }
+
+    fn bytes(self) -> Result<Vec<u8>, DecodeError> {
+        match self {
+            Self::Text(text) => Ok(text.into_bytes()),
+            Self::Packed(packed) => STANDARD.decode(packed),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,9 +102,8 @@ pub fn write(snapshot: &Snapshot, to: &mut impl Write) -> Result<(), BackupError
         Head { berth_backup: BACKUP_VERSION, revision: snapshot.revision, entries: snapshot.entries.len() };
     write_line(&head, to, &mut sum)?;
     for entry in &snapshot.entries {
-        let value = std::str::from_utf8(&entry.value);
-        let value = value.map_err(|_| BackupError::NotText { key: entry.key.clone() })?.to_owned();
-        let line = Line { key: entry.key.as_str().to_owned(), value, revision: entry.revision };
+        let (key, value) = (entry.key.as_str().to_owned(), Written::of(&entry.value));
+        let line = Line { key, value, revision: entry.revision };
         write_line(&line, to, &mut sum)?;
     }
     let foot = Foot { crc32c: sum };
@@ -96,7 +120,8 @@ pub fn read(from: &mut impl BufRead) -> Result<Snapshot, BackupError> {
     let mut entries = Vec::new();
     for _ in 0..head.entries {
         let (Line { key, value, revision }, _) = lines.next()?;
-        entries.push(Entry { key: Key::new(key), value: value.into_bytes(), revision });
+        let value = value.bytes().map_err(|error| lines.unreadable(serde_json::Error::custom(error)))?;
+        entries.push(Entry { key: Key::new(key), value, revision });
     }
     let (Foot { crc32c }, sum) = lines.next()?;
     if crc32c != sum {
@@ -128,9 +153,12 @@ impl<R: BufRead> Lines<'_, R> {
             return Err(BackupError::Damaged { what: format!("it ends in line {}", self.number) });
         }
         self.sum = crc32c::crc32c_append(before, &line);
-        let number = self.number;
         let read = serde_json::from_slice(&line);
-        Ok((read.map_err(|source| BackupError::Unreadable { line: number, source })?, before))
+        Ok((read.map_err(|source| self.unreadable(source))?, before))
+    }
+
+    fn unreadable(&self, source: serde_json::Error) -> BackupError {
+        BackupError::Unreadable { line: self.number, source }
     }
 }
 
@@ -145,11 +173,14 @@ mod tests {
             value: value.as_bytes().to_vec(),
             revision: Revision(7),
         };
+        // What Zstandard begins with: no text.
+        let packed = |item: Item| Entry { value: vec![0x28, 0xb5, 0x2f, 0xfd], ..entry(item, "") };
         Snapshot {
             revision: Revision(42),
             entries: vec![
                 entry(Item::Cluster, r#"{"version":1,"value":{"id":"x"}}"#),
                 entry(Item::Pool("ä\n\"".into()), ""),
+                packed(Item::Pool("packed".into())),
             ],
         }
     }

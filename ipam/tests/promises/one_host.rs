@@ -387,6 +387,8 @@ fn a_published_address_cools_until_nothing_in_the_cloud_names_it() {
         panic!("{state}")
     };
     world.store.delete(member);
+    // It was just asked whether the cloud names it, and is again ten seconds later.
+    world.pass(10_000);
     world.settle();
     assert_eq!(world.state(0, address), AddressState::FreeHere);
 }

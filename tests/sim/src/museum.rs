@@ -4,7 +4,6 @@
 
 use ipam::{AddressState, Family, Prefix, Wish};
 
-use crate::coverage::Sometimes;
 use crate::fault::{Fault, Kind};
 use crate::fleet::{Event, Fleet};
 use crate::machine::Power;

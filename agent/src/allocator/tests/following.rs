@@ -43,13 +43,20 @@ fn listed(revision: u64, entries: Vec<Seen>) -> Input {
     Input::Listed { prefix: Prefix::Pools, revision: ipam::Revision(revision), entries }
 }
 
+/// Another value of the pool, as the capacity role writes it.
+async fn rewrite_pool(store: &MemoryStore, pool: &Pool) {
+    let key = item(&key()).key();
+    let value = layout::encode(&key, pool).unwrap();
+    store.commit(Transaction::new().put(key, value)).await.unwrap();
+}
+
 #[tokio::test]
 async fn everything_is_listed_and_then_every_change_told() {
     let store = MemoryStore::new();
     write_pool(&store, &pool(1)).await.unwrap();
     let mut shown = following(&store);
     assert_eq!(next(&mut shown).await, listed(1, vec![seen(1, 1)]));
-    write_pool(&store, &pool(2)).await.unwrap();
+    rewrite_pool(&store, &pool(2)).await;
     assert_eq!(next(&mut shown).await, Input::Seen(vec![seen(2, 2)]));
     store.commit(Transaction::new().delete(item(&key()).key())).await.unwrap();
     let gone = Seen { key: key(), value: None, revision: ipam::Revision(3) };
@@ -62,10 +69,10 @@ async fn a_value_that_cannot_be_read_never_looks_like_one_that_is_gone() {
     let newer = br#"{"version":2}"#.to_vec();
     store.commit(Transaction::new().put(item(&key()).key(), newer.clone())).await.unwrap();
     let mut shown = following(&store);
-    write_pool(&store, &pool(1)).await.unwrap();
+    rewrite_pool(&store, &pool(1)).await;
     assert_eq!(next(&mut shown).await, listed(2, vec![seen(1, 2)]));
     store.commit(Transaction::new().put(item(&key()).key(), newer)).await.unwrap();
-    write_pool(&store, &pool(2)).await.unwrap();
+    rewrite_pool(&store, &pool(2)).await;
     assert_eq!(next(&mut shown).await, listed(4, vec![seen(2, 4)]));
 }
 
