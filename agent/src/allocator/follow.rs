@@ -28,8 +28,6 @@ pub(super) enum Shown {
         prefix: Prefix,
         revision: Revision,
         entries: Vec<Seen>,
-        /// The newest revision that the host had been shown when this was asked for.
-        asked_at: Revision,
         /// Whether the host was told. If not, something newer overtook the listing: list again.
         told: oneshot::Sender<bool>,
     },
@@ -129,13 +127,13 @@ impl Follower {
     /// Shows everything there is, and answers its revision. None when nobody listens any more.
     async fn tell_all(&self) -> Result<Option<store::Revision>, FollowError> {
         loop {
-            let asked_at = self.newest.get();
+            self.newest.ask(&self.prefix);
             let snapshot = self.list().await?;
             // A value that cannot be read must not look like one that is gone: then nothing is told at all.
             let entries = words::entries(&snapshot).map_err(self.value())?;
             let (prefix, revision) = (self.prefix.clone(), Revision(snapshot.revision.0));
             let (told, was_told) = oneshot::channel();
-            let listed = Shown::Listed { prefix, revision, entries, asked_at, told };
+            let listed = Shown::Listed { prefix, revision, entries, told };
             if self.shown.send(listed).await.is_err() {
                 return Ok(None);
             }

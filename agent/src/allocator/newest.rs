@@ -1,17 +1,24 @@
-//! The newest revision that the host was shown.
+//! The newest revision that the host was shown since a listing was asked for.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ipam::{Input, Revision, Seen, Sent};
+use ipam::{Input, Prefix, Revision, Seen, Sent};
 
-/// Only grows. Clones share it.
+/// By the prefix of the listing. Since that was asked for and not since ever, because revisions begin again where
+/// the store is made anew. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Newest(Arc<AtomicU64>);
+pub(super) struct Newest(Arc<Mutex<BTreeMap<Prefix, Revision>>>);
 
 impl Newest {
-    pub(super) fn get(&self) -> Revision {
-        Revision(self.0.load(Ordering::SeqCst))
+    /// A listing is about to be asked for.
+    pub(super) fn ask(&self, prefix: &Prefix) {
+        self.since().insert(prefix.clone(), Revision(0));
+    }
+
+    /// Whether the host was shown something newer than this listing since it was asked for.
+    pub(super) fn overtook(&self, prefix: &Prefix, listed: Revision) -> bool {
+        self.since().get(prefix).is_some_and(|shown| listed < *shown)
     }
 
     /// Takes note of what an input shows of the store's revision.
@@ -24,8 +31,13 @@ impl Newest {
             Input::Seen(seen) | Input::Read { found: Some(seen), .. } => of(seen),
             _ => None,
         };
-        if let Some(Revision(shown)) = shown {
-            self.0.fetch_max(shown, Ordering::SeqCst);
+        if let Some(shown) = shown {
+            self.since().values_mut().for_each(|newest| *newest = shown.max(*newest));
         }
+    }
+
+    fn since(&self) -> MutexGuard<'_, BTreeMap<Prefix, Revision>> {
+        // A map of numbers is whole at any time.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -102,11 +102,11 @@ impl Task {
     /// Tells the host what the store showed, in an order that could have been.
     async fn look_at(&mut self, shown: Shown) {
         match shown {
-            Shown::Listed { prefix, revision, entries, asked_at, told } => {
+            Shown::Listed { prefix, revision, entries, told } => {
                 // A commit of ours may be answered between a listing and its arrival here. Told afterwards, the
                 // listing would look as if the store had gone back. If the store did, a listing that was asked
                 // for after what it lacks says so again.
-                let overtaken = revision < self.newest.get() && asked_at < self.newest.get();
+                let overtaken = self.newest.overtook(&prefix, revision);
                 // The follower may be gone with the task's end.
                 let _ = told.send(!overtaken);
                 if !overtaken {

@@ -277,7 +277,8 @@ impl Fleet {
 
     /// A machine with the same image: the same id and journal, another instance. Docker starts its containers.
     fn clone_machine(&mut self, of: usize, much: u64) {
-        if self.machines.iter().any(|at| at.is_clone) {
+        // Of two machines with one id the first that registers is the original.
+        if self.machines.iter().any(|at| at.is_clone) || !self.is_registered(of) {
             return;
         }
         let number = self.machines.len();

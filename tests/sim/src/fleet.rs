@@ -43,7 +43,7 @@ pub(crate) enum Event {
     /// A listing is asked of the store.
     List { machine: usize, life: u64, prefix: Prefix },
     /// A listing arrives.
-    Listed { machine: usize, life: u64, prefix: Prefix, asked_at: u64, revision: u64, entries: Vec<Seen> },
+    Listed { machine: usize, life: u64, prefix: Prefix, revision: u64, entries: Vec<Seen> },
     /// A watch shows its next change.
     Show { machine: usize, life: u64, prefix: Prefix },
     /// An fsync returns.
@@ -197,8 +197,8 @@ impl Fleet {
             Event::Hear { machine, life, input } => self.hear(machine, life, *input),
             Event::Wake { machine, life } => self.wake(machine, life),
             Event::List { machine, life, prefix } => self.list(machine, life, prefix),
-            Event::Listed { machine, life, prefix, asked_at, revision, entries } => {
-                self.listed((machine, life), prefix, (asked_at, revision), entries);
+            Event::Listed { machine, life, prefix, revision, entries } => {
+                self.listed((machine, life), prefix, revision, entries);
             }
             Event::Show { machine, life, prefix } => self.show(machine, life, prefix),
             Event::Synced { machine, life, token } => self.synced(machine, life, token),

@@ -18,6 +18,8 @@ pub(crate) struct Follower {
     /// Whether a look for changes is on its way.
     looking: bool,
     pause: u64,
+    /// The newest revision that the host was shown since the listing was asked for.
+    pub(crate) newest: u64,
 }
 
 impl Fleet {
@@ -39,22 +41,27 @@ impl Fleet {
 
     /// A listing is asked for, and arrives at the store.
     pub(crate) fn list(&mut self, machine: usize, life: u64, prefix: Prefix) {
-        let Some(agent) = self.agent(machine, life) else { return };
-        let (asked_at, pause) = (agent.newest, agent.followers.get(&prefix).map_or(0, |f| f.pause));
+        if self.agent(machine, life).is_none() {
+            return;
+        }
+        let Some(agent) = &mut self.machines[machine].agent else { return };
+        let follower = agent.followers.entry(prefix.clone()).or_default();
+        follower.newest = 0;
+        let pause = follower.pause;
         if !self.answers(machine) {
             return self.list_soon(machine, prefix, (pause * 2).clamp(50, PAUSE_MAX));
         }
         let revision = self.store.revision();
         let entries = words::list(&self.store, &prefix);
         let wait = self.latency(machine);
-        self.after(wait, Event::Listed { machine, life, prefix, asked_at, revision, entries });
+        self.after(wait, Event::Listed { machine, life, prefix, revision, entries });
     }
 
     pub(crate) fn listed(
         &mut self,
         (machine, life): (usize, u64),
         prefix: Prefix,
-        (asked_at, revision): (u64, u64),
+        revision: u64,
         entries: Vec<Seen>,
     ) {
         if !self.hears(machine) {
@@ -62,11 +69,10 @@ impl Fleet {
         }
         let Some(agent) = self.agent(machine, life) else { return };
         if agent.paused {
-            return self
-                .after(PAUSE_MAX, Event::Listed { machine, life, prefix, asked_at, revision, entries });
+            return self.after(PAUSE_MAX, Event::Listed { machine, life, prefix, revision, entries });
         }
         // A commit of its own was answered between: told now, the store would look as if it had gone back.
-        if revision < agent.newest && asked_at < agent.newest {
+        if agent.followers.get(&prefix).is_some_and(|follower| revision < follower.newest) {
             self.coverage.reached(Sometimes::OvertakenListing);
             return self.list_soon(machine, prefix, 0);
         }

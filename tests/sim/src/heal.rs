@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ipam::{AddressState, Block, Family, HostId, Key as IpamKey, Prefix, Wish};
+use ipam::{AddressState, Block, Family, HostId, Key as IpamKey, Prefix, Wish, Zone};
 
 use crate::docker::Phase;
 use crate::fleet::{Event, Fleet};
@@ -139,11 +139,13 @@ impl Fleet {
 
     /// The blocks of zones that have a host: elsewhere nobody has the role, and what was quarantined stays so.
     fn inhabited_blocks(&self) -> impl Iterator<Item = &Block> {
-        let inhabited = |number: &usize| {
-            let zone = zone(*number);
-            self.machines.iter().any(|at| at.awake().is_some() && at.identity.zones.contains(&zone))
-        };
+        let inhabited = |number: &usize| self.is_inhabited(&zone(*number));
         (0..self.script.zones).filter(inhabited).flat_map(|zone| self.blocks_in(zone)).map(|(block, _)| block)
+    }
+
+    /// Whether a host of the zone lives.
+    pub(crate) fn is_inhabited(&self, zone: &Zone) -> bool {
+        self.machines.iter().any(|at| at.awake().is_some() && at.identity.zones.contains(zone))
     }
 
     /// L1, L4: nothing of a dead host, and nothing that nobody uses.

@@ -95,8 +95,6 @@ pub(crate) struct Agent {
     /// Who waits for which answer.
     pub(crate) calls: BTreeMap<RequestId, Call>,
     pub(crate) requests: u64,
-    /// The newest revision it was shown.
-    pub(crate) newest: u64,
     /// When it is to be woken.
     pub(crate) wake: Option<Moment>,
     /// Its session's number.

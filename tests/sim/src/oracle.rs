@@ -167,10 +167,19 @@ impl Fleet {
         }
     }
 
+    /// Whether the store knows a host by this machine.
+    pub(crate) fn is_registered(&self, machine: usize) -> bool {
+        let identity = &self.machines[machine].identity;
+        self.store.get(&Key::Ipam(IpamKey::Host(identity.host.clone()))).is_some_and(|(value, _)| {
+            matches!(value, Value::Ipam(ipam::Value::Host(record)) if record.instance == identity.instance)
+        })
+    }
+
     /// Keys of a kind, for the end of a story: what is left over must not be.
     pub(crate) fn left_over(&self) -> Vec<String> {
         let orphan = |key: &Key, value: &Value| match (key, value) {
-            (Key::Ipam(IpamKey::Want { holder, asker, .. }), _) => {
+            // In a zone without hosts nobody has the role that would sweep it.
+            (Key::Ipam(IpamKey::Want { zone, holder, asker }), _) if self.is_inhabited(zone) => {
                 Some(format!("a want of {asker}, addressed to {holder}"))
             }
             (Key::Ipam(IpamKey::Endpoint(address)), _) => Some(format!("an endpoint of {address}")),

@@ -55,7 +55,6 @@ impl Fleet {
             unsynced: 0,
             calls: Default::default(),
             requests: 0,
-            newest: 0,
             wake: None,
             session: None,
             signed: now,
@@ -289,6 +288,7 @@ impl Agent {
             Input::Seen(seen) | Input::Read { found: Some(seen), .. } => of(seen),
             _ => None,
         };
-        self.newest = self.newest.max(shown.unwrap_or(0));
+        let shown = shown.unwrap_or(0);
+        self.followers.values_mut().for_each(|follower| follower.newest = shown.max(follower.newest));
     }
 }
