@@ -32,6 +32,11 @@ test: rust packages-test ## everything, as continuous integration does
 bench-ledger: rust ## measures look-ups over ten million intervals on disk (two minutes, 1 GB)
 	@cargo bench -p ledger --bench history
 
+.PHONY: bench-ipam
+bench-ipam: rust packages-test ## measures the allocator on real etcd beside plain baselines (ONLY=storm for one)
+	@cargo build --release --bins --package bench --package agent --package cli --package provider-mock
+	@dev/as-root target/release/berth-bench --svg docs/stranded.svg $(if $(ONLY),--only $(ONLY))
+
 # For `make sim`: which story, or how many.
 SEED ?= 1
 .PHONY: sim

@@ -19,6 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("agent", &["ipam", "store", "provider", "provider-softlayer", "hostnet", "ledger", "api"]),
     ("cli", &["api"]),
     ("simulation", &["ipam"]),
+    ("bench", &["agent", "api", "ipam", "ledger", "provider-mock", "simulation", "store", "tests"]),
     (
         "tests",
         &[
@@ -45,7 +46,7 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("zstd", &["ledger"]),
     ("bollard", &["agent", "tests"]),
     ("reqwest", &["provider-softlayer", "cli", "tests"]),
-    ("clap", &["agent", "cli", "provider-mock", "simulation", "tests"]),
+    ("clap", &["agent", "bench", "cli", "provider-mock", "simulation", "tests"]),
 ];
 
 fn metadata() -> Metadata {

@@ -23,6 +23,7 @@ mod machine;
 #[cfg(test)]
 mod museum;
 mod oracle;
+mod outage;
 mod provider;
 mod reconcile;
 mod role;
@@ -41,6 +42,7 @@ mod words;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use coverage::{Coverage, Sometimes};
+pub use outage::outage;
 pub use script::Plan;
 pub use shrink::shrink;
 pub use story::Story;
@@ -72,7 +74,10 @@ pub struct Ended {
 
 /// Tells the story of a plan: chaos, then healing.
 pub fn run(plan: &Plan, story: Story) -> Ended {
-    let script = plan.script();
+    tell(plan.script(), story)
+}
+
+fn tell(script: script::Script, story: Story) -> Ended {
     let hosts = script.hosts.len();
     let end = script.acts.last().map_or(0, |(at, _)| *at) + 5_000;
     let mut fleet = fleet::Fleet::new(script, story);

@@ -46,7 +46,7 @@ fn listed(revision: u64, entries: Vec<Seen>) -> Input {
 /// Another value of the pool, as the capacity role writes it.
 async fn rewrite_pool(store: &MemoryStore, pool: &Pool) {
     let key = item(&key()).key();
-    let value = layout::encode(&key, pool).unwrap();
+    let value = store::layout::encode(&key, pool).unwrap();
     store.commit(Transaction::new().put(key, value)).await.unwrap();
 }
 
