@@ -70,13 +70,13 @@ async fn look(desk: &Desk) -> Result<Answer<CheckReport>, Refusal> {
         }
         Err(silence) => silent.push(silence.clone()),
     }
-    if let Some(unknown) = testimony.cloud().map(|subnets| cloud::unknown(desk, &view, subnets)) {
-        if !unknown.is_empty() {
-            store_reads += 1;
-            match crate::api::all_orders(desk).await {
-                Ok(orders) => findings.extend(cloud::orphans(&unknown, &orders)),
-                Err(silence) => silent.push(silence),
-            }
+    if let Some(unknown) = testimony.cloud().map(|subnets| cloud::unknown(desk, &view, subnets))
+        && !unknown.is_empty()
+    {
+        store_reads += 1;
+        match crate::api::all_orders(desk).await {
+            Ok(orders) => findings.extend(cloud::orphans(&unknown, &orders)),
+            Err(silence) => silent.push(silence),
         }
     }
     findings.extend(reconciler(desk));

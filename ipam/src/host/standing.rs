@@ -17,7 +17,7 @@ pub(super) enum Standing {
     /// Not registered in this boot; to be tried not before a time.
     Unregistered { not_before: Option<Timestamp> },
     /// A registration is on its way: first to the journal, then to the store.
-    Registering { record: HostRecord, compare: Compare },
+    Registering { record: HostRecord, compare: Box<Compare> },
     /// The host's record shows this boot.
     Registered { incarnation: Incarnation, revision: Revision },
     /// The record is another machine's: this is a clone.
@@ -132,7 +132,7 @@ impl Host {
         };
         self.known_boots.insert(boot.clone());
         self.incarnation = Some(incarnation);
-        self.standing = Standing::Registering { record, compare };
+        self.standing = Standing::Registering { record, compare: Box::new(compare) };
         self.persist(vec![Record::Boot { boot, incarnation }], Durability::Synced, AfterPersist::Register);
     }
 
@@ -164,7 +164,7 @@ impl Host {
         let hints = left.map(|zone| Write::Delete(Key::Surplus { zone: zone.clone(), host: host.clone() }));
         let mut writes: Vec<Write> = hints.collect();
         writes.push(Write::Put { key: Key::Host(host), value: Value::Host(record) });
-        let transaction = Transaction { compares: vec![cluster, compare], writes };
+        let transaction = Transaction { compares: vec![cluster, *compare], writes };
         self.send(transaction, AfterSend::Register);
     }
 

@@ -117,7 +117,7 @@ async fn churn(
             let host = used.remove(address).context("it was in use")?;
             agents[host].release(*address).await?;
         }
-        let mut asks = vec![0; HOSTS];
+        let mut asks = [0; HOSTS];
         // Those that were refused before ask again.
         (0..ADDRESSES - used.len()).for_each(|_| asks[random.random_range(0..HOSTS)] += 1);
         let asked = ADDRESSES - used.len();
