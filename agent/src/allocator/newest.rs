@@ -41,3 +41,31 @@ impl Newest {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ipam::Token;
+
+    fn committed(revision: u64) -> Input {
+        Input::Sent { token: Token(1), outcome: Sent::Committed { revision: Revision(revision) } }
+    }
+
+    #[test]
+    fn a_listing_of_a_lost_store_is_overtaken_by_a_commit_in_the_one_made_anew() {
+        let (newest, prefix) = (Newest::default(), Prefix::Pools);
+        newest.note(&committed(900));
+        newest.ask(&prefix);
+        newest.note(&committed(5));
+        assert!(newest.overtook(&prefix, Revision(0)));
+        assert!(!newest.overtook(&prefix, Revision(5)));
+    }
+
+    #[test]
+    fn a_listing_asked_for_after_a_commit_that_it_lacks_is_not_overtaken() {
+        let (newest, prefix) = (Newest::default(), Prefix::Pools);
+        newest.note(&committed(900));
+        newest.ask(&prefix);
+        assert!(!newest.overtook(&prefix, Revision(3)), "the store went back, and the host is to hear it");
+    }
+}

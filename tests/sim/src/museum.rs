@@ -176,7 +176,7 @@ fn a_dead_hosts_space_returns() {
     for machine in 0..3 {
         fleet.runs(machine);
     }
-    fleet.begin(fault(Kind::Gone, 0, 0));
+    fleet.begin(fault(Kind::Gone, 0, 10 * MINUTE));
     assert_eq!(fleet.machines[0].power, Power::Gone);
     fleet.pass(6 * MINUTE);
     assert!(fleet.is_evicted(0));

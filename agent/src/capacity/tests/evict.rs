@@ -137,7 +137,7 @@ async fn a_host_does_not_evict_itself_and_an_unknown_one_is_named() {
     let itself = role.evict(Plea { host: "h1".into(), ..forced() }).await.unwrap_err();
     assert!(matches!(itself, EvictError::Itself(_)), "{itself:?}");
     let unknown = role.evict(Plea { host: "h9".into(), ..forced() }).await.unwrap_err();
-    assert_eq!(unknown.to_string(), "there is no host h9 in this cluster");
+    assert_eq!(unknown.to_string(), "there is no host h9 in the store");
 }
 
 /// The agent that is asked need not have the role; whoever has it sweeps.
