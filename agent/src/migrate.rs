@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use store::layout::{self, Item, Under};
 use store::{Commit, Snapshot, Store, Transaction, backup};
 
-use crate::allocator::FoundingRecord;
+use crate::allocator::{self, FoundingRecord, Line};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, StoreKind};
 use crate::journal::Journal;
@@ -66,8 +66,8 @@ pub async fn restore(file: &Path, config: &Config) -> Result<Filled, MigrateErro
     let all = backup::read(&mut BufReader::new(opened)).map_err(unreadable)?;
     let cluster = cluster_of(&all)?.ok_or(MigrateError::NoCluster)?;
     // Held open: a berthd that runs is noticed here.
-    let (_journal, records) = Journal::<Record>::open(config.rim.host.allocator_journal())?;
-    nothing_happened_since(&all, &records)?;
+    let (_journal, lines) = Journal::<Line>::open(config.rim.host.allocator_journal())?;
+    nothing_happened_since(&all, &allocator::records(&lines))?;
     fill_and_start(shared::open(config).await?, config, all, cluster).await
 }
 
