@@ -108,7 +108,8 @@ fn an_exhausted_pool_tells_of_the_order_in_flight(stage: &Stage, pool: Pool) -> 
     until(DELIVERY, "a second subnet is ordered", || {
         let orders: Vec<Order> = host.ask("order list")?;
         Ok(orders.iter().any(|order| order.state == OrderState::Placed).then_some(()))
-    })?;
+    })
+    .with_context(|| host.log_tail(Daemon::Berthd))?;
     until(SOON, "a refusal tells of the order", || {
         let said = stage.refused("")?;
         Ok((said.contains("order ") && said.contains("placed, its subnet not yet delivered")).then_some(()))
