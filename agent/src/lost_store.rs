@@ -16,7 +16,7 @@ use ipam::{ClusterRecord, ClusterState, Generation, HostId, Pool, PoolName, Rebu
 use ipnetwork::IpNetwork;
 use jiff::Timestamp;
 use store::layout::{self, Item, Under};
-use store::{Entry, Key, Snapshot, Store, Transaction};
+use store::{Entry, Snapshot, Store, Transaction};
 
 use crate::allocator::FoundingRecord;
 use crate::capacity::ZoneAnew;
@@ -121,8 +121,9 @@ pub async fn make_anew(
     let begun = Begun { subnets: opened(&zones), left_out: left_out(&found, &zones) };
 
     let dropped = found.entries.iter().filter(|entry| !outlives(entry) && entry.key != Item::Copying.key());
-    let mut writes: Vec<(Key, Option<Vec<u8>>)> = dropped.map(|entry| (entry.key.clone(), None)).collect();
-    fill::write(store, &claim, std::mem::take(&mut writes)).await?;
+    let dropped = dropped.map(|entry| (entry.key.clone(), None)).collect();
+    fill::write(store, &claim, dropped).await?;
+    let mut writes = Vec::new();
     for pool in &memory.pools {
         let key = Item::Pool(pool.name.0.clone()).key();
         let value = layout::encode(&key, pool)?;

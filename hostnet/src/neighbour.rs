@@ -3,6 +3,7 @@
 //! Everything here waits for packets; it runs on threads for blocking work.
 
 mod ear;
+mod link;
 mod solicit;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! Addresses: listed, shown on everybody's word, explained, reserved.
 
-use super::desk::{Desk, unavailable};
+use super::desk::{self, Desk, unavailable};
 use super::{Refusal, words};
 use crate::allocator::AllocateError;
 use crate::docker::events::Sight;
@@ -185,5 +185,5 @@ fn outside(address: IpAddr) -> Problem {
 }
 
 pub(super) fn invalid(error: &str) -> Refusal {
-    Refusal(Problem { kind: ProblemKind::Invalid, error: error.into(), causes: Vec::new(), hint: None })
+    Refusal(desk::invalid(error))
 }

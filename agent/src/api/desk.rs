@@ -19,6 +19,7 @@ use hostnet::Netlink;
 use ipam::{EndpointId, View};
 use jiff::Timestamp;
 use provider::{CloudSubnet, Provider, ZoneId};
+use std::error::Error;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -182,6 +183,16 @@ impl Deref for Desk {
 /// Someone who did not answer.
 pub(crate) fn silence(source: Source, because: impl Into<String>) -> Silence {
     Silence { source, because: because.into() }
+}
+
+/// A refusal of what makes no sense.
+pub(crate) fn invalid(error: impl Into<String>) -> Problem {
+    Problem { kind: ProblemKind::Invalid, error: error.into(), causes: Vec::new(), hint: None }
+}
+
+/// What led to an error, the nearest first.
+pub(crate) fn causes(error: &dyn Error) -> Vec<String> {
+    std::iter::successors(error.source(), |&error| error.source()).map(ToString::to_string).collect()
 }
 
 /// A refusal because somebody's word is missing.

@@ -1,7 +1,7 @@
 //! The operator's word that a host is dead: `POST /v1/hosts/evict`.
 
 use super::Refusal;
-use super::desk::{Desk, unavailable};
+use super::desk::{Desk, causes, invalid, unavailable};
 use super::hosts::read;
 use crate::capacity::{EvictError, Plea};
 use ::api::{Answer, Evict, Host, Problem, ProblemKind, Source};
@@ -9,7 +9,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use ipam::HostId;
-use std::error::Error;
 
 /// `POST /v1/hosts/evict`. Answers what the host is then.
 pub(crate) async fn evict(
@@ -18,7 +17,7 @@ pub(crate) async fn evict(
 ) -> Result<Json<Answer<Host>>, Refusal> {
     let Json(word) = word.map_err(|error| Refusal(invalid(error.body_text())))?;
     if word.force.as_ref().is_some_and(|because| because.trim().is_empty()) {
-        return Err(Refusal(invalid("a forced eviction needs a reason: it goes on record".into())));
+        return Err(Refusal(invalid("a forced eviction needs a reason: it goes on record")));
     }
     let plea = Plea {
         host: HostId(word.host.clone()),
@@ -108,14 +107,6 @@ fn refused(error: &EvictError) -> Problem {
         }
     };
     Problem { kind, error: error.to_string(), causes: causes(error), hint: Some(hint) }
-}
-
-fn causes(error: &dyn Error) -> Vec<String> {
-    std::iter::successors(error.source(), |&error| error.source()).map(ToString::to_string).collect()
-}
-
-fn invalid(error: String) -> Problem {
-    Problem { kind: ProblemKind::Invalid, error, causes: Vec::new(), hint: None }
 }
 
 #[cfg(test)]

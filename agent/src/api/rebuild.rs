@@ -1,7 +1,7 @@
 //! `POST /v1/store/rebuild`: a store that was lost for good is made anew, and people say who is gone.
 
 use super::Refusal;
-use super::desk::{Desk, unavailable};
+use super::desk::{Desk, causes, invalid, unavailable};
 use crate::capacity::{AnewError, ZoneAnew};
 use crate::cloud::Cloud;
 use crate::config::StoreKind;
@@ -18,7 +18,6 @@ use ipam::{HostId, Pool, PoolName, Rebuild, View};
 use ipnetwork::IpNetwork;
 use provider::{HostState, InstanceId, Provider};
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::sync::Arc;
 
 /// `POST /v1/store/rebuild`. Given again, it goes on where it was cut short, or takes more words.
@@ -196,12 +195,4 @@ fn refused(error: &LostStoreError) -> Problem {
 fn unknown(error: &AnewError) -> Problem {
     let hint = Some("nothing was changed; say it again when the provider answers".into());
     Problem { kind: ProblemKind::Unavailable, error: error.to_string(), causes: causes(error), hint }
-}
-
-fn causes(error: &dyn Error) -> Vec<String> {
-    std::iter::successors(error.source(), |&error| error.source()).map(ToString::to_string).collect()
-}
-
-fn invalid(error: String) -> Problem {
-    Problem { kind: ProblemKind::Invalid, error, causes: Vec::new(), hint: None }
 }

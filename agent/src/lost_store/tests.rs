@@ -4,7 +4,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use ipam::{Block, BlockId, HostRecord, Incarnation, SignOfLife, Subnet};
 use provider::ZoneId;
-use store::MemoryStore;
+use store::{Key, MemoryStore};
 
 use super::*;
 use crate::allocator::find_cluster;

@@ -2,20 +2,15 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use pnet_datalink::{
-    Channel, ChannelType, Config, DataLinkReceiver, DataLinkSender, MacAddr, NetworkInterface,
-};
+use pnet_datalink::{ChannelType, DataLinkReceiver, DataLinkSender, MacAddr, NetworkInterface};
 use pnet_packet::Packet;
 use pnet_packet::arp::{ArpHardwareTypes, ArpOperation, ArpOperations, ArpPacket, MutableArpPacket};
 use pnet_packet::ethernet::EtherTypes;
 
-use super::NeighbourError;
+use super::{NeighbourError, link};
 use crate::{IfName, Mac};
-
-/// How long one read waits: how late a deadline may be noticed.
-const SLICE: Duration = Duration::from_millis(10);
 
 pub(super) struct Ear {
     pub(super) mac: Mac,
@@ -36,32 +31,16 @@ pub(super) struct Says {
 
 impl Ear {
     pub(super) fn open(name: &IfName) -> Result<Self, NeighbourError> {
-        let unusable = |reason| NeighbourError::Unusable { interface: name.clone(), reason };
-        let interface = pnet_datalink::interfaces()
-            .into_iter()
-            .find(|interface| interface.name == name.as_str())
-            .ok_or_else(|| unusable("there is no such interface"))?;
-        let mac = interface.mac.ok_or_else(|| unusable("it has no MAC address"))?;
+        let (interface, mac) = link::find(name)?;
         let address = interface.ips.iter().find_map(|network| match network.ip() {
             IpAddr::V4(address) => Some(address),
             IpAddr::V6(_) => None,
         });
-        let config = Config {
-            // Only ARP is copied to us, however busy the VLAN is.
-            channel_type: ChannelType::Layer3(EtherTypes::Arp.0),
-            read_timeout: Some(SLICE),
-            promiscuous: false,
-            ..Config::default()
-        };
         // A layer 3 channel sends to the MAC it is opened with; everything we say is for all.
         let to_all = NetworkInterface { mac: Some(MacAddr::broadcast()), ..interface };
-        let failed = |source| NeighbourError::Socket { interface: name.clone(), source };
-        match pnet_datalink::channel(&to_all, config).map_err(failed)? {
-            Channel::Ethernet(sender, receiver) => {
-                Ok(Self { mac: Mac(mac.octets()), address, name: name.clone(), sender, receiver })
-            }
-            _ => Err(unusable("it is no Ethernet interface")),
-        }
+        // Only ARP is copied to us, however busy the VLAN is.
+        let (sender, receiver) = link::channel(name, &to_all, ChannelType::Layer3(EtherTypes::Arp.0))?;
+        Ok(Self { mac, address, name: name.clone(), sender, receiver })
     }
 
     /// Who has `target`? Tell `sender`, who is here.

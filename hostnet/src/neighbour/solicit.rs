@@ -2,16 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use pnet_datalink::{Channel, ChannelType, Config, DataLinkReceiver, DataLinkSender, NetworkInterface};
+use pnet_datalink::{ChannelType, DataLinkReceiver, DataLinkSender};
 use pnet_packet::ethernet::EtherTypes;
 
-use super::NeighbourError;
+use super::{NeighbourError, link};
 use crate::{IfName, Mac};
-
-/// How long one read waits: how late a deadline may be noticed.
-const SLICE: Duration = Duration::from_millis(10);
 
 /// Next header ICMPv6 (RFC 4443).
 const ICMPV6: u8 = 58;
@@ -44,22 +41,18 @@ pub(super) struct Advertised {
 
 impl Solicitor {
     pub(super) fn open(name: &IfName) -> Result<Self, NeighbourError> {
-        let unusable = |reason| NeighbourError::Unusable { interface: name.clone(), reason };
-        let interface = pnet_datalink::interfaces()
-            .into_iter()
-            .find(|interface| interface.name == name.as_str())
-            .ok_or_else(|| unusable("there is no such interface"))?;
-        let mac = interface.mac.ok_or_else(|| unusable("it has no MAC address"))?;
+        let (interface, mac) = link::find(name)?;
         let address = interface.ips.iter().find_map(|network| match network.ip() {
             IpAddr::V6(address) if address.is_unicast_link_local() => Some(address),
             _ => None,
         });
         // Without one the interface does not speak IPv6 at all.
-        let address = address.ok_or_else(|| unusable("it has no link-local IPv6 address"))?;
+        let reason = "it has no link-local IPv6 address";
+        let address = address.ok_or_else(|| NeighbourError::Unusable { interface: name.clone(), reason })?;
         // Each question goes to a MAC of its own, so whole frames are sent; heard is IPv6 alone.
-        let (sender, _) = channel(name, &interface, ChannelType::Layer2)?;
-        let (_, receiver) = channel(name, &interface, ChannelType::Layer3(EtherTypes::Ipv6.0))?;
-        Ok(Self { mac: Mac(mac.octets()), address, name: name.clone(), sender, receiver })
+        let (sender, _) = link::channel(name, &interface, ChannelType::Layer2)?;
+        let (_, receiver) = link::channel(name, &interface, ChannelType::Layer3(EtherTypes::Ipv6.0))?;
+        Ok(Self { mac, address, name: name.clone(), sender, receiver })
     }
 
     /// Who has `target`? Tell this host.
@@ -88,17 +81,6 @@ impl Solicitor {
 
     fn failed(&self, source: io::Error) -> NeighbourError {
         NeighbourError::Socket { interface: self.name.clone(), source }
-    }
-}
-
-type Ends = (Box<dyn DataLinkSender>, Box<dyn DataLinkReceiver>);
-
-fn channel(name: &IfName, on: &NetworkInterface, channel_type: ChannelType) -> Result<Ends, NeighbourError> {
-    let config = Config { channel_type, read_timeout: Some(SLICE), promiscuous: false, ..Config::default() };
-    let failed = |source| NeighbourError::Socket { interface: name.clone(), source };
-    match pnet_datalink::channel(on, config).map_err(failed)? {
-        Channel::Ethernet(sender, receiver) => Ok((sender, receiver)),
-        _ => Err(NeighbourError::Unusable { interface: name.clone(), reason: "it is no Ethernet interface" }),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The operator's word: `POST /v1/orders/{id}/settle`, `POST /v1/subnets/drain` and `/undrain`.
 
 use super::super::Refusal;
-use super::super::desk::{Desk, unavailable};
+use super::super::desk::{Desk, causes, invalid, unavailable};
 use super::report::{all, not_there};
 use super::shown;
 use crate::capacity::{Capacity, OrderKey, OrderRecord, SettleError, Settlement};
@@ -10,7 +10,6 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use provider::{OrderId, ZoneId};
-use std::error::Error;
 
 /// `POST /v1/orders/{id}/settle`. The name must be whole: a word on the wrong order costs money.
 pub(crate) async fn settle(
@@ -18,7 +17,7 @@ pub(crate) async fn settle(
     Path(name): Path<String>,
     word: Result<Json<Settle>, JsonRejection>,
 ) -> Result<Json<Answer<Order>>, Refusal> {
-    let Json(word) = word.map_err(|error| Refusal(invalid(&error.body_text())))?;
+    let Json(word) = word.map_err(|error| Refusal(invalid(error.body_text())))?;
     let settlement = match word {
         Settle::Is { order } => Settlement::Is(order_number(order).map_err(Refusal)?),
         Settle::NothingOrdered => Settlement::NothingOrdered,
@@ -47,7 +46,7 @@ async fn tell_of_subnet(
     named: Result<Json<NamedSubnet>, JsonRejection>,
     settlement: Settlement,
 ) -> Result<Json<Answer<Order>>, Refusal> {
-    let Json(NamedSubnet { subnet }) = named.map_err(|error| Refusal(invalid(&error.body_text())))?;
+    let Json(NamedSubnet { subnet }) = named.map_err(|error| Refusal(invalid(error.body_text())))?;
     // One that was returned may have been ordered again.
     let is_it = |record: &OrderRecord| {
         let returned = matches!(record.order.state, provider::order::OrderState::Returned(_));
@@ -92,7 +91,7 @@ fn order_number(order: String) -> Result<OrderId, Problem> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
     match !order.is_empty() && order.len() <= 64 && order.chars().all(plain) {
         true => Ok(OrderId::new(order)),
-        false => Err(invalid(&format!("`{order}` is not the number of an order at the provider"))),
+        false => Err(invalid(format!("`{order}` is not the number of an order at the provider"))),
     }
 }
 
@@ -111,20 +110,6 @@ fn refused(error: &SettleError) -> Problem {
         }
     };
     Problem { kind, error: error.to_string(), causes: causes(error), hint: Some(hint.into()) }
-}
-
-fn causes(error: &dyn Error) -> Vec<String> {
-    let mut causes = Vec::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        causes.push(error.to_string());
-        cause = error.source();
-    }
-    causes
-}
-
-fn invalid(error: &str) -> Problem {
-    Problem { kind: ProblemKind::Invalid, error: error.into(), causes: Vec::new(), hint: None }
 }
 
 #[cfg(test)]
