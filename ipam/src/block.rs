@@ -13,11 +13,13 @@ use crate::names::{BlockId, Holder, HostId, Incarnation, ReservationName};
 use crate::refusal::Refusal;
 
 mod apply;
+mod packed;
 
 /// At most 256 addresses of a subnet: the unit of compare-and-swap.
 ///
 /// Every address is in exactly one state: set aside, quarantined, held or free.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "packed::Packed", try_from = "packed::Packed")]
 pub struct Block {
     id: BlockId,
     state: BlockState,
@@ -28,7 +30,6 @@ pub struct Block {
     quarantined: BTreeMap<IpAddr, Quarantined>,
     reserved: BTreeMap<IpAddr, ReservationName>,
     /// Held or quarantined, and to be set aside as soon as they are not.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     unwanted: BTreeMap<IpAddr, SetAside>,
     operations: BTreeMap<HostId, u64>,
 }
@@ -330,6 +331,13 @@ impl Block {
     /// The addresses held by nobody and fit to be handed out, in order; reserved ones included.
     pub fn free(&self) -> impl Iterator<Item = IpAddr> {
         self.id.addresses().filter(|address| self.is_free(*address))
+    }
+
+    /// How many addresses are held by nobody and fit to be handed out.
+    pub fn free_count(&self) -> usize {
+        // Each address is in one state.
+        let taken = self.held.len() + self.set_aside.len() + self.quarantined.len();
+        self.id.addresses().count().saturating_sub(taken)
     }
 
     /// Whether an address of this block is held by nobody and fit to be handed out.

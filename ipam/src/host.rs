@@ -122,6 +122,20 @@ pub struct Host {
     flush_due: Option<Timestamp>,
     /// Collected during a step; empty between steps.
     effects: Vec<Effect>,
+    /// Blocks that this step changed something about; empty between steps.
+    stirred: BTreeSet<BlockId>,
+    /// What of them this step assigned addresses of; empty between steps.
+    drawn: BTreeSet<(PoolName, Family)>,
+}
+
+/// How far a step looks round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// At everything that is known.
+    All,
+    /// At what the input itself changed. A host with many blocks is asked for addresses, and is shown
+    /// others' takes, thousands of times between two looks at all.
+    Stirred,
 }
 
 /// What waits for a transaction's outcome.
@@ -147,6 +161,7 @@ impl Host {
     /// `now` never falls; where it does, the time of the last input counts.
     pub fn step(&mut self, now: Timestamp, input: Input) -> Vec<Effect> {
         self.now = self.now.max(now);
+        let scope = self.scope_of(&input);
         self.expire();
         match input {
             Input::Tick => (),
@@ -178,20 +193,59 @@ impl Host {
                 }
             }
         }
-        self.look();
+        self.look(scope);
         std::mem::take(&mut self.effects)
     }
 
     /// Starts whatever is missing, given what is known.
-    fn look(&mut self) {
-        self.look_at_standing();
-        self.look_at_blocks();
-        self.look_at_published();
+    fn look(&mut self, scope: Scope) {
+        let stirred = match scope {
+            Scope::All => {
+                self.look_at_standing();
+                self.blocks.keys().copied().collect()
+            }
+            Scope::Stirred => std::mem::take(&mut self.stirred),
+        };
+        self.look_at_blocks(stirred.iter().copied());
+        match scope {
+            Scope::All => self.look_at_published(self.published.keys().copied().collect()),
+            Scope::Stirred => self.look_at_published(stirred),
+        }
         self.look_at_wants();
         self.look_at_waiting();
-        self.look_at_demand();
+        self.look_at_demand(scope);
         self.look_at_asks();
         self.look_at_journal();
+        // What was stirred by looking: addresses that go back, for instance.
+        while !self.stirred.is_empty() {
+            let stirred = std::mem::take(&mut self.stirred);
+            self.look_at_blocks(stirred.into_iter());
+        }
+        self.drawn.clear();
+    }
+
+    /// How far to look round after an input. What the narrow scope leaves out is what these inputs cannot
+    /// change: who this host is, whether the store was read, and what time alone brings, for which a
+    /// [`Input::Tick`] is due.
+    fn scope_of(&self, input: &Input) -> Scope {
+        let others = |seen: &crate::transaction::Seen| {
+            matches!(seen.key, Key::Block(_) | Key::Surplus { .. } | Key::Want { .. })
+        };
+        let narrow = match input {
+            Input::Assign { .. }
+            | Input::Explain { .. }
+            | Input::Bind { .. }
+            | Input::EndpointGone { .. }
+            | Input::Release { .. }
+            | Input::Reap { .. } => true,
+            Input::Seen(events) => events.iter().all(others),
+            Input::Persisted { token, outcome } => {
+                *outcome == Persisted::Done
+                    && self.after_persist.get(token).is_some_and(|(after, _)| after.concerns_addresses())
+            }
+            _ => false,
+        };
+        if narrow { Scope::Stirred } else { Scope::All }
     }
 
     /// The time at which [`Input::Tick`] is due, if nothing else happens before.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::waiting::{Hope, Waiting};
+use super::waiting::{Alike, Hope, Waiting};
 use super::{AfterSend, Family, Host, Wish};
 use crate::cluster::{Ask, Want};
 use crate::names::{BlockId, HostId, PoolName, Revision, Timestamp, Zone};
@@ -90,10 +90,21 @@ impl Host {
             AskPhase::Placed(_) => true,
         });
         let mut needed: BTreeSet<HostId> = BTreeSet::new();
+        let mut alike = Alike::default();
         let waiting: Vec<Waiting> = self.waiting.values().cloned().collect();
         for waiting in waiting {
+            if alike.waits_too(&waiting) {
+                continue;
+            }
             let Waiting::Assign { pool, wish, since, .. } = waiting else { continue };
-            let Hope::Ask(holders) = self.hope(&pool, &wish, None, since) else { continue };
+            let holders = match self.hope(&pool, &wish, None, since) {
+                Hope::Ask(holders) => holders,
+                Hope::Take(..) | Hope::Wait(_) if matches!(wish, Wish::Any(_)) => {
+                    alike.wait(&pool, &wish);
+                    continue;
+                }
+                _ => continue,
+            };
             let rounds = (self.now.0.saturating_sub(since.0) / ASK_MILLIS).min(16);
             for holder in holders.into_iter().take(1 << rounds) {
                 self.ask(&holder, &pool, &wish);

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::journal::AfterPersist;
 use super::operation::{Flight, Phase};
-use super::{Durability, Host};
+use super::{Durability, Family, Host};
 use crate::block::Block;
 use crate::epoch::Generation;
 use crate::names::{BlockId, BootId, Revision, Timestamp};
@@ -54,9 +54,8 @@ impl BlockFacts {
 }
 
 impl Host {
-    /// Starts what each block is missing.
-    pub(super) fn look_at_blocks(&mut self) {
-        let ids: Vec<BlockId> = self.blocks.keys().copied().collect();
+    /// Starts what each of these blocks is missing.
+    pub(super) fn look_at_blocks(&mut self, ids: impl Iterator<Item = BlockId>) {
         for id in ids {
             let Some(facts) = self.blocks.get_mut(&id) else { continue };
             if facts.not_before.is_some_and(|due| due > self.now) {
@@ -124,6 +123,10 @@ impl Host {
         }
         facts.seen = Some((block, revision));
         facts.gone = false;
+        self.stirred.insert(id);
+        if let Some(subnet) = self.subnets.get(&id.subnet) {
+            self.drawn.insert((subnet.pool.clone(), Family::of(subnet.cidr.ip())));
+        }
         self.published.entry(id).or_default();
         self.settle_by_sight(id);
         self.reconcile(id);

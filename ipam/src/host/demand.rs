@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::{AfterSend, Family, Host, Waiting, Wish};
+use super::operation::Phase;
+use super::{AfterSend, Family, Host, Scope, Waiting, Wish};
 use crate::block::BlockState;
 use crate::cluster::Surplus;
 use crate::names::{BlockId, PoolName, Timestamp};
+use crate::pool::Subnet;
 use crate::record::{Deed, Life};
 use crate::transaction::{Key, Transaction, Value, Write};
 
@@ -53,6 +55,7 @@ impl Host {
         let family = Family::of(address);
         let free = self.free_here(&pool, family);
         let idle_due = Some(self.now.after(IDLE_MILLIS));
+        self.drawn.insert((pool.clone(), family));
         let demand = self.demand.entry((pool, family)).or_default();
         demand.idle_due = idle_due;
         if free < demand.low() {
@@ -60,13 +63,17 @@ impl Host {
         }
     }
 
-    pub(super) fn look_at_demand(&mut self) {
-        let usable: BTreeSet<(PoolName, Family)> = self
-            .subnets
-            .values()
-            .filter(|subnet| self.identity.zones.contains(&subnet.zone))
-            .map(|subnet| (subnet.pool.clone(), Family::of(subnet.cidr.ip())))
-            .collect();
+    pub(super) fn look_at_demand(&mut self, scope: Scope) {
+        let in_reach = |subnet: &&Subnet| self.identity.zones.contains(&subnet.zone);
+        let usable: BTreeSet<(PoolName, Family)> = match scope {
+            Scope::Stirred if self.waiting.is_empty() => self.drawn.clone(),
+            _ => {
+                let all = self.subnets.values().filter(in_reach);
+                let all: BTreeSet<(&PoolName, Family)> =
+                    all.map(|subnet| (&subnet.pool, Family::of(subnet.cidr.ip()))).collect();
+                all.into_iter().map(|(pool, family)| (pool.clone(), family)).collect()
+            }
+        };
         for (pool, family) in usable {
             self.cool_down(&pool, family);
             self.warm_up(&pool, family);
@@ -82,11 +89,19 @@ impl Host {
         });
         let warm = self.demand.get(&(pool.clone(), family)).map_or(WARM_MIN, |demand| demand.warm);
         let waiting = waiting.count();
-        let wanted = warm as usize + waiting;
+        let (free, low) = (self.free_here(pool, family), Demand { warm, idle_due: None }.low());
+        if free >= low + waiting {
+            return;
+        }
         let mut blocks: Vec<BlockId> = self.blocks_of(pool, family).collect();
         let coming: usize = blocks.iter().map(|id| self.coming(*id)).sum();
-        let here = self.free_here(pool, family) + coming;
-        let low = Demand { warm, idle_due: None }.low();
+        if coming > 0 && blocks.iter().any(|id| self.takes_now(*id)) {
+            // What comes may be enough, and if not, one take for all who wait by then costs no more than one
+            // for each: a burst of a hundred requests is two or three transactions.
+            return;
+        }
+        let wanted = warm as usize + waiting;
+        let here = free + coming;
         let mut missing = if here < low + waiting { wanted - here } else { 0 };
         while missing > 0 {
             let Some((id, addresses)) = self.takeable(&blocks, missing) else { return };
@@ -105,6 +120,16 @@ impl Host {
             Some(Deed::Take(addresses)) => addresses.len(),
             _ => 0,
         }
+    }
+
+    /// Whether a take of the block is on its way, and will be heard of soon. One of unknown outcome may take
+    /// long to settle: nobody waits for that.
+    fn takes_now(&self, id: BlockId) -> bool {
+        let flight = self.blocks.get(&id).and_then(|facts| facts.flight.as_ref());
+        flight.is_some_and(|flight| {
+            matches!(flight.operation.deed, Deed::Take(_))
+                && matches!(flight.phase, Phase::Persisting | Phase::Sent(_))
+        })
     }
 
     /// After a quiet time, means to hold half as many, and gives back what is more than twice that.
@@ -191,9 +216,10 @@ impl Host {
 
     fn surplus_in(&self, zone: &crate::names::Zone) -> Surplus {
         let mut hint = Surplus::default();
-        for subnet in self.subnets.values().filter(|subnet| subnet.zone == *zone) {
-            let free = self.queue.get(&subnet.cidr).map_or(0, |queue| queue.len());
-            if free > 0 {
+        for (cidr, queue) in &self.queue {
+            let subnet = self.subnets.get(cidr).filter(|subnet| subnet.zone == *zone);
+            if let Some(subnet) = subnet.filter(|_| !queue.is_empty()) {
+                let free = queue.len();
                 *hint.free.entry(subnet.pool.clone()).or_default() += u32::try_from(free).unwrap_or(u32::MAX);
             }
         }

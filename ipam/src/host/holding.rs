@@ -59,6 +59,7 @@ impl Host {
         self.unindex(address);
         if let Some(held) = self.held.get_mut(&address) {
             held.holding.state = state;
+            self.stirred.insert(held.block);
         }
         self.index(address);
         true
@@ -163,7 +164,24 @@ impl Host {
 
     /// How many free, unreserved, usable addresses this host holds of a pool.
     pub(super) fn free_here(&self, pool: &PoolName, family: Family) -> usize {
-        self.subnets_of(pool, family).filter_map(|cidr| self.queue.get(&cidr)).map(|queue| queue.len()).sum()
+        self.queues_of(pool, family).map(|(_, queue)| queue.len()).sum()
+    }
+
+    /// The queues of free addresses of a pool. There are as many as subnets of which anything was held.
+    fn queues_of<'a>(
+        &'a self,
+        pool: &'a PoolName,
+        family: Family,
+    ) -> impl Iterator<Item = (IpNetwork, &'a BTreeMap<u64, IpAddr>)> {
+        let of_pool = move |cidr: &IpNetwork| {
+            self.subnets
+                .get(cidr)
+                .is_some_and(|subnet| subnet.pool == *pool && self.identity.zones.contains(&subnet.zone))
+        };
+        self.queue
+            .iter()
+            .filter(move |(cidr, _)| Family::of(cidr.ip()) == family && of_pool(cidr))
+            .map(|(cidr, queue)| (*cidr, queue))
     }
 
     /// The usable free address that has been free longest, of a pool or of one subnet of it.
@@ -173,9 +191,9 @@ impl Host {
         family: Family,
         within: Option<IpNetwork>,
     ) -> Option<IpAddr> {
-        self.subnets_of(pool, family)
-            .filter(|cidr| within.is_none_or(|within| within == *cidr))
-            .filter_map(|cidr| self.queue.get(&cidr)?.first_key_value())
+        self.queues_of(pool, family)
+            .filter(|(cidr, _)| within.is_none_or(|within| within == *cidr))
+            .filter_map(|(_, queue)| queue.first_key_value())
             .min()
             .map(|(_, address)| *address)
     }

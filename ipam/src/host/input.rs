@@ -30,7 +30,7 @@ pub struct Identity {
 }
 
 /// Which address is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Wish {
     /// Any of a family.
     Any(Family),

@@ -44,6 +44,20 @@ pub(super) enum RecordKey {
     Subnet(ipnetwork::IpNetwork),
 }
 
+impl AfterPersist {
+    /// Whether what waits is about addresses that this host holds, and nothing else.
+    pub(super) fn concerns_addresses(&self) -> bool {
+        match self {
+            Self::Nothing
+            | Self::Assign { .. }
+            | Self::Bind { .. }
+            | Self::Again { .. }
+            | Self::Answer { .. } => true,
+            Self::Register | Self::Operation(_) | Self::Published { .. } => false,
+        }
+    }
+}
+
 impl Host {
     /// A host as its journal knows it. With no records: one that never was.
     ///
@@ -110,6 +124,8 @@ impl Host {
             uncertain: BTreeSet::new(),
             flush_due: None,
             effects: Vec::new(),
+            stirred: BTreeSet::new(),
+            drawn: BTreeSet::new(),
         }
     }
 

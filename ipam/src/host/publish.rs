@@ -1,7 +1,7 @@
 //! Endpoints that services may select: opened and closed by transaction, and what that means for the
 //! reuse of their addresses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::journal::AfterPersist;
@@ -117,8 +117,7 @@ impl Host {
         }
     }
 
-    pub(super) fn look_at_published(&mut self) {
-        let ids: Vec<BlockId> = self.published.keys().copied().collect();
+    pub(super) fn look_at_published(&mut self, ids: BTreeSet<BlockId>) {
         for id in ids {
             self.answer_published(id);
             let now = self.now;
@@ -225,6 +224,7 @@ impl Host {
     pub(super) fn overdue(&mut self, address: IpAddr) {
         if let Some(id) = self.block_of(address) {
             self.published.entry(id).or_default().overdue.insert(address, None);
+            self.stirred.insert(id);
         }
     }
 

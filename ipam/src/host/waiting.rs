@@ -36,6 +36,26 @@ pub(super) enum Hope {
     None(Refusal),
 }
 
+/// What is found out once for all requests of a burst that ask for the same: that they wait for something
+/// under way here, which does not depend on who asked when.
+#[derive(Default)]
+pub(super) struct Alike(BTreeSet<(PoolName, Wish)>);
+
+impl Alike {
+    pub(super) fn wait(&mut self, pool: &PoolName, wish: &Wish) {
+        self.0.insert((pool.clone(), wish.clone()));
+    }
+
+    pub(super) fn waits_too(&self, waiting: &Waiting) -> bool {
+        match waiting {
+            Waiting::Assign { pool, wish, endpoint: None, .. } if !self.0.is_empty() => {
+                self.0.contains(&(pool.clone(), wish.clone()))
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Waiting {
     pub(super) fn since(&self) -> Timestamp {
         match self {
@@ -50,10 +70,19 @@ impl Waiting {
 impl Host {
     pub(super) fn look_at_waiting(&mut self) {
         let requests: Vec<RequestId> = self.waiting.keys().copied().collect();
+        let mut alike = Alike::default();
         for request in requests {
             let Some(waiting) = self.waiting.get(&request).cloned() else { continue };
+            let late = self.now >= waiting.since().after(REQUEST_PATIENCE_MILLIS);
+            if !late && alike.waits_too(&waiting) {
+                continue;
+            }
             if self.serve(request, &waiting) {
                 self.waiting.remove(&request);
+            } else if let Waiting::Assign { pool, wish: wish @ Wish::Any(_), since, .. } = &waiting
+                && !matches!(self.hope(pool, wish, None, *since), Hope::Here(_) | Hope::Ask(_))
+            {
+                alike.wait(pool, wish);
             }
         }
     }
@@ -177,7 +206,7 @@ impl Host {
         let Some(facts) = self.blocks.get(&id) else { return false };
         let Some((block, _)) = &facts.seen else { return false };
         let waits = facts.not_before.is_some() || facts.flight.is_some();
-        let can_take = block.state() == BlockState::Open && unreserved(block).next().is_some();
+        let can_take = block.state() == BlockState::Open && has_unreserved(block);
         let gaining = facts
             .flight
             .as_ref()
@@ -265,10 +294,10 @@ impl Host {
     pub(super) fn takeable(&self, blocks: &[BlockId], count: usize) -> Option<(BlockId, BTreeSet<IpAddr>)> {
         let candidates = blocks.iter().filter(|id| self.idle(**id)).filter_map(|id| {
             let (block, _) = self.blocks.get(id)?.seen.as_ref()?;
-            let free: Vec<IpAddr> = unreserved(block).collect();
-            (block.state() == BlockState::Open && !free.is_empty()).then_some((*id, free))
+            (block.state() == BlockState::Open && has_unreserved(block)).then_some((*id, block))
         });
-        let (id, mut free) = candidates.min_by_key(|(id, _)| self.scatter(&id.to_string()))?;
+        let (id, block) = candidates.min_by_key(|(id, _)| self.scatter(&id.to_string()))?;
+        let mut free: Vec<IpAddr> = unreserved(block).collect();
         let start = (self.scatter(&format!("{id}/")) % free.len() as u64) as usize;
         free.rotate_left(start);
         free.truncate(count.max(1));
@@ -321,6 +350,16 @@ pub(super) enum Served {
 /// Some reasons pass by themselves within a request's patience, others need a person.
 fn hopeless_or_wait(not_ready: &NotReady, refusal: Refusal) -> Hope {
     if not_ready.passes() { Hope::Wait(Some(refusal)) } else { Hope::None(refusal) }
+}
+
+/// Whether a block has a free address that bears no name; counted where that is enough, because a host with many
+/// full blocks asks again and again.
+fn has_unreserved(block: &Block) -> bool {
+    match block.free_count() {
+        0 => false,
+        _ if block.reserved().is_empty() => true,
+        _ => unreserved(block).next().is_some(),
+    }
 }
 
 /// The free addresses of a block that bear no name.
