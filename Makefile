@@ -13,12 +13,12 @@ help: ## lists the tasks
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
 
 .PHONY: run
-run: rust packages-run build ## shows Berth at work in a simulated cloud, until Ctrl-C
-	@dev/as-root target/debug/berth-lab run
+run: rust packages-run build ## shows Berth at work in a simulated cloud, until Ctrl-C (HOSTS=3 for a fleet on etcd)
+	@dev/as-root target/debug/berth-lab run $(if $(HOSTS),--hosts $(HOSTS))
 
 .PHONY: smoke
 smoke: rust packages-run build ## the same without a person: checks every step
-	@dev/as-root target/debug/berth-lab smoke
+	@dev/as-root target/debug/berth-lab smoke $(if $(HOSTS),--hosts $(HOSTS))
 
 .PHONY: check
 check: rust protoc ## the fast loop, no root: format, lints, unit tests, docs

@@ -1,4 +1,4 @@
-//! `berth-lab`: a simulated cloud with a real Docker host, on the command line.
+//! `berth-lab`: a simulated cloud with real Docker hosts, on the command line.
 
 mod shell;
 
@@ -8,9 +8,9 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tests::lab::{Lab, Layout, remains, until_interrupted};
-use tests::story;
+use tests::story::{self, Story};
 
-/// A simulated cloud with a real Docker host, in namespaces of its own.
+/// A simulated cloud with real Docker hosts, in namespaces of its own.
 ///
 /// Nothing of this machine's own network or Docker is touched. Needs root.
 #[derive(Parser)]
@@ -21,13 +21,19 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Tells the story of one container, then stays up until Ctrl-C.
-    Run,
+    /// Tells a story, then stays up until Ctrl-C.
+    Run {
+        #[command(flatten)]
+        size: Size,
+    },
     /// Goes through the same story alone; exit status 0, or what failed and the evidence.
-    Smoke,
+    Smoke {
+        #[command(flatten)]
+        size: Size,
+    },
     /// A shell, or one command, on a machine of a lab that is up.
     Shell {
-        /// The machine: h1, vm1, bm1, router.
+        /// The machine: h1, vm1, bm1, etcd1, router.
         machine: String,
         /// Which lab, if several are up.
         #[arg(long)]
@@ -43,10 +49,31 @@ enum Verb {
     Hold,
 }
 
+#[derive(clap::Args)]
+struct Size {
+    /// Docker hosts: 1, or 3 to 9 that share an etcd.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = hosts)]
+    hosts: u32,
+}
+
+impl Size {
+    fn story(&self) -> Story {
+        if self.hosts == 1 { Story::OneHost } else { Story::Fleet(self.hosts) }
+    }
+}
+
+/// The story of a fleet has a host that stays, one that inherits and one that dies.
+fn hosts(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(hosts @ (1 | 3..=9)) => Ok(hosts),
+        _ => Err("1, or 3 to 9".to_owned()),
+    }
+}
+
 fn main() -> ExitCode {
     let result = match Arguments::parse().verb {
-        Verb::Run => run(),
-        Verb::Smoke => smoke(),
+        Verb::Run { size } => run(size.story()),
+        Verb::Smoke { size } => smoke(size.story()),
         Verb::Shell { machine, lab, command } => shell::enter(&machine, lab.as_deref(), &command),
         Verb::Clean => clean(),
         Verb::Hold => hold(),
@@ -60,17 +87,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<()> {
-    let scene = story::tell()?;
+fn run(story: Story) -> Result<()> {
+    let scene = story::tell(story)?;
     shell::how_to_go_on(scene.lab());
     until_interrupted()
 }
 
-fn smoke() -> Result<()> {
+fn smoke(story: Story) -> Result<()> {
     let start = Instant::now();
-    let scene = story::tell()?;
+    let scene = story::tell(story)?;
     drop(scene);
-    println!("\nsmoke: all {} steps hold, {} s", story::steps(), start.elapsed().as_secs());
+    println!("\nsmoke: all {} steps hold, {} s", story.steps().len(), start.elapsed().as_secs());
     Ok(())
 }
 

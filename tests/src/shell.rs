@@ -31,6 +31,7 @@ pub(crate) fn how_to_go_on(lab: &Lab) {
         std::env::current_exe().map_or_else(|_| "berth-lab".to_owned(), |path| path.display().to_string());
     let sudo = if std::env::var_os("SUDO_UID").is_some() { "sudo " } else { "" };
     let shell = format!("{sudo}{program} shell");
+    let fleet = what_to_kill(lab, sudo);
     println!(
         "\nThat was the story. The lab stays up, and is yours. In another terminal:\n\
          \n   {shell} h1 docker run -d --name web --network cloud busybox httpd -f -h /www\
@@ -39,7 +40,22 @@ pub(crate) fn how_to_go_on(lab: &Lab) {
          \n   {shell} vm1 busybox wget -q -O - http://ADDRESS/cgi-bin/whoami\
          \n   {shell} h1          a shell on the Docker host: docker and berth as on any host\
          \n   {shell} vm1         a shell on the virtual machine; bm1 is the bare-metal server\
+{fleet}\
          \n\nThe logs of all daemons are in {}.\nCtrl-C here takes everything down.",
         lab.dir().display()
     );
+}
+
+/// In a lab of several hosts: how to take a host or a part of the store away.
+fn what_to_kill(lab: &Lab, sudo: &str) -> String {
+    let Some(member) = lab.etcd().members().first() else { return String::new() };
+    let hosts = lab.hosts().filter_map(|host| Some((host.name(), host.first_process().ok()?)));
+    let kill = |(name, process)| format!("\n   {sudo}kill -9 {process}          cuts the power of {name}");
+    let namespace = member.node().netns().file_name().unwrap_or_default().to_string_lossy();
+    format!(
+        "\n\nKill things, and ask any host: berth status, berth host list, berth address history ADDRESS.\n{}\
+         \n   {sudo}kill -9 $(ip netns pids {namespace})          kills the member {}",
+        hosts.map(kill).collect::<String>(),
+        member.name(),
+    )
 }

@@ -82,8 +82,12 @@ fn part(part: &Part) -> Vec<String> {
 }
 
 fn trouble(part: &Part) -> Option<String> {
-    let Condition::Failing { problem, since, next_try, .. } = &part.condition else { return None };
-    let next =
-        next_try.map_or_else(|| "needs an operator".into(), |next| format!("next try {}", moment(next)));
-    Some(format!("{}: {problem}, since {}; {next}\n", part.part, moment(*since)))
+    let Condition::Failing { problem, hint, since, next_try } = &part.condition else { return None };
+    let next = match (next_try, hint) {
+        (Some(next), _) => format!("; next try {}", moment(*next)),
+        // The hint that follows says who helps, and how.
+        (None, Some(_)) => String::new(),
+        (None, None) => "; needs an operator".to_owned(),
+    };
+    Some(format!("{}: {problem}, since {}{next}\n", part.part, moment(*since)))
 }

@@ -8,7 +8,7 @@ use provider_mock::{
     NetworkSpace, UserSpec, VlanSpec,
 };
 
-use super::config::BerthConfig;
+use super::config::{BerthConfig, StoreChoice};
 
 /// The VLAN of [`Layout::one_vlan`].
 const VLAN: u64 = 1421;
@@ -52,6 +52,22 @@ impl Layout {
             .docker_host("h1", options)
             .machine("vm1", MachineKind::Virtual)
             .machine("bm1", MachineKind::Hardware)
+    }
+
+    /// One private VLAN with Docker hosts `h1`, `h2` … set up alike on etcd with this many members, a plain
+    /// virtual machine `vm1` and a plain bare-metal server `bm1`.
+    pub fn fleet(hosts: u32, members: usize, berth: &BerthConfig) -> Layout {
+        let berth = BerthConfig { store: StoreChoice::Etcd, ..berth.clone() };
+        let host = |number| DockerHost {
+            sockets_held: true,
+            boot_id: boot_id(number, 1),
+            berth: berth.clone(),
+            ..DockerHost::default()
+        };
+        let alone = Layout::one_vlan().etcd_members(members);
+        let fleet =
+            (1..=hosts).fold(alone, |layout, number| layout.docker_host(&format!("h{number}"), host(number)));
+        fleet.machine("vm1", MachineKind::Virtual).machine("bm1", MachineKind::Hardware)
     }
 
     /// One private VLAN and nobody on it: machines get their addresses from 10.40.0.0/24, ordered subnets
@@ -125,6 +141,11 @@ impl Default for DockerHost {
             berth: BerthConfig::default(),
         }
     }
+}
+
+/// The id of a host's boot; no two of a lab are the same.
+pub fn boot_id(host: u32, boot: u32) -> String {
+    format!("00000000-0000-4000-8000-{host:06}{boot:06}")
 }
 
 fn network(address: [u8; 4], prefix: u8) -> Ipv4Network {

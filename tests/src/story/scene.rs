@@ -1,4 +1,4 @@
-//! Where the story happens: a lab with one host, and what the steps tell one another.
+//! Where a story happens: a lab, and what the steps tell one another.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -7,17 +7,14 @@ use anyhow::{Context, Result, ensure};
 use ipnetwork::IpNetwork;
 
 use super::narrator::Narrator;
-use crate::lab::{BerthConfig, Daemon, DockerHost, Host, Lab, Layout, Node, Pool, Process, until};
+use crate::lab::{Daemon, Host, Lab, Layout, Member, Node, Process, until};
 
-/// The Docker host of the story.
+/// The first Docker host of a story, and often the only one.
 pub(super) const HOST: &str = "h1";
 /// The plain virtual machine.
 pub(super) const VIRTUAL: &str = "vm1";
 /// The plain bare-metal server.
 pub(super) const METAL: &str = "bm1";
-
-/// Long enough to be seen cooling, short enough to wait for.
-const COOLING_SECS: u32 = 8;
 
 /// The lab, and what has been learnt so far.
 pub struct Scene {
@@ -32,13 +29,10 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Builds the lab and starts every daemon.
-    pub(super) fn set(narrator: Narrator) -> Result<Scene> {
-        let pool = Pool { cooling_secs: COOLING_SECS, ..Pool::default() };
-        let berth = BerthConfig { pools: vec![pool], ..BerthConfig::default() };
-        let layout = Layout::one_host_with(DockerHost { berth, ..DockerHost::default() });
-
-        println!("A cloud, two plain machines and a Docker host, in namespaces of their own:");
+    /// Builds the lab, and starts every daemon on the first host. Other hosts join in the story.
+    pub(super) fn set(narrator: Narrator, layout: Layout) -> Result<Scene> {
+        let hosts = if layout.hosts.len() == 1 { "a Docker host" } else { "Docker hosts" };
+        println!("A cloud, two plain machines and {hosts}, in namespaces of their own:");
         let what = "the simulated cloud: a VLAN, its router, the API";
         let lab = narrator.during(what, || Lab::build(layout))?;
         narrator.holds(&format!("{what} (lab {}, files in {})", lab.id(), lab.dir().display()));
@@ -52,14 +46,27 @@ impl Scene {
             narrator.holds(&format!("{name} at {}, with a small web server", node.address()?));
         }
 
-        let host = lab.host(HOST)?;
+        let members = lab.etcd().members();
+        if !members.is_empty() {
+            narrator.during("etcd starts", || lab.etcd().start())?;
+            let names: Vec<&str> = members.iter().map(Member::name).collect();
+            narrator.holds(&format!("etcd on {}", names.join(", ")));
+        }
+        let scene = Scene { narrator, _web_servers: web_servers, lab, subnet: None, container: None };
+        scene.start(HOST)?;
+        Ok(scene)
+    }
+
+    /// Starts every daemon of a Docker host.
+    pub(super) fn start(&self, name: &str) -> Result<()> {
+        let (narrator, host) = (self.narrator, self.lab.host(name)?);
         for daemon in Daemon::ALL {
             narrator.during(&format!("{daemon} starts"), || host.start(daemon))?;
-            narrator.holds(&format!("{daemon} on {HOST}"));
+            narrator.holds(&format!("{daemon} on {name}"));
         }
         narrator.during("Docker imports the image", || host.import_image())?;
-        narrator.holds("Docker has the image busybox");
-        Ok(Scene { narrator, _web_servers: web_servers, lab, subnet: None, container: None })
+        narrator.holds(&format!("Docker on {name} has the image busybox"));
+        Ok(())
     }
 
     /// The lab itself.
@@ -79,15 +86,25 @@ impl Scene {
         self.lab.node(name)
     }
 
-    /// Runs a command on the Docker host, in front of the audience.
+    /// Runs a command on the first Docker host, in front of the audience.
     pub(super) fn on_host(&self, command: &str) -> Result<String> {
-        self.show(HOST, command, || self.host()?.sh(command))
+        self.on(HOST, command)
     }
 
     /// The same, where status 1 is an answer too: `berth` says no, not all is well.
     pub(super) fn ask_host(&self, command: &str) -> Result<String> {
-        self.show(HOST, command, || {
-            let said = self.host()?.try_sh(command)?;
+        self.ask(HOST, command)
+    }
+
+    /// Runs a command on a Docker host, in front of the audience.
+    pub(super) fn on(&self, host: &str, command: &str) -> Result<String> {
+        self.show(host, command, || self.lab.host(host)?.sh(command))
+    }
+
+    /// The same, where status 1 is an answer too.
+    pub(super) fn ask(&self, host: &str, command: &str) -> Result<String> {
+        self.show(host, command, || {
+            let said = self.lab.host(host)?.try_sh(command)?;
             ensure!(said.code <= 1, "`{command}` failed with status {}: {}", said.code, said.stderr);
             Ok(said.stdout)
         })

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use anyhow::{Context, Result, ensure};
 use api::{Address, Mode, Status};
 use serde_json::json;
-use tests::lab::{Daemon, until};
+use tests::lab::{Daemon, boot_id, until};
 use tests::plugin;
 
-use super::scene::{Fleet, SOON, Size, boot_id};
+use super::scene::{Fleet, SOON, Size};
 
 #[test]
 fn a_rebooted_host_takes_up_its_holdings_and_a_copied_disk_is_refused() -> Result<()> {

@@ -8,7 +8,7 @@ use api::{DoctorReport, Notice, Order, OrderState, Status, Subnet, Verdict};
 use provider_mock::{Effect, Fault};
 use tests::lab::{Daemon, Host, Pool, until};
 
-use super::scene::{Fleet, SOON, Size, assigned, host};
+use super::scene::{Fleet, SOON, Size, assigned, with};
 
 const SIZE: Size = Size { hosts: 2, members: 1, prefix: 28 };
 
@@ -29,8 +29,8 @@ fn bad_inputs_are_named_with_their_cure_and_nothing_that_runs_feels_them() -> Re
 }
 
 /// Writes a host's configuration anew and restarts its berthd.
-fn reconfigure(host: &Host, number: u32, pool: Pool, more: &str) -> Result<()> {
-    let mut berth = self::host(pool, number).berth;
+fn reconfigure(host: &Host, pool: Pool, more: &str) -> Result<()> {
+    let mut berth = with(pool);
     berth.extra = more.to_owned();
     host.configure(&berth)?;
     host.stop(Daemon::Berthd)?;
@@ -50,7 +50,7 @@ fn notices(host: &Host) -> Result<Vec<Notice>> {
 fn hosts_that_are_configured_differently_say_so(fleet: &Fleet) -> Result<()> {
     let hosts: Vec<&Host> = fleet.hosts().collect();
     let changed = Pool { cooling_secs: 2, free_min: 2, ..pool() };
-    reconfigure(hosts[1], 2, changed.clone(), "")?;
+    reconfigure(hosts[1], changed.clone(), "")?;
     // Whoever has the role counts: the other one differs.
     let differing = until(SOON, "the host whose configuration does not count says so", || {
         let said: Vec<Notice> = hosts.iter().map(|host| notices(host)).collect::<Result<Vec<_>>>()?.concat();
@@ -60,7 +60,7 @@ fn hosts_that_are_configured_differently_say_so(fleet: &Fleet) -> Result<()> {
     for word in ["cooling_secs", "free_min", "that of host"] {
         ensure!(differing.problem.contains(word), "{word} is not named: {differing:?}");
     }
-    reconfigure(hosts[0], 1, changed, "")?;
+    reconfigure(hosts[0], changed, "")?;
     until(SOON, "hosts that are configured alike say nothing", || {
         let said: Vec<Vec<Notice>> = hosts.iter().map(|host| notices(host)).collect::<Result<_>>()?;
         let serving = hosts.iter().all(|host| host.ask::<Vec<Subnet>>("subnet list").is_ok());
@@ -70,8 +70,8 @@ fn hosts_that_are_configured_differently_say_so(fleet: &Fleet) -> Result<()> {
 
 fn an_address_excluded_in_use_stays_and_is_handed_out_no_more(fleet: &Fleet, web: IpAddr) -> Result<()> {
     let exclude = format!("exclude = [\"{web}/32\"]\n");
-    for (number, host) in (1..).zip(fleet.hosts()) {
-        reconfigure(host, number, pool(), &exclude)?;
+    for host in fleet.hosts() {
+        reconfigure(host, pool(), &exclude)?;
     }
     fleet.vm_reaches(web)?;
     let h1 = fleet.host("h1");
@@ -81,8 +81,8 @@ fn an_address_excluded_in_use_stays_and_is_handed_out_no_more(fleet: &Fleet, web
     // Given back by a container of its own, and by nobody that is pinged.
     let spare = fleet.run_soon("h2", "spare", "")?;
     let exclude = format!("exclude = [\"{web}/32\", \"{spare}/32\"]\n");
-    for (number, host) in (1..).zip(fleet.hosts()) {
-        reconfigure(host, number, pool(), &exclude)?;
+    for host in fleet.hosts() {
+        reconfigure(host, pool(), &exclude)?;
     }
     until(SOON, "the block knows what is to be set aside", || {
         let blocks = fleet.lab().etcd().ctl("get --prefix berth/lab/blocks/ --print-value-only")?;
@@ -96,8 +96,8 @@ fn an_address_excluded_in_use_stays_and_is_handed_out_no_more(fleet: &Fleet, web
         Ok((!said.is_success() && said.stderr.contains("excluded")).then_some(said.stderr))
     })?;
     println!("{}", refused.trim());
-    for (number, host) in (1..).zip(fleet.hosts()) {
-        reconfigure(host, number, pool(), "")?;
+    for host in fleet.hosts() {
+        reconfigure(host, pool(), "")?;
     }
     fleet.run_soon("h1", "spare", &format!("--ip {spare}"))?;
     h1.sh("docker rm -f spare").map(drop)

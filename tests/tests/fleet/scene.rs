@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use api::{Address, AddressState, CheckReport, Subnet};
 use ipnetwork::{IpNetwork, Ipv4Network};
-use provider_mock::MachineKind;
 use serde_json::{Value, json};
-use tests::lab::{BerthConfig, Daemon, DockerHost, Host, Lab, Layout, Pool, Process, StoreChoice, until};
+use tests::lab::{BerthConfig, Daemon, Host, Lab, Layout, Pool, Process, StoreChoice, until};
 use tests::plugin::{self, DOCKERS_PATIENCE};
 
 /// An order takes seconds in the simulated cloud, a fleet on two processors its time.
@@ -49,22 +48,13 @@ impl Size {
     pub(crate) fn layout(self) -> Layout {
         let pool =
             Pool { prefix: self.prefix, subnets_max: 1, free_min: 1, cooling_secs: 1, ..Pool::default() };
-        let hosts = (1..=self.hosts).map(|number| (format!("h{number}"), host(pool.clone(), number)));
-        let alone = Layout::one_vlan().etcd_members(self.members);
-        let machines = hosts.fold(alone, |layout, (name, options)| layout.docker_host(&name, options));
-        machines.machine("vm1", MachineKind::Virtual).machine("bm1", MachineKind::Hardware)
+        Layout::fleet(self.hosts, self.members, &with(pool))
     }
 }
 
-/// A host on the lab's etcd with this pool; each has a boot of its own.
-pub(crate) fn host(pool: Pool, number: u32) -> DockerHost {
-    let berth = BerthConfig { store: StoreChoice::Etcd, pools: vec![pool], ..BerthConfig::default() };
-    DockerHost { sockets_held: true, boot_id: boot_id(number, 1), berth, ..DockerHost::default() }
-}
-
-/// The id of a host's boot.
-pub(crate) fn boot_id(host: u32, boot: u32) -> String {
-    format!("00000000-0000-4000-8000-{host:06}{boot:06}")
+/// The configuration of a host on the lab's etcd with this pool.
+pub(crate) fn with(pool: Pool) -> BerthConfig {
+    BerthConfig { store: StoreChoice::Etcd, pools: vec![pool], ..BerthConfig::default() }
 }
 
 impl Fleet {

@@ -1,4 +1,4 @@
-//! The steps of the story, in order.
+//! One container, from an empty cloud to an address that is free again.
 
 use std::time::Duration;
 
