@@ -9,6 +9,7 @@ pub mod check;
 pub mod clock;
 pub mod cloud;
 pub mod config;
+pub mod described;
 pub mod docker;
 pub mod doctor;
 pub mod identity;

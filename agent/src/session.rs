@@ -14,6 +14,7 @@ use store::layout::{self, Item, ValueError};
 use store::{Session, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use crate::described::{DescribeError, Description};
 use crate::troubles::with_causes;
 
 /// How long the sign stays after the last word: a restart of the agent or of the store is no death.
@@ -35,6 +36,8 @@ enum SessionError {
     Store(#[from] StoreError),
     #[error("cannot write this host's sign of life")]
     Value(#[from] ValueError),
+    #[error(transparent)]
+    Description(#[from] DescribeError),
     #[error("the store does not answer to this host's sign of life")]
     Late,
     #[error("this boot is not registered yet")]
@@ -47,8 +50,8 @@ enum SessionError {
 }
 
 /// Gives the sign until `stop`, and then takes it back: this host goes in order.
-pub async fn keep(store: Arc<dyn Store>, me: Identity, stop: CancellationToken) {
-    let mut keeper = Keeper { store, me, session: None };
+pub async fn keep(store: Arc<dyn Store>, me: Identity, description: Description, stop: CancellationToken) {
+    let mut keeper = Keeper { store, me, description, session: None };
     tokio::select! {
         () = stop.cancelled() => {}
         never = keeper.live() => match never {},
@@ -59,6 +62,8 @@ pub async fn keep(store: Arc<dyn Store>, me: Identity, stop: CancellationToken) 
 struct Keeper {
     store: Arc<dyn Store>,
     me: Identity,
+    /// Told with each sign that is begun: a store that was made anew knows nobody.
+    description: Description,
     session: Option<Session>,
 }
 
@@ -94,6 +99,7 @@ impl Keeper {
             }
         }
         self.is_registered().await?;
+        self.describe().await?;
         let key = Item::Session(self.me.host.to_string()).key();
         let value = layout::encode(&key, &SignOfLife { boot: self.me.boot.clone() })?;
         self.session = Some(in_time(self.store.begin_session(&key, value, TTL)).await?);
@@ -115,6 +121,14 @@ impl Keeper {
             return Err(SessionError::Unregistered);
         }
         Ok(())
+    }
+
+    async fn describe(&self) -> Result<(), SessionError> {
+        let told = self.description.tell(&*self.store, &self.me.host.0);
+        tokio::time::timeout(PATIENCE, told)
+            .await
+            .map_err(|_| SessionError::Late)?
+            .map_err(SessionError::from)
     }
 
     async fn end(self) {
@@ -151,8 +165,13 @@ mod tests {
         let stop = CancellationToken::new();
         let (host, boot) = ("h1".into(), "boot-1".into());
         let me = Identity { host, instance: instance.into(), boot, zones: BTreeSet::new() };
-        let kept = keep(Arc::new(store.clone()), me, stop.clone());
+        let kept = keep(Arc::new(store.clone()), me, called("web-1"), stop.clone());
         (tokio::spawn(kept), stop)
+    }
+
+    fn called(hostname: &str) -> Description {
+        let kind = provider::InstanceKind::Virtual;
+        Description { hostname: hostname.into(), kind, datacenter: "dal10".into() }
     }
 
     async fn register(store: &MemoryStore, boot: &str) {
@@ -166,6 +185,12 @@ mod tests {
         let key = Item::Host("h1".into()).key();
         let value = layout::encode(&key, &record).unwrap();
         store.commit(Transaction::new().put(key, value)).await.unwrap();
+    }
+
+    async fn told(store: &MemoryStore) -> Option<Description> {
+        let key = Item::Description("h1".into()).key();
+        let entry = store.get(&key).await.unwrap().entry?;
+        Some(layout::decode(&key, &entry.value).unwrap())
     }
 
     async fn sign(store: &MemoryStore) -> Option<SignOfLife> {
@@ -194,6 +219,7 @@ mod tests {
         stop.cancel();
         kept.await.unwrap();
         assert_eq!(sign(&store).await, None);
+        assert_eq!(told(&store).await, Some(called("web-1")), "its name is asked for when it is gone");
     }
 
     #[tokio::test(start_paused = true)]

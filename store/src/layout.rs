@@ -42,6 +42,8 @@ pub enum Item {
     Host(String),
     /// `sessions/<id>`: a host's sign of life.
     Session(String),
+    /// `descriptions/<id>`: what people call a host.
+    Description(String),
     /// `evictions/<id>`: when and on whose word a host was evicted last.
     Eviction(String),
     /// `blocks/<subnet>/<n>`: who holds which of up to 256 addresses.
@@ -164,6 +166,8 @@ pub enum Under {
     Hosts,
     /// Every sign of life.
     Sessions,
+    /// What people call every host.
+    Descriptions,
     /// The last eviction of every host that was evicted.
     Evictions,
     /// Every block.
@@ -256,6 +260,7 @@ impl Item {
             Item::Rebuild => "rebuild".to_owned(),
             Item::Host(id) => join(&["hosts", id]),
             Item::Session(id) => join(&["sessions", id]),
+            Item::Description(id) => join(&["descriptions", id]),
             Item::Eviction(id) => join(&["evictions", id]),
             Item::Block { subnet, index } => join(&["blocks", &text::subnet(subnet), &index.to_string()]),
             Item::Surplus { zone, host } => join(&["surplus", zone, host]),
@@ -308,6 +313,7 @@ impl Item {
             ["rebuild"] => Item::Rebuild,
             ["hosts", id] => Item::Host(owned(id)),
             ["sessions", id] => Item::Session(owned(id)),
+            ["descriptions", id] => Item::Description(owned(id)),
             ["evictions", id] => Item::Eviction(owned(id)),
             ["blocks", subnet, index] => {
                 Item::Block { subnet: text::parse_subnet(subnet)?, index: index.parse().ok()? }
@@ -379,6 +385,7 @@ impl Under {
             Under::Hosts => join(&["hosts"]),
             Under::Sessions => join(&["sessions"]),
             Under::Evictions => join(&["evictions"]),
+            Under::Descriptions => join(&["descriptions"]),
             Under::Blocks => join(&["blocks"]),
             Under::BlocksOf(subnet) => join(&["blocks", &text::subnet(subnet)]),
             Under::SurplusOf { zone } => join(&["surplus", zone]),

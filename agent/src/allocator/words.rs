@@ -141,6 +141,7 @@ fn key(spelled: &store::Key) -> Option<Key> {
         | Item::Order(_)
         | Item::Policy(_)
         | Item::Trial(_)
+        | Item::Description(_)
         | Item::Running { .. }
         | Item::Ledger(_)
         | Item::Segment(_)

@@ -2,6 +2,7 @@
 
 use super::Refusal;
 use super::desk::{Desk, silence, unavailable};
+use crate::described::Description;
 use crate::identity::Known;
 use crate::troubles::with_causes;
 use ::api::{Answer, Attachment, Eviction, Host, HostLife, HostPlan, MachineKind, Silence, Source};
@@ -36,6 +37,7 @@ pub(super) async fn read(desk: &Desk) -> Result<Vec<Host>, Silence> {
     let mut hosts: Vec<Host> = register.hosts.iter().map(|(id, record)| host(id, record)).collect();
     for host in &mut hosts {
         register.tell_life(host);
+        register.tell_name(host);
         tell_suspicion(desk, host);
     }
     if let Some(known) = &*desk.known.borrow() {
@@ -54,6 +56,7 @@ struct Register {
     hosts: BTreeMap<HostId, HostRecord>,
     sessions: BTreeSet<HostId>,
     evictions: BTreeMap<HostId, ipam::Eviction>,
+    descriptions: BTreeMap<HostId, Description>,
     blocks: Vec<Block>,
 }
 
@@ -63,9 +66,10 @@ impl Register {
             hosts: BTreeMap::new(),
             sessions: BTreeSet::new(),
             evictions: BTreeMap::new(),
+            descriptions: BTreeMap::new(),
             blocks: Vec::new(),
         };
-        for under in [Under::Hosts, Under::Sessions, Under::Evictions, Under::Blocks] {
+        for under in [Under::Hosts, Under::Sessions, Under::Evictions, Under::Descriptions, Under::Blocks] {
             for entry in entries(desk, &under).await? {
                 register.note(&entry).map_err(|error| silence(Source::Store, with_causes(&error)))?;
             }
@@ -84,10 +88,19 @@ impl Register {
             Some(Item::Eviction(id)) => {
                 self.evictions.insert(HostId(id), layout::decode(&entry.key, &entry.value)?);
             }
+            Some(Item::Description(id)) => {
+                self.descriptions.insert(HostId(id), layout::decode(&entry.key, &entry.value)?);
+            }
             Some(Item::Block { .. }) => self.blocks.push(layout::decode(&entry.key, &entry.value)?),
             _ => (),
         }
         Ok(())
+    }
+
+    fn tell_name(&self, host: &mut Host) {
+        if let Some(described) = self.descriptions.get(&HostId(host.id.clone())) {
+            describe_as(host, described.clone());
+        }
     }
 
     fn tell_life(&self, host: &mut Host) {
@@ -180,16 +193,22 @@ fn describe(host: &mut Host, known: &Known) {
         vlan: it.vlan_number.map(u32::from),
     };
     host.this = true;
-    host.hostname = Some(identity.hostname.clone());
     host.instance = Some(identity.instance.to_string());
-    host.kind = match identity.kind {
+    describe_as(host, Description::of(identity));
+    host.attachments = identity.attachments.iter().map(attachment).collect();
+    host.identity_from = known.from;
+}
+
+/// Adds what people call it.
+fn describe_as(host: &mut Host, described: Description) {
+    let Description { hostname, kind, datacenter } = described;
+    host.hostname = Some(hostname);
+    host.kind = match kind {
         InstanceKind::Virtual => Some(MachineKind::Virtual),
         InstanceKind::BareMetal => Some(MachineKind::BareMetal),
         InstanceKind::Unmanaged => None,
     };
-    host.datacenter = Some(identity.datacenter.clone());
-    host.attachments = identity.attachments.iter().map(attachment).collect();
-    host.identity_from = known.from;
+    host.datacenter = Some(datacenter);
 }
 
 /// `GET /v1/host/plan`

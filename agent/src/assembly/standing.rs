@@ -7,6 +7,7 @@ use crate::capacity::Capacity;
 use crate::clock::Clock;
 use crate::cloud::{Cloud, CloudError, trouble};
 use crate::config::{Config, StoreKind};
+use crate::described::Description;
 use crate::docker::Book;
 use crate::docker::events::Watched;
 use crate::identity::{self, IdentityError, Known};
@@ -108,8 +109,9 @@ impl Standing {
         let growing = async { tokio::join!(self.confirmed(&known), self.grow(&known, &allocator)) };
         self.tasks.spawn(history::keep(self, &host, &allocator));
         let (store, stop) = (Arc::clone(&self.store), self.stop.clone());
+        let description = Description::of(&known.identity);
         // To its end, also when this is cut off: a host that stops in order says so.
-        self.tasks.spawn(session::keep(store, me, stop));
+        self.tasks.spawn(session::keep(store, me, description, stop));
         let silencing = silence::follow(&allocator, &self.reconciler);
         let pools = async {
             if pools_are_due {

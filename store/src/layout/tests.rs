@@ -33,6 +33,7 @@ fn every_item() -> Vec<Item> {
         Item::Ledger(segment()),
         Item::Segment(segment()),
         Item::Keep { keeper: "h2".into(), segment: segment() },
+        Item::Description("h/1".into()),
         Item::Eviction("h1".into()),
         Item::Ask { keeper: "h2".into(), asker: "h/1".into() },
         Item::Told { asker: "h/1".into(), keeper: "h2".into() },
