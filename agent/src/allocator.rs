@@ -77,6 +77,7 @@ enum Call {
     Tell(Input),
     Assigned(oneshot::Sender<BTreeMap<IpAddr, Epoch>>),
     View(oneshot::Sender<View>),
+    Revoked(oneshot::Sender<bool>),
     Intervals(oneshot::Sender<Vec<Entry>>),
     Told(Told),
 }
@@ -199,6 +200,13 @@ impl Allocator {
     pub async fn view(&self) -> Result<View, AllocateError> {
         let (answer, answered) = oneshot::channel();
         self.call(Call::View(answer)).await?;
+        within(answered).await
+    }
+
+    /// Whether [`View::revoked`] names any address. A view costs what a zone has addresses; this does not.
+    pub async fn has_revoked(&self) -> Result<bool, AllocateError> {
+        let (answer, answered) = oneshot::channel();
+        self.call(Call::Revoked(answer)).await?;
         within(answered).await
     }
 

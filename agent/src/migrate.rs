@@ -149,7 +149,9 @@ fn nothing_happened_since(all: &Snapshot, records: &[Record]) -> Result<(), Migr
     for record in records {
         match record {
             Record::Cluster { id, generation, .. } => life = Some((id, generation)),
-            Record::Block { id, generation, acted, .. } => drop(blocks.insert(id, (generation, acted))),
+            Record::Block { id, zone, generation, acted, .. } => {
+                blocks.insert(id, (zone, generation, acted));
+            }
             _ => {}
         }
     }
@@ -159,8 +161,9 @@ fn nothing_happened_since(all: &Snapshot, records: &[Record]) -> Result<(), Migr
         None if hosts == 0 => {}
         _ => return Err(MigrateError::AnotherLife),
     }
-    for (id, (_, acted)) in blocks.into_iter().filter(|(_, (in_life, _))| **in_life == cluster.generation) {
-        let key = Item::Block { subnet: id.subnet, index: id.index }.key();
+    let in_this_life = |(_, (_, life, _)): &(_, (_, &Generation, _))| **life == cluster.generation;
+    for (id, (zone, _, acted)) in blocks.into_iter().filter(in_this_life) {
+        let key = Item::Block { zone: zone.0.clone(), subnet: id.subnet, index: id.index }.key();
         let backed_up = all.find(&key).map(|entry| entry.revision.0);
         if backed_up.is_none_or(|revision| revision < acted.0) {
             return Err(MigrateError::Stale { block: key });

@@ -9,7 +9,7 @@ use crate::troubles::with_causes;
 use ::api::{Silence, Source, Word};
 use futures::future::try_join_all;
 use hostnet::{HostNet, Kernel, Observed, Table};
-use ipam::{AddressState, AddressView, Block, BlockId, HostId, SubnetView, Usage, View};
+use ipam::{AddressState, AddressView, Block, BlockId, HostId, SubnetView, Usage, View, Zone};
 use provider::CloudSubnet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -34,7 +34,7 @@ impl Testimony {
     /// alone: of the others it has no word here.
     pub async fn gather(desk: &Desk, view: &View, asked: &BTreeSet<BlockId>) -> Self {
         let (blocks, kernel, (subnets, mut silent)) =
-            tokio::join!(blocks(desk, asked), kernel(desk), desk.in_the_cloud());
+            tokio::join!(blocks(desk, view, asked), kernel(desk), desk.in_the_cloud());
         Self {
             host: view.host.clone(),
             blocks,
@@ -110,16 +110,17 @@ impl Testimony {
     }
 }
 
-async fn blocks(desk: &Desk, asked: &BTreeSet<BlockId>) -> Result<Blocks, Silence> {
+async fn blocks(desk: &Desk, view: &View, asked: &BTreeSet<BlockId>) -> Result<Blocks, Silence> {
     let silence = |because: String| silence(Source::Store, because);
     let store = desk.store.as_ref().ok_or_else(|| silence("it is not open".into()))?;
-    let one = async |id: &BlockId| {
-        let key = Item::Block { subnet: id.subnet, index: id.index }.key();
+    let one = async |(id, zone): (BlockId, Zone)| {
+        let key = Item::Block { zone: zone.0, subnet: id.subnet, index: id.index }.key();
         let read = store.get(&key).await.map_err(|error| silence(with_causes(&error)))?;
         let block = read.entry.map(|entry| layout::decode(&key, &entry.value)).transpose();
-        Ok((*id, block.map_err(|error| silence(with_causes(&error)))?))
+        Ok((id, block.map_err(|error| silence(with_causes(&error)))?))
     };
-    Ok(try_join_all(asked.iter().map(one)).await?.into_iter().collect())
+    let asked = asked.iter().filter_map(|id| Some((*id, view.zone_of(*id)?.clone())));
+    Ok(try_join_all(asked.map(one)).await?.into_iter().collect())
 }
 
 async fn kernel(desk: &Desk) -> Result<(HostNet, Observed), Silence> {

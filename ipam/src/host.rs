@@ -229,7 +229,7 @@ impl Host {
     /// [`Input::Tick`] is due.
     fn scope_of(&self, input: &Input) -> Scope {
         let others = |seen: &crate::transaction::Seen| {
-            matches!(seen.key, Key::Block(_) | Key::Surplus { .. } | Key::Want { .. })
+            matches!(seen.key, Key::Block { .. } | Key::Surplus { .. } | Key::Want { .. })
         };
         let narrow = match input {
             Input::Assign { .. }
@@ -266,9 +266,13 @@ impl Host {
             .min()
     }
 
-    /// The prefixes to list and watch, each from the revision of its listing.
+    /// The prefixes to list and watch, each from the revision of its listing. Those that grow with the cluster
+    /// change with its hosts, pools and subnets alone, not with what containers do.
     pub fn watches(&self) -> Vec<Prefix> {
         let host = &self.identity.host;
+        // What the journal shows as held in a zone that this host has left goes back there.
+        let held = self.blocks.values().map(|facts| &facts.zone);
+        let blocks: BTreeSet<&Zone> = self.identity.zones.iter().chain(held).collect();
         let zones = self.identity.zones.iter().flat_map(|zone| {
             [Prefix::Surplus(zone.clone()), Prefix::Wants { zone: zone.clone(), holder: host.clone() }]
         });
@@ -279,11 +283,16 @@ impl Host {
             Prefix::Subnets,
             Prefix::Reservations,
             Prefix::Published(host.clone()),
-            Prefix::Blocks,
         ]
         .into_iter()
+        .chain(blocks.into_iter().cloned().map(Prefix::Blocks))
         .chain(zones)
         .collect()
+    }
+
+    /// Whether addresses were taken from this host while in use, and have not fallen silent yet.
+    pub fn has_revoked(&self) -> bool {
+        !self.revoked.is_empty()
     }
 
     /// This host in its registered incarnation; `None` until this boot is registered.

@@ -52,7 +52,11 @@
 //!     (Prefix::Subnets, Key::Subnet(subnet), Value::Subnet(Subnet {
 //!         cidr: subnet, pool: pool.clone(), zone: zone.clone(), gateway: None,
 //!     })),
-//!     (Prefix::Blocks, Key::Block(block), Value::Block(Block::open(block, 0, &BTreeMap::new()))),
+//!     (
+//!         Prefix::Blocks(zone.clone()),
+//!         Key::Block { zone: zone.clone(), block },
+//!         Value::Block(Block::open(block, 0, &BTreeMap::new())),
+//!     ),
 //! ];
 //!
 //! let identity = Identity {

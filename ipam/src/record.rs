@@ -9,7 +9,9 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::epoch::{Epoch, Generation};
-use crate::names::{BlockId, BootId, EndpointId, Holder, Incarnation, ReservationName, Revision, Timestamp};
+use crate::names::{
+    BlockId, BootId, EndpointId, Holder, Incarnation, ReservationName, Revision, Timestamp, Zone,
+};
 use crate::pool::{Pool, Subnet};
 use crate::refusal::Usage;
 
@@ -36,6 +38,8 @@ pub enum Record {
     Block {
         /// The block.
         id: BlockId,
+        /// The zone of its subnet.
+        zone: Zone,
         /// The boot under which its holding is usable.
         boot: BootId,
         /// The life of the cluster in which it is usable.

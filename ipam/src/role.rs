@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use crate::block::Block;
 use crate::cluster::HostRecord;
-use crate::names::{HostId, Incarnation, Revision};
+use crate::names::{HostId, Incarnation, Revision, Zone};
 
 pub use eviction::{EvictionStep, Evictions, Patience, ProviderWord, Suspicion, lost_to, raise, sweep};
 pub use quarantine::{Ending, QuarantineState, Quarantines, UseWord};
@@ -46,6 +46,8 @@ pub type HostsSeen = BTreeMap<HostId, HostSeen>;
 /// A block as one look at the store showed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockSeen {
+    /// The zone of its subnet.
+    pub zone: Zone,
     /// Its value.
     pub block: Block,
     /// When that was last written.

@@ -32,7 +32,12 @@ pub enum Key {
     /// An opened subnet.
     Subnet(IpNetwork),
     /// A block of a subnet.
-    Block(BlockId),
+    Block {
+        /// The zone of the subnet.
+        zone: Zone,
+        /// The block.
+        block: BlockId,
+    },
     /// A reservation.
     Reservation(ReservationName),
     /// How much a host could give.
@@ -82,8 +87,8 @@ pub enum Prefix {
     Pools,
     /// All subnets.
     Subnets,
-    /// All blocks of all subnets. A shell may leave out those of zones that are not this host's.
-    Blocks,
+    /// All blocks of all subnets of a zone.
+    Blocks(Zone),
     /// All reservations.
     Reservations,
     /// The hints of a zone.
@@ -109,9 +114,10 @@ impl Prefix {
             | (Self::Hosts, Key::Host(_))
             | (Self::Pools, Key::Pool(_))
             | (Self::Subnets, Key::Subnet(_))
-            | (Self::Blocks, Key::Block(_))
             | (Self::Reservations, Key::Reservation(_)) => true,
-            (Self::Surplus(of), Key::Surplus { zone, .. }) => of == zone,
+            (Self::Blocks(of), Key::Block { zone, .. }) | (Self::Surplus(of), Key::Surplus { zone, .. }) => {
+                of == zone
+            }
             (Self::Wants { zone: in_zone, holder: of }, Key::Want { zone, holder, .. }) => {
                 in_zone == zone && of == holder
             }

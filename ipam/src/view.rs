@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::block::{BlockCounts, BlockState};
 use crate::cluster::ClusterState;
 use crate::epoch::Generation;
-use crate::names::{BlockId, Holder, HostId, Incarnation, PoolName, RequestId, ReservationName, Revision};
+use crate::names::{
+    BlockId, Holder, HostId, Incarnation, PoolName, RequestId, ReservationName, Revision, Zone,
+};
 use crate::pool::{Pool, Reservation, Subnet};
 use crate::record::Operation;
 use crate::refusal::{AddressState, Capacity, NotReady};
@@ -40,6 +42,13 @@ pub struct View {
     pub waiting: Vec<RequestId>,
     /// Addresses that were taken from this host by an eviction and must fall silent.
     pub revoked: Vec<IpAddr>,
+}
+
+impl View {
+    /// The zone of a block, if it is of one of these subnets.
+    pub fn zone_of(&self, block: BlockId) -> Option<&Zone> {
+        self.subnets.iter().find(|it| it.subnet.cidr == block.subnet).map(|it| &it.subnet.zone)
+    }
 }
 
 /// A pool.

@@ -3,8 +3,8 @@
 //! ```
 //! use store::layout::{Item, Under};
 //!
-//! let block = Item::Block { subnet: "10.11.4.0/26".parse()?, index: 0 };
-//! assert_eq!(block.key().as_str(), "blocks/10.11.4.0-26/0");
+//! let block = Item::Block { zone: "vlan-9".into(), subnet: "10.11.4.0/26".parse()?, index: 0 };
+//! assert_eq!(block.key().as_str(), "blocks/vlan-9/10.11.4.0-26/0");
 //! assert_eq!(Item::of(&block.key()), Some(block.clone()));
 //! assert!(Under::Blocks.prefix().covers(&block.key()));
 //! # Ok::<(), ipnetwork::IpNetworkError>(())
@@ -46,8 +46,10 @@ pub enum Item {
     Description(String),
     /// `evictions/<id>`: when and on whose word a host was evicted last.
     Eviction(String),
-    /// `blocks/<subnet>/<n>`: who holds which of up to 256 addresses.
+    /// `blocks/<zone>/<subnet>/<n>`: who holds which of up to 256 addresses.
     Block {
+        /// The zone of the subnet: what a host is shown of blocks does not grow with other zones.
+        zone: String,
         /// The subnet it is a slice of.
         subnet: IpNetwork,
         /// Which slice, from 0.
@@ -172,8 +174,18 @@ pub enum Under {
     Evictions,
     /// Every block.
     Blocks,
+    /// The blocks of one zone.
+    BlocksIn {
+        /// The zone.
+        zone: String,
+    },
     /// The blocks of one subnet.
-    BlocksOf(IpNetwork),
+    BlocksOf {
+        /// Its zone.
+        zone: String,
+        /// The subnet.
+        subnet: IpNetwork,
+    },
     /// The surplus hints of one zone.
     SurplusOf {
         /// The zone.
@@ -262,7 +274,9 @@ impl Item {
             Item::Session(id) => join(&["sessions", id]),
             Item::Description(id) => join(&["descriptions", id]),
             Item::Eviction(id) => join(&["evictions", id]),
-            Item::Block { subnet, index } => join(&["blocks", &text::subnet(subnet), &index.to_string()]),
+            Item::Block { zone, subnet, index } => {
+                join(&["blocks", zone, &text::subnet(subnet), &index.to_string()])
+            }
             Item::Surplus { zone, host } => join(&["surplus", zone, host]),
             Item::Want { zone, holder, asker } => join(&["wants", zone, holder, asker]),
             Item::Published { host, subnet, index } => {
@@ -315,9 +329,11 @@ impl Item {
             ["sessions", id] => Item::Session(owned(id)),
             ["descriptions", id] => Item::Description(owned(id)),
             ["evictions", id] => Item::Eviction(owned(id)),
-            ["blocks", subnet, index] => {
-                Item::Block { subnet: text::parse_subnet(subnet)?, index: index.parse().ok()? }
-            }
+            ["blocks", zone, subnet, index] => Item::Block {
+                zone: owned(zone),
+                subnet: text::parse_subnet(subnet)?,
+                index: index.parse().ok()?,
+            },
             ["surplus", zone, host] => Item::Surplus { zone: owned(zone), host: owned(host) },
             ["wants", zone, holder, asker] => {
                 Item::Want { zone: owned(zone), holder: owned(holder), asker: owned(asker) }
@@ -387,7 +403,8 @@ impl Under {
             Under::Evictions => join(&["evictions"]),
             Under::Descriptions => join(&["descriptions"]),
             Under::Blocks => join(&["blocks"]),
-            Under::BlocksOf(subnet) => join(&["blocks", &text::subnet(subnet)]),
+            Under::BlocksIn { zone } => join(&["blocks", zone]),
+            Under::BlocksOf { zone, subnet } => join(&["blocks", zone, &text::subnet(subnet)]),
             Under::SurplusOf { zone } => join(&["surplus", zone]),
             Under::WantsOf { zone, holder } => join(&["wants", zone, holder]),
             Under::PublishedOf { host } => join(&["published", host]),

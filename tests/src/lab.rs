@@ -52,7 +52,7 @@ pub use config::{BerthConfig, Pool, ProviderChoice, StaticSubnet, StoreChoice};
 pub use daemon::Daemon;
 pub use etcd::Etcd;
 pub use host::Host;
-pub use layout::{DockerHost, Layout, boot_id};
+pub use layout::{DockerHost, Layout, VLAN, boot_id};
 pub use member::Member;
 pub use namespaces::Said;
 pub use node::{Node, Way};

@@ -1,13 +1,11 @@
 //! Follows what the store shows: lists a prefix, then watches it, and begins again when it must.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipam::{Prefix, Revision, Seen, Subnet, Value, Zone};
-use ipnetwork::IpNetwork;
-use store::layout::{Item, ValueError};
-use store::{Event, Snapshot, Store, StoreError, Watch, WatchError};
+use ipam::{Prefix, Revision, Seen};
+use store::layout::ValueError;
+use store::{Snapshot, Store, StoreError, Watch, WatchError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::newest::Newest;
@@ -73,16 +71,14 @@ impl FollowError {
     }
 }
 
-/// Shows everything that stands under `prefix` and then every change, until the receiver is gone; of blocks,
-/// those that may be `near`.
+/// Shows everything that stands under `prefix` and then every change, until the receiver is gone.
 pub(super) async fn follow(
     store: Arc<dyn Store>,
     prefix: Prefix,
-    near: Near,
     newest: Newest,
     shown: mpsc::Sender<Shown>,
 ) {
-    let follower = Follower { spelled: words::under(&prefix).prefix(), store, prefix, near, newest, shown };
+    let follower = Follower { spelled: words::under(&prefix).prefix(), store, prefix, newest, shown };
     let mut pause = PAUSE_MIN;
     while !follower.shown.is_closed() {
         match follower.list_and_watch(&mut pause).await {
@@ -99,48 +95,11 @@ pub(super) async fn follow(
     }
 }
 
-/// The zones of this host, and the subnets of which its journal holds something, wherever they are.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Near {
-    pub(super) zones: BTreeSet<Zone>,
-    pub(super) held: BTreeSet<IpNetwork>,
-}
-
-impl Near {
-    fn has(&self, subnet: &Subnet) -> bool {
-        self.zones.contains(&subnet.zone) || self.held.contains(&subnet.cidr)
-    }
-}
-
-/// Subnets that this host can never use: in a fleet of many zones, nearly all.
-#[derive(Debug, Default)]
-struct Far(BTreeSet<IpNetwork>);
-
-impl Far {
-    fn has(&self, key: &store::Key) -> bool {
-        !self.0.is_empty()
-            && matches!(Item::of(key), Some(Item::Block { subnet, .. }) if self.0.contains(&subnet))
-    }
-
-    /// A subnet that is gone may be ordered again, and for this zone.
-    fn leaves_out(&mut self, event: &Event) -> bool {
-        let far = self.has(event.key());
-        if far
-            && let Event::Deleted(key) = event
-            && let Some(Item::Block { subnet, .. }) = Item::of(key)
-        {
-            self.0.remove(&subnet);
-        }
-        far
-    }
-}
-
 struct Follower {
     store: Arc<dyn Store>,
     prefix: Prefix,
     /// The prefix as the store spells it.
     spelled: store::Prefix,
-    near: Near,
     newest: Newest,
     shown: mpsc::Sender<Shown>,
 }
@@ -148,8 +107,7 @@ struct Follower {
 impl Follower {
     /// Returns Ok when nobody listens any more.
     async fn list_and_watch(&self, pause: &mut Duration) -> Result<(), FollowError> {
-        let mut far = self.far().await?;
-        let Some(listed) = self.tell_all(&far).await? else { return Ok(()) };
+        let Some(listed) = self.tell_all().await? else { return Ok(()) };
         let mut watch = self.watch(listed).await?;
         *pause = PAUSE_MIN;
         loop {
@@ -158,11 +116,7 @@ impl Follower {
                 () = self.shown.closed() => return Ok(()),
             };
             let prefix = self.spelled.clone();
-            let mut change = change.map_err(|source| FollowError::Watch { prefix, source })?;
-            change.events.retain(|event| !far.leaves_out(event));
-            if change.events.is_empty() {
-                continue;
-            }
+            let change = change.map_err(|source| FollowError::Watch { prefix, source })?;
             let seen = words::change(&change).map_err(self.value())?;
             if self.shown.send(Shown::Changed(seen)).await.is_err() {
                 return Ok(());
@@ -171,11 +125,10 @@ impl Follower {
     }
 
     /// Shows everything there is, and answers its revision. None when nobody listens any more.
-    async fn tell_all(&self, far: &Far) -> Result<Option<store::Revision>, FollowError> {
+    async fn tell_all(&self) -> Result<Option<store::Revision>, FollowError> {
         loop {
             self.newest.ask(&self.prefix);
-            let mut snapshot = self.list().await?;
-            snapshot.entries.retain(|entry| !far.has(&entry.key));
+            let snapshot = self.list().await?;
             // A value that cannot be read must not look like one that is gone: then nothing is told at all.
             let entries = words::entries(&snapshot).map_err(self.value())?;
             let (prefix, revision) = (self.prefix.clone(), Revision(snapshot.revision.0));
@@ -190,21 +143,6 @@ impl Follower {
                 Err(_) => return Ok(None),
             }
         }
-    }
-
-    /// The subnets whose blocks are left out. One that is opened later is shown until all is read again: that
-    /// costs its room, and nothing else.
-    async fn far(&self) -> Result<Far, FollowError> {
-        if self.prefix != Prefix::Blocks {
-            return Ok(Far::default());
-        }
-        let listed = self.in_time(self.store.range(&words::under(&Prefix::Subnets).prefix())).await?;
-        let subnets = words::entries(&listed).map_err(self.value())?;
-        let far = subnets.into_iter().filter_map(|seen| match seen.value {
-            Some(Value::Subnet(subnet)) if !self.near.has(&subnet) => Some(subnet.cidr),
-            _ => None,
-        });
-        Ok(Far(far.collect()))
     }
 
     async fn list(&self) -> Result<Snapshot, FollowError> {

@@ -13,14 +13,14 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use ipam::{
     Answer, BlockId, BootId, Durability, Effect, Epoch, Host, Input, Key, Life, Persisted, Record, Refusal,
-    RequestId, Seen, Sent, Timestamp, Token, Transaction, Zone,
+    RequestId, Seen, Sent, Timestamp, Token, Transaction,
 };
 use ledger::{Note, Tally};
 use store::{Commit, Store, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::follow::{Near, Shown, follow};
+use super::follow::{Shown, follow};
 use super::line::{notes, records, together};
 use super::newest::Newest;
 use super::{Call, Parts, Told, words};
@@ -38,7 +38,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Task {
     host: Host,
     boot: BootId,
-    zones: BTreeSet<Zone>,
     scribe: Scribe,
     /// The intervals of this host, as the journal has them.
     tally: Tally,
@@ -59,7 +58,6 @@ impl Task {
         let Parts { identity, store, journal, records: lines, clock } = parts;
         Task {
             boot: identity.boot.clone(),
-            zones: identity.zones.clone(),
             tally: Tally::replay(identity.host.clone(), notes(&lines)),
             ear: Ear::new(Arc::clone(&clock)),
             host: Host::recover(identity, clock.now(), records(&lines)),
@@ -78,8 +76,8 @@ impl Task {
     pub(super) async fn run(mut self, mut calls: mpsc::Receiver<Call>, stop: CancellationToken) {
         let (showing, mut shown) = mpsc::channel(SHOWN_MAX);
         for prefix in self.host.watches() {
-            let (store, near) = (Arc::clone(&self.store), self.near());
-            tokio::spawn(follow(store, prefix, near, self.newest.clone(), showing.clone()));
+            let store = Arc::clone(&self.store);
+            tokio::spawn(follow(store, prefix, self.newest.clone(), showing.clone()));
         }
         drop(showing);
         self.note_start().await;
@@ -135,6 +133,10 @@ impl Task {
             Call::View(answer) => {
                 // Whoever asked may have gone.
                 let _ = answer.send(self.host.view(self.clock.now()));
+            }
+            Call::Revoked(answer) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(self.host.has_revoked());
             }
             Call::Intervals(answer) => {
                 // Whoever asked may have gone.
@@ -197,15 +199,6 @@ impl Task {
             noted.iter().for_each(|note| self.tally.learn(note));
         }
         outcome
-    }
-
-    /// Whose blocks are this host's business.
-    fn near(&self) -> Near {
-        let held = self.host.snapshot().into_iter().filter_map(|record| match record {
-            Record::Block { id, .. } | Record::Address { block: id, .. } => Some(id.subnet),
-            _ => None,
-        });
-        Near { zones: self.zones.clone(), held: held.collect() }
     }
 
     /// Notes what the ledger makes of this start. If the disk refuses, the next records bring it up again.

@@ -89,7 +89,9 @@ pub(super) fn item(key: &Key) -> Item {
         Key::Eviction(host) => Item::Eviction(host.0.clone()),
         Key::Pool(pool) => Item::Pool(pool.0.clone()),
         Key::Subnet(cidr) => Item::Subnet(*cidr),
-        Key::Block(block) => Item::Block { subnet: block.subnet, index: block.index },
+        Key::Block { zone, block } => {
+            Item::Block { zone: zone.0.clone(), subnet: block.subnet, index: block.index }
+        }
         Key::Reservation(name) => Item::Reservation(name.0.clone()),
         Key::Surplus { zone, host } => Item::Surplus { zone: zone.0.clone(), host: host.0.clone() },
         Key::Want { zone, holder, asker } => {
@@ -117,7 +119,9 @@ fn key(spelled: &store::Key) -> Option<Key> {
         Item::Eviction(host) => Key::Eviction(HostId(host)),
         Item::Pool(pool) => Key::Pool(ipam::PoolName(pool)),
         Item::Subnet(cidr) => Key::Subnet(cidr),
-        Item::Block { subnet, index } => Key::Block(block(subnet, index)),
+        Item::Block { zone, subnet, index } => {
+            Key::Block { zone: Zone(zone), block: block(subnet, index) }
+        }
         Item::Reservation(name) => Key::Reservation(ipam::ReservationName(name)),
         Item::Surplus { zone, host } => Key::Surplus { zone: Zone(zone), host: HostId(host) },
         Item::Want { zone, holder, asker } => {
@@ -158,7 +162,7 @@ pub(super) fn under(prefix: &Prefix) -> Under {
         Prefix::Hosts => Under::Hosts,
         Prefix::Pools => Under::Pools,
         Prefix::Subnets => Under::Subnets,
-        Prefix::Blocks => Under::Blocks,
+        Prefix::Blocks(zone) => Under::BlocksIn { zone: zone.0.clone() },
         Prefix::Reservations => Under::Reservations,
         Prefix::Surplus(zone) => Under::SurplusOf { zone: zone.0.clone() },
         Prefix::Wants { zone, holder } => Under::WantsOf { zone: zone.0.clone(), holder: holder.0.clone() },
@@ -194,7 +198,7 @@ fn decode(key: &Key, spelled: store::Key, bytes: &[u8]) -> Result<Value, ValueEr
         Key::Eviction(_) => Value::Eviction(layout::decode(&spelled, bytes)?),
         Key::Pool(_) => Value::Pool(layout::decode(&spelled, bytes)?),
         Key::Subnet(_) => Value::Subnet(layout::decode(&spelled, bytes)?),
-        Key::Block(_) => Value::Block(layout::decode(&spelled, bytes)?),
+        Key::Block { .. } => Value::Block(layout::decode(&spelled, bytes)?),
         Key::Reservation(_) => Value::Reservation(layout::decode(&spelled, bytes)?),
         Key::Surplus { .. } => Value::Surplus(layout::decode(&spelled, bytes)?),
         Key::Want { .. } => Value::Want(layout::decode(&spelled, bytes)?),

@@ -13,8 +13,8 @@ pub(super) async fn follow(allocator: &Allocator, reconciler: &Reconciler) {
     while changes.changed().await.is_ok() {
         tokio::time::sleep(BURST).await;
         changes.mark_unchanged();
-        let Ok(view) = allocator.view().await else { return };
-        if !view.revoked.is_empty() {
+        let Ok(revoked) = allocator.has_revoked().await else { return };
+        if revoked {
             reconciler.nudge();
         }
     }

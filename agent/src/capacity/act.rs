@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ipam::{Block, BlockCommand, PoolName};
 use provider::{
-    CloudSubnet, OrderIntent, OrderRequest, OrderStatus, Provider, ProviderError,
+    CloudSubnet, OrderIntent, OrderRequest, OrderStatus, Provider, ProviderError, ZoneId,
     order::{Order, OrderEvent, OrderState},
 };
 use store::{
@@ -196,7 +196,7 @@ impl<P: Provider> Role<P> {
         transaction = transaction.put(takes_key.clone(), layout::encode(&takes_key, &raised)?);
         transaction = transaction.delete(Item::Subnet(subnet.cidr).key());
         for block in view.blocks_of(subnet.cidr) {
-            let key = block_key(&block.value);
+            let key = block_key(&at.value.zone, &block.value);
             transaction = transaction.unchanged(key.clone(), block.revision).delete(key);
         }
         let record = after(&at.value, OrderEvent::Returned, self.wall())?;
@@ -284,7 +284,7 @@ pub(super) fn apply_to_blocks(
     for block in view.blocks_of(subnet.cidr) {
         let step =
             block.value.apply(command.clone()).map_err(|refusal| Trouble::Waiting(refusal.to_string()))?;
-        let key = block_key(&block.value);
+        let key = block_key(&at.value.zone, &block.value);
         transaction = transaction.unchanged(key.clone(), block.revision);
         if step.changed {
             let value = layout::encode(&key, &step.block)?;
@@ -294,6 +294,6 @@ pub(super) fn apply_to_blocks(
     Ok(transaction)
 }
 
-pub(super) fn block_key(block: &Block) -> store::Key {
-    Item::Block { subnet: block.id().subnet, index: block.id().index }.key()
+pub(super) fn block_key(zone: &ZoneId, block: &Block) -> store::Key {
+    Item::Block { zone: zone.to_string(), subnet: block.id().subnet, index: block.id().index }.key()
 }

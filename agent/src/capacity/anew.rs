@@ -164,7 +164,7 @@ impl<P: Provider> Role<P> {
             (order_at.clone(), layout::encode(&order_at, &record)?),
         ];
         for id in BlockId::all_of(subnet.cidr) {
-            let key = Item::Block { subnet: id.subnet, index: id.index }.key();
+            let key = Item::Block { zone: self.zone().to_string(), subnet: id.subnet, index: id.index }.key();
             let value = layout::encode(&key, &Block::rebuilt(id, 0, &aside, WHY))?;
             entries.push((key, value));
         }

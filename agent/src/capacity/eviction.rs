@@ -32,7 +32,7 @@ pub struct SilentHost {
 impl<P: Provider> Role<P> {
     /// Asks about silent hosts, evicts those that are witnessed to be dead, and sweeps up after evictions.
     pub(super) async fn care_for_hosts(&mut self, term: &Term, view: &View) {
-        let blocks = view.blocks_seen();
+        let blocks = view.blocks_seen(self.zone());
         let me = self.parts.host.clone();
         let steps = self.evictions.look(view.now, &me, &view.hosts, &blocks);
         let asks = steps.iter().any(|step| matches!(step, EvictionStep::Ask { .. }));
@@ -132,9 +132,9 @@ impl<P: Provider> Role<P> {
         let why = self.why_evicted(host).await?;
         let zone = Zone(self.zone().to_string());
         loop {
-            let Some(seen) = look::block(&*self.parts.store, id).await? else { return Ok(()) };
+            let Some(seen) = look::block(&*self.parts.store, zone.clone(), id).await? else { return Ok(()) };
             let published = self.published(host, id).await?;
-            let Some(transaction) = sweep(&zone, &seen, published.as_ref(), host, below, &why) else {
+            let Some(transaction) = sweep(&seen, published.as_ref(), host, below, &why) else {
                 return Ok(());
             };
             match self.send(term, &transaction).await? {

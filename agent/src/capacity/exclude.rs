@@ -49,7 +49,7 @@ impl<P: Provider> Role<P> {
                     if differ(Some(&BTreeSet::new())) { self.kept(view, subnet).await } else { continue };
                 for at in view.blocks_of(subnet) {
                     let Some(block) = in_line(&at.value, &policy.exclude, kept.as_ref()) else { continue };
-                    let key = block_key(&block);
+                    let key = block_key(self.zone(), &block);
                     let value = layout::encode(&key, &block)?;
                     let transaction = Transaction::new().unchanged(key.clone(), at.revision).put(key, value);
                     self.commit(term, transaction).await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ipam::role::{BlockSeen, HostSeen, HostsSeen};
-use ipam::{Block, BlockId, ClusterRecord, Eviction, HostId, HostRecord, PoolName, Rebuild, Subnet, Surplus};
+use ipam::{Block, BlockId, ClusterRecord, Eviction, HostId, HostRecord, PoolName, Rebuild, Subnet, Surplus, Zone};
 use provider::ZoneId;
 use serde::de::DeserializeOwned;
 use store::{
@@ -59,10 +59,14 @@ pub(super) async fn hosts(store: &dyn Store) -> Result<HostsSeen, Trouble> {
 }
 
 /// One block, if it is there.
-pub(super) async fn block(store: &dyn Store, id: BlockId) -> Result<Option<BlockSeen>, Trouble> {
-    let entry = store.get(&Item::Block { subnet: id.subnet, index: id.index }.key()).await?.entry;
+pub(super) async fn block(store: &dyn Store, zone: Zone, id: BlockId) -> Result<Option<BlockSeen>, Trouble> {
+    let key = Item::Block { zone: zone.0.clone(), subnet: id.subnet, index: id.index }.key();
+    let entry = store.get(&key).await?.entry;
     let found = entry.as_ref().map(read::<Block>).transpose()?;
-    Ok(found.map(|At { value: block, revision }| BlockSeen { block, revision: ipam::Revision(revision.0) }))
+    Ok(found.map(|At { value: block, revision }| {
+        let revision = ipam::Revision(revision.0);
+        BlockSeen { zone, block, revision }
+    }))
 }
 
 /// A look at the store; the cloud's part is still empty.
@@ -80,12 +84,8 @@ pub(super) async fn store<P>(parts: &Parts<P>, hosts: HostsSeen) -> Result<View,
         let subnet: At<Subnet> = read(&entry)?;
         subnets.insert(subnet.value.cidr, subnet);
     }
-    let mut blocks = Vec::new();
-    for subnet in subnets.values().filter(|subnet| subnet.value.zone.0 == parts.zone.as_str()) {
-        for entry in store.range(&Under::BlocksOf(subnet.value.cidr).prefix()).await?.entries {
-            blocks.push(read::<Block>(&entry)?);
-        }
-    }
+    let in_zone = Under::BlocksIn { zone: parts.zone.to_string() }.prefix();
+    let blocks = store.range(&in_zone).await?.entries.iter().map(read::<Block>).collect::<Result<_, _>>()?;
     let (policies, owners) = (policies(store).await?, owners(store).await?);
     let mut view = View {
         tags: parts.tags.clone(),

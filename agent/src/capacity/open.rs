@@ -105,7 +105,7 @@ impl<P: Provider> Role<P> {
         transaction = transaction.absent(key.clone()).put(key.clone(), layout::encode(&key, &subnet)?);
         for id in BlockId::all_of(delivered.cidr) {
             let block = Block::open(id, take_above, aside);
-            let key = block_key(&block);
+            let key = block_key(self.zone(), &block);
             transaction = transaction.absent(key.clone()).put(key.clone(), layout::encode(&key, &block)?);
         }
         let record = after(&at.value, OrderEvent::Opened, self.wall())?;

@@ -36,7 +36,7 @@ pub struct QuarantineLine {
 impl<P: Provider> Role<P> {
     /// Asks about every address whose rest is over, and frees those that nobody uses.
     pub(super) async fn end_quarantines(&mut self, term: &Term, view: &View) {
-        let blocks = view.blocks_seen();
+        let blocks = view.blocks_seen(self.zone());
         let rebuild = view.rebuild.as_ref();
         self.quarantines.rebuild_is_over(rebuild.is_some_and(|at| at.value.is_over(&view.hosts)));
         for (block, addresses) in self.quarantines.look(view.now, &blocks, &view.hosts) {

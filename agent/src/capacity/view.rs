@@ -123,9 +123,12 @@ impl View {
     }
 
     /// The blocks in the words of the pure machines.
-    pub(super) fn blocks_seen(&self) -> Vec<BlockSeen> {
-        let seen =
-            |at: &At<Block>| BlockSeen { block: at.value.clone(), revision: ipam::Revision(at.revision.0) };
+    pub(super) fn blocks_seen(&self, zone: &ZoneId) -> Vec<BlockSeen> {
+        let seen = |at: &At<Block>| BlockSeen {
+            zone: ipam::Zone(zone.to_string()),
+            block: at.value.clone(),
+            revision: ipam::Revision(at.revision.0),
+        };
         self.blocks.iter().map(seen).collect()
     }
 }

@@ -40,7 +40,7 @@ impl Keeper {
         for ((block, host), addresses) in lost {
             let mut again = now.after(AFTER_OTHERS_MILLIS);
             if fleet.first_for(&block.to_string(), &BTreeSet::new()) == Some(&self.ledger.0.host) {
-                self.close_lost_in(block, &host, generation).await?;
+                self.close_lost_in(view, block, &host, generation).await?;
                 again = NEVER;
             }
             self.lost.insert((block, host), (addresses, again));
@@ -68,7 +68,7 @@ impl Keeper {
             for block in blocks.filter(|_| !fleet.alive.contains(&host)) {
                 let first = fleet.first_for(&block.to_string(), &BTreeSet::new());
                 if first == Some(&self.ledger.0.host) {
-                    self.close_lost_in(block, &host, generation).await?;
+                    self.close_lost_in(view, block, &host, generation).await?;
                 }
             }
             self.lives.insert(host, life);
@@ -78,12 +78,14 @@ impl Keeper {
 
     async fn close_lost_in(
         &mut self,
+        view: &View,
         block: BlockId,
         host: &HostId,
         generation: Generation,
     ) -> Result<(), LedgerError> {
+        let Some(zone) = view.zone_of(block) else { return Ok(()) };
         let ledger = self.ledger.clone();
-        let key = Item::Block { subnet: block.subnet, index: block.index }.key();
+        let key = Item::Block { zone: zone.0.clone(), subnet: block.subnet, index: block.index }.key();
         let Some(entry) = ledger.get(&key).await?.entry else { return Ok(()) };
         let stored: Block = layout::decode(&key, &entry.value)?;
         let quarantined = stored.quarantined().iter().filter(|(_, it)| it.was_of(host));

@@ -311,7 +311,7 @@ async fn evict(fleet: &Fleet, host: &str, held: &[u8]) -> View {
     let taken = stored.apply(BlockCommand::Take { holder, addresses: addresses.clone(), operation: 1 });
     let sweep = BlockCommand::Sweep { host: host.into(), below: Incarnation(2), why: "evicted".into() };
     let swept = taken.unwrap().block.apply(sweep).unwrap().block;
-    let key = Item::Block { subnet: block().subnet, index: 0 }.key();
+    let key = Item::Block { zone: "z".into(), subnet: block().subnet, index: 0 }.key();
     let value = layout::encode(&key, &swept).unwrap();
     fleet.store.commit(Transaction::new().put(key, value)).await.unwrap();
     let shown = |address| AddressView {

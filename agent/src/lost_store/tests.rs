@@ -43,7 +43,7 @@ fn zones() -> Vec<ZoneAnew> {
 }
 
 fn block_key() -> Key {
-    Item::Block { subnet: id().subnet, index: 0 }.key()
+    Item::Block { zone: "z".into(), subnet: id().subnet, index: 0 }.key()
 }
 
 async fn put(store: &dyn Store, item: Item, value: &impl serde::Serialize) {
@@ -57,7 +57,7 @@ async fn with_cluster(name: &str, state: ClusterState) -> MemoryStore {
     let generation = Generation { number: 7, id: 7 };
     put(&store, Item::Cluster, &ClusterRecord { id: name.into(), generation, state }).await;
     let stale = Block::open(id(), 0, &BTreeMap::new());
-    put(&store, Item::Block { subnet: id().subnet, index: 0 }, &stale).await;
+    put(&store, Item::Block { zone: "z".into(), subnet: id().subnet, index: 0 }, &stale).await;
     store
 }
 

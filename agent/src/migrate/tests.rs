@@ -148,10 +148,11 @@ async fn a_backup_older_than_what_the_host_did_is_refused() {
     let (from, cluster) = lived_in().await;
     let mut backup = all(&from).await;
     let id = BlockId { subnet: "10.11.4.0/26".parse().unwrap(), index: 0 };
-    let key = Item::Block { subnet: id.subnet, index: id.index }.key();
+    let key = Item::Block { zone: "z".into(), subnet: id.subnet, index: id.index }.key();
     backup.entries.push(Entry { key, value: b"{}".to_vec(), revision: Revision(7) });
     let acted = |acted: u64| Record::Block {
         id,
+        zone: "z".into(),
         boot: "b".into(),
         generation: cluster.generation,
         acted: ipam::Revision(acted),
@@ -163,8 +164,8 @@ async fn a_backup_older_than_what_the_host_did_is_refused() {
         |generation| Record::Cluster { id: cluster.id.clone(), generation, revision: ipam::Revision(1) };
     let (before, now) = (Generation { number: 1, id: 1 }, cluster.generation);
     let of_before = match acted(900) {
-        Record::Block { id, boot, acted, take, committed, operation, .. } => {
-            Record::Block { id, boot, generation: before, acted, take, committed, operation }
+        Record::Block { id, zone, boot, acted, take, committed, operation, .. } => {
+            Record::Block { id, zone, boot, generation: before, acted, take, committed, operation }
         }
         other => other,
     };

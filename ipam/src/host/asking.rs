@@ -208,7 +208,7 @@ impl Host {
             seen.is_some_and(|(block, _)| block.held().values().any(|held| holders.contains(&held.by.host)))
         });
         // Blocks first: when the want shows as gone, the grant has been seen.
-        let mut keys: Vec<Key> = blocks.map(|(id, _)| Key::Block(*id)).collect();
+        let mut keys: Vec<Key> = blocks.map(|(id, facts)| facts.key(*id)).collect();
         keys.extend(placed.into_iter().map(|(zone, holder)| Key::Want { zone, holder, asker: host.clone() }));
         self.read(keys);
     }

@@ -9,13 +9,15 @@ use super::operation::{Flight, Phase};
 use super::{Durability, Family, Host};
 use crate::block::Block;
 use crate::epoch::Generation;
-use crate::names::{BlockId, BootId, Revision, Timestamp};
+use crate::names::{BlockId, BootId, Revision, Timestamp, Zone};
 use crate::record::{Deed, Life, Record};
-use crate::transaction::{Prefix, Transaction};
+use crate::transaction::{Key, Prefix, Transaction};
 
 /// What is known of a block, and what this host does with it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct BlockFacts {
+    /// The zone of its subnet, in which it was seen last.
+    pub(super) zone: Zone,
     /// The newest value seen, and when it was written.
     pub(super) seen: Option<(Block, Revision)>,
     /// Whether it was seen to be gone, and what that means is not known before this boot is registered.
@@ -39,10 +41,33 @@ pub(super) struct BlockFacts {
 }
 
 impl BlockFacts {
+    /// A block of which nothing is known but where it is.
+    pub(super) fn unknown(zone: Zone) -> Self {
+        Self {
+            zone,
+            seen: None,
+            gone: false,
+            boot: None,
+            generation: None,
+            acted: Revision::default(),
+            take: 0,
+            committed: 0,
+            flight: None,
+            attempts: 0,
+            not_before: None,
+        }
+    }
+
+    /// Where it stands in the store.
+    pub(super) fn key(&self, id: BlockId) -> Key {
+        Key::Block { zone: self.zone.clone(), block: id }
+    }
+
     /// What the journal should say; nothing for a block this host never acted in.
     pub(super) fn record(&self, id: BlockId) -> Option<Record> {
         Some(Record::Block {
             id,
+            zone: self.zone.clone(),
             boot: self.boot.clone()?,
             generation: self.generation?,
             acted: self.acted,
@@ -102,12 +127,12 @@ impl Host {
     }
 
     /// Takes note of a block's value, unless it is older than what is known.
-    pub(super) fn block_seen(&mut self, id: BlockId, block: Option<Block>, revision: Revision) {
+    pub(super) fn block_seen(&mut self, zone: Zone, id: BlockId, block: Option<Block>, revision: Revision) {
         let Some(block) = block else {
-            return self.block_gone(id, revision);
+            return self.block_gone(&zone, id, revision);
         };
         let host = self.identity.host.clone();
-        let facts = self.blocks.entry(id).or_default();
+        let facts = self.blocks.entry(id).or_insert_with(|| BlockFacts::unknown(zone.clone()));
         let newest = facts.seen.as_ref().map_or(facts.acted, |(_, revision)| *revision);
         if revision < newest {
             return;
@@ -121,6 +146,7 @@ impl Host {
         if shown < facts.committed || block.take_number() < facts.take {
             return self.freeze(format!("block {id} shows less than this host's journal knows committed"));
         }
+        facts.zone = zone;
         facts.seen = Some((block, revision));
         facts.gone = false;
         self.stirred.insert(id);
@@ -132,8 +158,12 @@ impl Host {
         self.reconcile(id);
     }
 
-    fn block_gone(&mut self, id: BlockId, revision: Revision) {
+    fn block_gone(&mut self, zone: &Zone, id: BlockId, revision: Revision) {
         let Some(facts) = self.blocks.get_mut(&id) else { return };
+        // A subnet that was ordered again for another zone stands there.
+        if facts.zone != *zone {
+            return;
+        }
         if facts.seen.as_ref().is_some_and(|(_, newest)| revision < *newest) {
             return;
         }
@@ -209,7 +239,7 @@ impl Host {
     pub(super) fn forget_history(&mut self) -> Vec<Record> {
         for facts in self.blocks.values_mut() {
             let (boot, generation) = (facts.boot.take(), facts.generation);
-            *facts = BlockFacts { boot, generation, ..BlockFacts::default() };
+            *facts = BlockFacts { boot, generation, ..BlockFacts::unknown(facts.zone.clone()) };
         }
         self.blocks.keys().filter_map(|id| self.block_record(*id)).collect()
     }

@@ -138,11 +138,11 @@ impl Host {
             Record::Cluster { id, generation, revision } => {
                 self.cluster.journalled = Some((id, generation, revision));
             }
-            Record::Block { id, boot, generation, acted, take, committed, operation } => {
+            Record::Block { id, zone, boot, generation, acted, take, committed, operation } => {
                 let flight = operation.map(|operation| Flight::new(operation, Phase::Unsettled));
                 let (boot, generation) = (Some(boot), Some(generation));
-                let facts =
-                    BlockFacts { boot, generation, acted, take, committed, flight, ..BlockFacts::default() };
+                let unknown = BlockFacts::unknown(zone);
+                let facts = BlockFacts { boot, generation, acted, take, committed, flight, ..unknown };
                 self.blocks.insert(id, facts);
             }
             Record::Address { address, holding: None, .. } => {

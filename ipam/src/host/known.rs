@@ -57,7 +57,7 @@ impl Host {
     /// The block that a listing shows at an earlier revision than was acted on: the store was put back and has
     /// moved on since, so that its own revision does not tell.
     fn set_back(&self, listed: &Seen) -> Option<BlockId> {
-        let Key::Block(id) = listed.key else { return None };
+        let Key::Block { block: id, .. } = listed.key else { return None };
         let facts = self.blocks.get(&id).filter(|_| self.same_life())?;
         (listed.revision < facts.acted).then_some(id)
     }
@@ -75,7 +75,7 @@ impl Host {
             .chain(self.subnets.keys().copied().map(Key::Subnet))
             .chain(self.reservations.keys().cloned().map(Key::Reservation))
             .chain(self.hosts.keys().cloned().map(Key::Host))
-            .chain(self.blocks.keys().copied().map(Key::Block))
+            .chain(self.blocks.iter().map(|(id, facts)| facts.key(*id)))
             .chain(wants)
             .chain(surplus)
     }
@@ -102,8 +102,10 @@ impl Host {
                 }
                 (Key::Subnet(_), Some(Value::Subnet(subnet))) => self.subnet_seen(subnet),
                 (Key::Subnet(cidr), None) => self.subnet_gone(cidr),
-                (Key::Block(id), Some(Value::Block(block))) => self.block_seen(id, Some(block), revision),
-                (Key::Block(id), None) => self.block_seen(id, None, revision),
+                (Key::Block { zone, block: id }, Some(Value::Block(block))) => {
+                    self.block_seen(zone, id, Some(block), revision);
+                }
+                (Key::Block { zone, block: id }, None) => self.block_seen(zone, id, None, revision),
                 (Key::Reservation(name), Some(Value::Reservation(reservation))) => {
                     self.reservations.insert(name, reservation);
                 }
@@ -160,14 +162,25 @@ impl Host {
         if self.subnets.get(&subnet.cidr) == Some(&subnet) {
             return;
         }
+        let here = self.identity.zones.contains(&subnet.zone);
+        if !here && self.held.values().all(|held| held.block.subnet != subnet.cidr) {
+            // Nothing of it can ever be used here: in a fleet of many zones that is nearly all there is.
+            self.subnets.remove(&subnet.cidr);
+            return;
+        }
         self.subnets.insert(subnet.cidr, subnet.clone());
-        if self.identity.zones.contains(&subnet.zone) {
+        if here {
             self.note_record(Record::Subnet(subnet));
         }
     }
 
     fn note_record(&mut self, record: Record) {
         self.persist(vec![record], Durability::Written, AfterPersist::Nothing);
+    }
+
+    /// Whether the blocks of all zones of this host were read.
+    pub(super) fn blocks_listed(&self) -> bool {
+        self.identity.zones.iter().all(|zone| self.listed.contains(&Prefix::Blocks(zone.clone())))
     }
 
     /// The subnets of a pool that this host can use.
@@ -202,7 +215,9 @@ impl Host {
         if let Some(held) = self.held.get(&address) {
             return self.subnets.get(&held.block.subnet);
         }
-        self.subnets.values().find(|subnet| subnet.cidr.contains(address))
+        // They do not overlap: only the last that begins at the address or below can contain it.
+        let below = self.subnets.range(..=IpNetwork::from(address)).next_back();
+        below.map(|(_, subnet)| subnet).filter(|subnet| subnet.cidr.contains(address))
     }
 
     pub(super) fn block_of(&self, address: IpAddr) -> Option<BlockId> {

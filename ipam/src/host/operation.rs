@@ -10,7 +10,7 @@ use crate::block::{Block, BlockCommand};
 use crate::names::{BlockId, Holder};
 use crate::record::{Deed, Operation, Record};
 use crate::refusal::{NotReady, Refusal};
-use crate::transaction::{Compare, Key, Seen, Sent, Transaction, Value, Write};
+use crate::transaction::{Compare, Seen, Sent, Transaction, Value, Write};
 
 /// An operation under way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +74,7 @@ impl Host {
         let footing = self.footing();
         let me = self.me();
         let Some(facts) = self.blocks.get_mut(&id) else { return };
+        let key = facts.key(id);
         let Some(flight) = facts.flight.as_mut().filter(|flight| flight.phase == Phase::Persisting) else {
             return;
         };
@@ -90,9 +91,9 @@ impl Host {
             return self.drop_operation(id, if done { 0 } else { RETRY_MILLIS });
         };
         flight.phase = Phase::Sent(Box::new(step.block.clone()));
-        compares.push(Compare::At { key: Key::Block(id), revision: operation.compared });
+        compares.push(Compare::At { key: key.clone(), revision: operation.compared });
         compares.extend(flight.also.compares.clone());
-        let mut writes = vec![Write::Put { key: Key::Block(id), value: Value::Block(step.block) }];
+        let mut writes = vec![Write::Put { key, value: Value::Block(step.block) }];
         writes.extend(flight.also.writes.clone());
         self.send(Transaction { compares, writes }, AfterSend::Operation(id));
     }
@@ -103,18 +104,18 @@ impl Host {
         let Some(flight) = &mut facts.flight else { return };
         match (&flight.phase, outcome) {
             (Phase::Sent(block), Sent::Committed { revision }) => {
-                let block = (**block).clone();
-                self.block_seen(id, Some(block), revision);
+                let (zone, block) = (facts.zone.clone(), (**block).clone());
+                self.block_seen(zone, id, Some(block), revision);
                 self.operation_committed(id);
             }
             (Phase::Sent(_), Sent::Conflict { now }) => {
                 // Somebody was faster; nothing of it happened. Jitter keeps two hosts from meeting
                 // again and again.
-                let compared = flight.operation.compared;
+                let (compared, key) = (flight.operation.compared, facts.key(id));
                 let jitter = self.scatter(&format!("{id}{}", self.token)) % 20;
                 self.drop_operation(id, jitter);
                 let before = |seen: &Seen| {
-                    seen.key == Key::Block(id) && seen.value.is_some() && seen.revision < compared
+                    seen.key == key && seen.value.is_some() && seen.revision < compared
                 };
                 let (set_back, life) = (now.iter().any(before), self.life());
                 self.seen(now);
@@ -130,9 +131,9 @@ impl Host {
                 facts.not_before = Some(self.now.after(backoff));
             }
             (Phase::Settling(block), Sent::Committed { revision }) => {
-                let block = (**block).clone();
+                let (zone, block) = (facts.zone.clone(), (**block).clone());
                 flight.phase = Phase::Unsettled;
-                self.block_seen(id, Some(block), revision);
+                self.block_seen(zone, id, Some(block), revision);
             }
             (Phase::Settling(_), Sent::Conflict { now }) => {
                 flight.phase = Phase::Unsettled;
@@ -148,6 +149,7 @@ impl Host {
         let Some(Holder { host, .. }) = self.me() else { return };
         let Some(cluster) = self.same_life_compare() else { return };
         let Some(facts) = self.blocks.get_mut(&id) else { return };
+        let key = facts.key(id);
         let (Some(flight), Some((block, revision))) = (&mut facts.flight, &facts.seen) else { return };
         if *revision != flight.operation.compared {
             return self.settle_by_sight(id);
@@ -156,8 +158,8 @@ impl Host {
         let Ok(step) = block.apply(command) else { return };
         flight.phase = Phase::Settling(Box::new(step.block.clone()));
         let transaction = Transaction {
-            compares: vec![cluster, Compare::At { key: Key::Block(id), revision: *revision }],
-            writes: vec![Write::Put { key: Key::Block(id), value: Value::Block(step.block) }],
+            compares: vec![cluster, Compare::At { key: key.clone(), revision: *revision }],
+            writes: vec![Write::Put { key, value: Value::Block(step.block) }],
         };
         self.send(transaction, AfterSend::Operation(id));
     }

@@ -54,7 +54,7 @@ impl Host {
         if let Some(not_ready) = self.not_ready() {
             return Served::unless_passing(not_ready);
         }
-        if !self.listed.contains(&Prefix::Reservations) || !self.listed.contains(&Prefix::Blocks) {
+        if !self.listed.contains(&Prefix::Reservations) || !self.blocks_listed() {
             return Served::NotYet;
         }
         let Some((id, address)) = self.reservable(pool, address) else {

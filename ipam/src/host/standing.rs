@@ -294,7 +294,7 @@ impl Host {
     fn read_again(&mut self) {
         self.standing = Standing::Unregistered { not_before: Some(self.now.after(RETRY_MILLIS)) };
         let mut keys = self.cluster.unread.clone();
-        keys.extend(self.blocks.keys().map(|id| Key::Block(*id)));
+        keys.extend(self.blocks.iter().map(|(id, facts)| facts.key(*id)));
         keys.insert(Key::Host(self.identity.host.clone()));
         self.read(keys.into_iter().collect());
     }

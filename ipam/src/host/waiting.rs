@@ -182,7 +182,7 @@ impl Host {
         if let Some(not_ready) = self.not_ready() {
             return hopeless_or_wait(&not_ready, self.exhausted(pool, wish));
         }
-        if !self.listed.contains(&Prefix::Blocks) || !self.listed.contains(&Prefix::Subnets) {
+        if !self.blocks_listed() || !self.listed.contains(&Prefix::Subnets) {
             return Hope::Wait(Some(Refusal::NotReady(NotReady::StoreNotRead)));
         }
         let fits = |id: &BlockId| within.is_none_or(|within| id.subnet == within);
@@ -267,7 +267,7 @@ impl Host {
             },
             (AddressState::Held(host), _) if self.may_ask(address, &host, since) => Hope::Ask(vec![host]),
             (state @ AddressState::Held(_), _) => Hope::None(in_the_way(state)),
-            (AddressState::Outside, None) if self.listed.contains(&Prefix::Blocks) => {
+            (AddressState::Outside, None) if self.blocks_listed() => {
                 Hope::None(in_the_way(AddressState::Outside))
             }
             (AddressState::Outside, _) => Hope::Wait(Some(Refusal::NotReady(NotReady::StoreNotRead))),

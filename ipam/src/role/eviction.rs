@@ -19,7 +19,7 @@ use std::net::IpAddr;
 use super::{BlockSeen, HostSeen, HostsSeen};
 use crate::block::BlockCommand;
 use crate::cluster::{Eviction, HostRecord, Published};
-use crate::names::{BlockId, HostId, Incarnation, InstanceId, Revision, Timestamp, Zone};
+use crate::names::{BlockId, HostId, Incarnation, InstanceId, Revision, Timestamp};
 use crate::transaction::{Compare, Key, Transaction, Value, Write};
 
 /// Endpoints that one transaction closes, of the 128 operations that a store takes.
@@ -286,7 +286,6 @@ pub fn raise(host: &HostId, seen: &HostSeen, eviction: Eviction, forced: bool) -
 /// operations at once: where more endpoints are open, the transaction closes some of them and leaves
 /// the rest, and the block, to the next.
 pub fn sweep(
-    zone: &Zone,
     seen: &BlockSeen,
     published: Option<&(Published, Revision)>,
     host: &HostId,
@@ -303,7 +302,7 @@ pub fn sweep(
         return None;
     }
     let id = seen.block.id();
-    let block_key = Key::Block(id);
+    let block_key = Key::Block { zone: seen.zone.clone(), block: id };
     let published_key = Key::Published { host: host.clone(), block: id };
     let mut compares = vec![Compare::At { key: block_key.clone(), revision: seen.revision }];
     compares.push(match published {
@@ -322,7 +321,7 @@ pub fn sweep(
         let block = seen.block.apply(sweep).ok()?.block;
         writes.push(Write::Put { key: block_key, value: Value::Block(block) });
         // It offers nothing any more.
-        writes.push(Write::Delete(Key::Surplus { zone: zone.clone(), host: host.clone() }));
+        writes.push(Write::Delete(Key::Surplus { zone: seen.zone.clone(), host: host.clone() }));
     }
     Some(Transaction { compares, writes })
 }

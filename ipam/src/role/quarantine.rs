@@ -291,7 +291,7 @@ impl Followed {
 /// The transaction that frees these addresses of a block; `None` if there are none.
 fn ending(seen: &BlockSeen, addresses: BTreeSet<IpAddr>) -> Option<Ending> {
     let mut block = seen.block.clone();
-    let key = Key::Block(block.id());
+    let key = Key::Block { zone: seen.zone.clone(), block: block.id() };
     let mut compares = vec![Compare::At { key: key.clone(), revision: seen.revision }];
     for address in &addresses {
         block = block.apply(BlockCommand::EndQuarantine { address: *address }).ok()?.block;

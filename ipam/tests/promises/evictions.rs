@@ -272,7 +272,7 @@ fn what_the_containers_of_a_self_evicted_host_use_is_not_given_to_others() {
     assert!(world.block().quarantined().contains_key(&used.address));
     let (hosts, me) = (world.hosts_seen(), HostId::from("h1"));
     assert!(hosts[&me].witnessed.is_none());
-    let blocks = [ipam::role::BlockSeen { block: world.block(), revision: Revision(1) }];
+    let blocks = [ipam::role::BlockSeen { zone: ZONE.into(), block: world.block(), revision: Revision(1) }];
     let mut quarantines = ipam::role::Quarantines::new(REST);
     for round in 0..20 {
         let now = Timestamp(round * REST);

@@ -142,6 +142,68 @@ fn a_host_back_in_its_zone_goes_on_as_before() {
     world.assign_any(0).unwrap();
 }
 
+fn blocks_followed(world: &World) -> BTreeSet<Prefix> {
+    let watches = world.machines[0].agent.as_ref().unwrap().watches();
+    watches.into_iter().filter(|prefix| matches!(prefix, Prefix::Blocks(_))).collect()
+}
+
+#[test]
+fn a_host_follows_the_blocks_of_its_zones_and_of_one_that_it_left_for_as_long_as_it_holds_something_there() {
+    let (here, left) = (Prefix::Blocks("dal10-901".into()), Prefix::Blocks(ZONE.into()));
+    let (mut world, kept) = moved();
+    assert_eq!(blocks_followed(&world), BTreeSet::from([left, here.clone()]));
+    world.release(0, kept.address).unwrap();
+    world.pass(COOLING);
+    world.settle();
+    // With the next life of its subnet nothing is left to be told there.
+    world.apply(BlockCommand::Drain);
+    world.settle();
+    world.apply(BlockCommand::Return);
+    world.store.delete(block_key(world.block_id()));
+    world.settle();
+    assert_eq!(blocks_followed(&world), BTreeSet::from([here]));
+}
+
+#[test]
+fn a_subnet_of_another_zone_is_not_remembered() {
+    let mut world = World::running(1, SUBNET);
+    let cidr = "10.60.0.0/29".parse().unwrap();
+    let far = Subnet { cidr, pool: pool(), zone: "dal10-901".into(), gateway: None };
+    world.store.put(Key::Subnet(cidr), Value::Subnet(far.clone()));
+    world.settle();
+    let remembered = |world: &World| {
+        let snapshot = world.machines[0].agent.as_ref().unwrap().snapshot();
+        snapshot.iter().any(|record| matches!(record, Record::Subnet(subnet) if subnet.cidr == cidr))
+    };
+    assert!(!remembered(&world));
+    world.store.put(Key::Subnet(cidr), Value::Subnet(Subnet { zone: ZONE.into(), ..far.clone() }));
+    world.settle();
+    assert!(remembered(&world), "it was ordered again, and for this zone");
+    world.store.put(Key::Subnet(cidr), Value::Subnet(far));
+    world.settle();
+    assert!(!remembered(&world), "and again for the other one");
+}
+
+/// The watches of two zones tell in no order of their own.
+#[test]
+fn a_subnet_ordered_again_for_another_zone_is_not_taken_for_gone_by_a_late_word_of_the_former() {
+    let mut world = World::new(1, SUBNET);
+    let other = Zone::from("dal10-901");
+    world.machines[0].identity.zones.insert(other.clone());
+    world.start(0);
+    world.settle();
+    let (id, old) = (world.block_id(), world.block());
+    let in_other = Key::Block { zone: other.clone(), block: id };
+    let opened = Block::open(id, old.take_number() + 10, old.set_aside());
+    let seen = |key, value, revision| Seen { key, value, revision: Revision(revision) };
+    let at = world.store.revision;
+    let subnet = Subnet { cidr: id.subnet, pool: pool(), zone: other, gateway: None };
+    world.feed(0, Input::Seen(vec![seen(Key::Subnet(id.subnet), Some(Value::Subnet(subnet)), at + 2)]));
+    world.feed(0, Input::Seen(vec![seen(in_other, Some(Value::Block(opened)), at + 2)]));
+    world.feed(0, Input::Seen(vec![seen(block_key(id), None, at + 3)]));
+    assert_eq!(world.view(0).subnets[0].blocks.len(), 1);
+}
+
 fn holder(incarnation: u64) -> Holder {
     Holder { host: "h1".into(), incarnation: Incarnation(incarnation) }
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use ipam::role::HostsSeen;
 use ipam::*;
 
-use crate::world::{Fate, REST, Role, SUBNET, World, pool};
+use crate::world::{Fate, REST, Role, SUBNET, World, ZONE, block_key, pool};
 
 const WHY: &str = "the store was made anew";
 
@@ -34,7 +34,7 @@ fn lose_and_rebuild(world: &mut World, number: u64) -> Rebuild {
         world.store.put(key, value);
     }
     let anew = Block::rebuilt(id, 0, &aside, WHY);
-    world.store.put(Key::Block(id), Value::Block(anew));
+    world.store.put(block_key(id), Value::Block(anew));
     let cluster = ClusterRecord { id: "c".into(), generation: generation(number), state: ClusterState::Open };
     world.store.put(Key::Cluster, Value::Cluster(cluster));
     let awaited = world.machines.iter().map(|machine| (machine.identity.host.clone(), None));
@@ -259,7 +259,7 @@ fn nothing_that_was_sent_before_lands_in_a_store_that_was_made_anew_not_even_at_
     world.land(0);
     assert_eq!(world.block(), anew);
     // Nor does a host freeze a life of the cluster that it has not met.
-    world.feed(0, Input::Listed { prefix: Prefix::Blocks, revision: Revision(1), entries: vec![] });
+    world.feed(0, Input::Listed { prefix: Prefix::Blocks(ZONE.into()), revision: Revision(1), entries: vec![] });
     while world.carry(0, Fate::Known) {}
     let Some(Value::Cluster(cluster)) = world.store.get(&Key::Cluster).value else { panic!("no cluster") };
     assert_eq!((cluster.state, cluster.generation), (ClusterState::Open, generation(2)));
@@ -275,12 +275,12 @@ fn a_zone_that_is_not_made_anew_yet_is_waited_for() {
     lose_and_rebuild(&mut world, 2);
     let anew = world.block();
     world.machines[0].in_use.clear();
-    world.store.delete(Key::Block(anew.id()));
+    world.store.delete(block_key(anew.id()));
     hear_of_it(&mut world, 0);
     account(&mut world, 0);
     assert_eq!(world.view(0).not_ready, None, "that is no sign of another loss");
     assert_eq!(world.hosts_seen()[&HostId::from("h1")].record.answered, None);
-    world.store.put(Key::Block(anew.id()), Value::Block(anew));
+    world.store.put(block_key(anew.id()), Value::Block(anew));
     hear_of_it(&mut world, 0);
     assert_eq!(used(&world, 0)[&kept.address], kept.epoch);
     assert_eq!(world.hosts_seen()[&HostId::from("h1")].record.answered, Some(generation(2)));

@@ -220,7 +220,7 @@ pub(crate) fn opening(cidr: IpNetwork, zone: &Zone, excluded: &[IpAddr]) -> Resu
     let key = Item::Subnet(cidr).key();
     let mut transaction = Transaction::new().put(key.clone(), encode(&key, &opened)?);
     for id in BlockId::all_of(cidr) {
-        let key = Item::Block { subnet: id.subnet, index: id.index }.key();
+        let key = Item::Block { zone: zone.0.clone(), subnet: id.subnet, index: id.index }.key();
         let value = encode(&key, &Block::open(id, 0, &set_aside))?;
         transaction = transaction.put(key, value);
     }

@@ -126,7 +126,7 @@ fn listed(prefix: &Prefix, cidrs: &[IpNetwork]) -> Vec<Seen> {
         all.push((Key::Subnet(*cidr), Value::Subnet(opened)));
         all.extend(
             BlockId::all_of(*cidr)
-                .map(|id| (Key::Block(id), Value::Block(Block::open(id, 0, &Default::default())))),
+                .map(|id| (Key::Block { zone: zone(), block: id }, Value::Block(Block::open(id, 0, &Default::default())))),
         );
     }
     let of_prefix = all.into_iter().filter(|(key, _)| prefix.contains(key));

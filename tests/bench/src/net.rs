@@ -64,7 +64,7 @@ impl Net {
             first.push(put(Key::Subnet(*cidr), Value::Subnet(opened)));
             first.extend(
                 BlockId::all_of(*cidr)
-                    .map(|id| put(Key::Block(id), Value::Block(Block::open(id, 0, &set_aside)))),
+                    .map(|id| put(Key::Block { zone: zone(), block: id }, Value::Block(Block::open(id, 0, &set_aside)))),
             );
         }
         store.write(&first);

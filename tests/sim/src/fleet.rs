@@ -19,7 +19,7 @@ use crate::fault::Fault;
 use crate::machine::{Agent, Clock, Machine, Path, Power};
 use crate::oracle::Oracle;
 use crate::provider::Provider;
-use crate::role::Role;
+use crate::role::{Role, block_key};
 use crate::script::{Act, Script};
 use crate::store::{Commit, Transaction};
 use crate::story::Story;
@@ -258,7 +258,7 @@ impl Fleet {
             .writes
             .iter()
             .filter_map(|(key, _)| match key {
-                Key::Ipam(ipam::Key::Block(id)) => Some((*id, self.block(*id).cloned())),
+                Key::Ipam(ipam::Key::Block { block, .. }) => Some((*block, self.block(*block).cloned())),
                 _ => None,
             })
             .collect();
@@ -276,7 +276,8 @@ impl Fleet {
     }
 
     pub(crate) fn block(&self, id: BlockId) -> Option<&Block> {
-        match self.store.get(&Key::Ipam(ipam::Key::Block(id))) {
+        let site = self.script.sites.iter().find(|site| site.cidr == id.subnet)?;
+        match self.store.get(&block_key(site.zone, id)) {
             Some((Value::Ipam(ipam::Value::Block(block)), _)) => Some(block),
             _ => None,
         }
@@ -289,8 +290,8 @@ impl Fleet {
     /// The blocks of a zone, and when each was written.
     pub(crate) fn blocks_in(&self, zone: usize) -> impl Iterator<Item = (&Block, u64)> {
         let sites = self.script.sites.iter().filter(move |site| site.zone == zone);
-        sites.flat_map(|site| BlockId::all_of(site.cidr)).filter_map(|id| {
-            match self.store.get(&Key::Ipam(ipam::Key::Block(id))) {
+        sites.flat_map(|site| BlockId::all_of(site.cidr)).filter_map(move |id| {
+            match self.store.get(&block_key(zone, id)) {
                 Some((Value::Ipam(ipam::Value::Block(block)), revision)) => Some((block, revision)),
                 _ => None,
             }

@@ -246,7 +246,7 @@ impl Fleet {
                         _ => None,
                     };
                     let why = "the provider says so";
-                    let swept = sweep(&zone(of), seen, published.as_ref(), &host, below, why);
+                    let swept = sweep(seen, published.as_ref(), &host, below, why);
                     transactions.extend(swept.map(words::of_a_host));
                 }
             }
@@ -328,7 +328,7 @@ impl Fleet {
     fn blocks_seen(&self, of: usize) -> Vec<BlockSeen> {
         let seen = |(block, revision): (&Block, u64)| {
             let (block, revision) = (block.clone(), Revision(revision));
-            BlockSeen { block, revision }
+            BlockSeen { zone: zone(of), block, revision }
         };
         self.blocks_in(of).map(seen).collect()
     }
@@ -358,6 +358,6 @@ fn session_key(host: &HostId) -> Key {
     Key::Ipam(IpamKey::Session(host.clone()))
 }
 
-pub(crate) fn block_key(id: BlockId) -> Key {
-    Key::Ipam(IpamKey::Block(id))
+pub(crate) fn block_key(of: usize, block: BlockId) -> Key {
+    Key::Ipam(IpamKey::Block { zone: zone(of), block })
 }

@@ -27,13 +27,13 @@ impl Fleet {
     }
 
     fn apply_to_subnet(&mut self, nth: usize, command: &BlockCommand) {
-        let cidr = self.script.sites[nth].cidr;
+        let Site { cidr, zone, .. } = self.script.sites[nth];
         for id in BlockId::all_of(cidr) {
             // A block that is being returned refuses: that is final.
             if let Some(Ok(step)) = self.block(id).map(|block| block.apply(command.clone()))
                 && step.changed
             {
-                self.put(block_key(id), Value::Ipam(ipam::Value::Block(step.block)));
+                self.put(block_key(zone, id), Value::Ipam(ipam::Value::Block(step.block)));
             }
         }
     }
@@ -56,7 +56,7 @@ impl Fleet {
             if blocks.is_empty() {
                 steps.extend(self.order_again(site));
             } else if is(BlockState::Draining) && blocks.iter().all(unused) {
-                steps.push(self.begin_return(&blocks));
+                steps.push(self.begin_return(of, &blocks));
             } else if is(BlockState::Returning) {
                 steps.push(self.give_up(site, &blocks));
             }
@@ -64,13 +64,14 @@ impl Fleet {
         steps
     }
 
-    fn begin_return(&self, blocks: &[Block]) -> FleetTransaction {
+    fn begin_return(&self, of: usize, blocks: &[Block]) -> FleetTransaction {
         let mut transaction = Transaction { compares: Vec::new(), writes: Vec::new() };
         for block in blocks {
-            transaction.compares.push(self.compare(&block_key(block.id())));
+            let key = block_key(of, block.id());
+            transaction.compares.push(self.compare(&key));
             if let Ok(step) = block.apply(BlockCommand::Return) {
                 let value = Value::Ipam(ipam::Value::Block(step.block));
-                transaction.writes.push((block_key(block.id()), Some(value)));
+                transaction.writes.push((key, Some(value)));
             }
         }
         transaction
@@ -98,8 +99,9 @@ impl Fleet {
         let mut compares = vec![self.compare(&key)];
         let mut writes = vec![(key, Some(Value::Takes(takes))), (Key::Ipam(IpamKey::Subnet(cidr)), None)];
         for block in blocks {
-            compares.push(self.compare(&block_key(block.id())));
-            writes.push((block_key(block.id()), None));
+            let key = block_key(site.zone, block.id());
+            compares.push(self.compare(&key));
+            writes.push((key, None));
         }
         Transaction { compares, writes }
     }
@@ -137,7 +139,7 @@ pub(crate) fn opening(site: Site, take_above: u64) -> FleetTransaction {
     let mut writes = vec![(Key::Ipam(IpamKey::Subnet(cidr)), Some(Value::Ipam(ipam::Value::Subnet(subnet))))];
     writes.extend(BlockId::all_of(cidr).map(|id| {
         let block = Block::open(id, take_above, &aside);
-        (block_key(id), Some(Value::Ipam(ipam::Value::Block(block))))
+        (block_key(site.zone, id), Some(Value::Ipam(ipam::Value::Block(block))))
     }));
     Transaction { compares: Vec::new(), writes }
 }

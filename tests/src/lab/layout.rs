@@ -11,7 +11,7 @@ use provider_mock::{
 use super::config::{BerthConfig, StoreChoice};
 
 /// The VLAN of [`Layout::one_vlan`].
-const VLAN: u64 = 1421;
+pub const VLAN: u64 = 1421;
 
 /// The description of a lab.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use ipam::check::history::History;
 use ipam::{Block, HostId};
 use ipnetwork::IpNetwork;
 use store::layout::{self, Item};
-use tests::lab::{Daemon, Process};
+use tests::lab::{Daemon, Process, VLAN};
 
 use super::scene::Fleet;
 
@@ -45,7 +45,7 @@ impl Observer {
 
     /// Every value of the fleet's one block.
     fn blocks(&self, subnet: IpNetwork) -> Result<Vec<Block>> {
-        let key = Item::Block { subnet, index: 0 }.key();
+        let key = Item::Block { zone: VLAN.to_string(), subnet, index: 0 }.key();
         let log = fs::read_to_string(self.changes.log())?;
         let lines: Vec<&str> = log.lines().collect();
         // `PUT` or `DELETE`, the key, the value; etcdctl says other things of links that broke.

@@ -4,11 +4,11 @@ use ipam::{Key, Pool, Prefix, Seen, Value};
 use store::{MemoryStore, Transaction};
 use tokio::sync::mpsc;
 
-use super::super::follow::{Near, Shown, follow};
+use super::super::follow::{Shown, follow};
 use super::super::newest::Newest;
 use super::super::words::item;
 use super::super::*;
-use super::rig::{open_subnet, zone};
+use super::rig::open_subnet;
 
 fn key() -> Key {
     Key::Pool(PoolName::from("blue"))
@@ -21,7 +21,7 @@ fn pool(cooling_millis: u64) -> Pool {
 /// Follows the pools of `store`.
 fn following(store: &MemoryStore) -> mpsc::Receiver<Shown> {
     let (shows, shown) = mpsc::channel(8);
-    tokio::spawn(follow(Arc::new(store.clone()), Prefix::Pools, Near::default(), Newest::default(), shows));
+    tokio::spawn(follow(Arc::new(store.clone()), Prefix::Pools, Newest::default(), shows));
     shown
 }
 
@@ -101,49 +101,27 @@ async fn following_ends_when_nobody_listens() {
     let store = MemoryStore::new();
     let (shows, mut shown) = mpsc::channel(8);
     let follower =
-        tokio::spawn(follow(Arc::new(store), Prefix::Pools, Near::default(), Newest::default(), shows));
+        tokio::spawn(follow(Arc::new(store), Prefix::Pools, Newest::default(), shows));
     next(&mut shown).await;
     drop(shown);
     follower.await.unwrap();
 }
 
-/// The subnets of the blocks that a listing shows to a host that is near to this.
-async fn blocks_shown(store: &MemoryStore, near: Near) -> Vec<String> {
-    let (shows, mut shown) = mpsc::channel(8);
-    tokio::spawn(follow(Arc::new(store.clone()), Prefix::Blocks, near, Newest::default(), shows));
-    let Input::Listed { entries, .. } = next(&mut shown).await else { panic!("a listing comes first") };
-    let subnets = entries.iter().filter_map(|seen| match &seen.key {
-        Key::Block(id) => Some(id.subnet.to_string()),
-        _ => None,
-    });
-    subnets.collect()
-}
-
 #[tokio::test]
-async fn blocks_of_zones_that_are_not_this_hosts_are_left_out_unless_it_holds_something_there() {
+async fn blocks_of_other_zones_are_neither_listed_nor_told() {
     let store = MemoryStore::new();
-    let cidr = "10.0.0.0/29";
-    open_subnet(&store, cidr.parse().unwrap()).await;
-    let near = Near { zones: [zone()].into(), ..Near::default() };
-    assert_eq!(blocks_shown(&store, near).await, [cidr]);
-    let elsewhere = Near { zones: ["vlan-9".into()].into(), ..Near::default() };
-    assert_eq!(blocks_shown(&store, elsewhere.clone()).await, [""; 0]);
-    let moved = Near { held: [cidr.parse().unwrap()].into(), ..elsewhere };
-    assert_eq!(blocks_shown(&store, moved).await, [cidr]);
-}
-
-#[tokio::test]
-async fn a_far_subnet_that_is_returned_and_ordered_again_is_shown() {
-    let store = MemoryStore::new();
-    let cidr = "10.0.0.0/29".parse().unwrap();
-    open_subnet(&store, cidr).await;
+    open_subnet(&store, "10.0.0.0/29".parse().unwrap()).await;
     let (shows, mut shown) = mpsc::channel(8);
-    let near = Near { zones: ["vlan-9".into()].into(), ..Near::default() };
-    tokio::spawn(follow(Arc::new(store.clone()), Prefix::Blocks, near, Newest::default(), shows));
-    next(&mut shown).await;
-    let gone = Transaction::new().delete(item(&Key::Block(ipam::BlockId { subnet: cidr, index: 0 })).key());
-    store.commit(gone).await.unwrap();
-    open_subnet(&store, cidr).await;
-    let Input::Seen(seen) = next(&mut shown).await else { panic!("a change comes next") };
-    assert!(matches!(seen[..], [Seen { value: Some(Value::Block(_)), .. }]), "{seen:?}");
+    let elsewhere = Prefix::Blocks("vlan-9".into());
+    tokio::spawn(follow(Arc::new(store.clone()), elsewhere.clone(), Newest::default(), shows));
+    let revision = ipam::Revision(1);
+    assert_eq!(next(&mut shown).await, Input::Listed { prefix: elsewhere, revision, entries: vec![] });
+    open_subnet(&store, "10.0.1.0/29".parse().unwrap()).await;
+    let key = Key::Block { zone: "vlan-9".into(), block: ipam::BlockId { subnet: "10.0.2.0/29".parse().unwrap(), index: 0 } };
+    let spelled = item(&key).key();
+    let block = ipam::Block::open(ipam::BlockId { subnet: "10.0.2.0/29".parse().unwrap(), index: 0 }, 0, &BTreeMap::new());
+    let value = store::layout::encode(&spelled, &block).unwrap();
+    store.commit(Transaction::new().put(spelled, value)).await.unwrap();
+    let (value, revision) = (Some(Value::Block(block)), ipam::Revision(3));
+    assert_eq!(next(&mut shown).await, Input::Seen(vec![Seen { key, value, revision }]));
 }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::FIRST;
 use super::fake_cloud::FakeCloud;
-use super::world::World;
+use super::world::{World, zone};
 use crate::capacity::{CapacityStatus, QUARANTINE_DEFAULT, Role};
 
 fn ip(last: u8) -> IpAddr {
@@ -148,7 +148,7 @@ async fn a_new_owner_of_the_role_starts_the_rest_again() {
 async fn a_former_owner_can_end_no_quarantine() {
     let (world, mut former, _) = self_evicted().await;
     let (term, view) = former.store_look().await.unwrap().unwrap();
-    let blocks = view.blocks_seen();
+    let blocks = view.blocks_seen(&zone());
     let mut quarantines = ipam::role::Quarantines::new(0);
     for address in quarantines.look(view.now, &blocks, &view.hosts).into_values().flatten() {
         quarantines.heard(view.now, address, ipam::role::UseWord::Nobody);

@@ -167,7 +167,7 @@ impl Rig {
 
     async fn block(&self, at: usize) -> Block {
         let subnet = self.orders().await[at].order.subnet().unwrap().cidr;
-        let key = Item::Block { subnet, index: 0 }.key();
+        let key = Item::Block { zone: zone().to_string(), subnet, index: 0 }.key();
         let entry = self.store.get(&key).await.unwrap().entry.unwrap();
         layout::decode(&entry.key, &entry.value).unwrap()
     }

@@ -355,7 +355,7 @@ impl World {
 
     pub(super) async fn block(&self, subnet: &str) -> Option<Block> {
         let id = BlockId { subnet: subnet.parse().unwrap(), index: 0 };
-        let key = Item::Block { subnet: id.subnet, index: 0 }.key();
+        let key = Item::Block { zone: zone().to_string(), subnet: id.subnet, index: 0 }.key();
         let entry = self.store.get(&key).await.unwrap().entry?;
         Some(layout::decode(&entry.key, &entry.value).unwrap())
     }
@@ -367,6 +367,6 @@ impl World {
     }
 
     pub(super) async fn put_block(&self, block: &Block) {
-        self.put(Item::Block { subnet: block.id().subnet, index: block.id().index }, block).await;
+        self.put(Item::Block { zone: zone().to_string(), subnet: block.id().subnet, index: block.id().index }, block).await;
     }
 }

@@ -47,7 +47,7 @@ fn taken(block: Block, host: &str, incarnation: u64, addresses: impl IntoIterato
 }
 
 fn seen(block: Block) -> Vec<BlockSeen> {
-    vec![BlockSeen { block, revision: Revision(40) }]
+    vec![BlockSeen { zone: "z".into(), block, revision: Revision(40) }]
 }
 
 /// `h1` holds two addresses, `h2` one.
@@ -169,7 +169,7 @@ fn an_evicted_host_is_swept_whoever_raised_it_and_not_evicted_again() {
     let sweep = EvictionStep::Sweep { host: dead(), below: Incarnation(2), block: held()[0].block.id() };
     assert_eq!(evictions.look(at(0), &me(), &raised, &held()), vec![sweep]);
     let transaction =
-        super::sweep(&"z".into(), &held()[0], None, &dead(), Incarnation(2), "it is off").unwrap();
+        super::sweep(&held()[0], None, &dead(), Incarnation(2), "it is off").unwrap();
     let swept = block_of(&transaction).unwrap();
     assert_eq!((swept.quarantined().len(), swept.held().len()), (2, 1));
     for secs in 1..1_000 {
@@ -209,11 +209,11 @@ fn a_sweep_closes_the_endpoints_of_what_it_quarantines_and_of_nothing_else() {
     let open = [4, 9].map(|last| ([10, 50, 0, last].into(), epoch)).into();
     let published = (Published { open }, Revision(35));
     let transaction =
-        sweep(&"z".into(), &held()[0], Some(&published), &dead(), Incarnation(2), "it is off").unwrap();
+        sweep(&held()[0], Some(&published), &dead(), Incarnation(2), "it is off").unwrap();
     let id = held()[0].block.id();
     let published_key = Key::Published { host: dead(), block: id };
     let compares = [
-        Compare::At { key: Key::Block(id), revision: Revision(40) },
+        Compare::At { key: Key::Block { zone: "z".into(), block: id }, revision: Revision(40) },
         Compare::At { key: published_key, revision: Revision(35) },
     ];
     assert_eq!(transaction.compares, compares);
@@ -231,14 +231,14 @@ fn a_sweep_closes_the_endpoints_of_what_it_quarantines_and_of_nothing_else() {
 
 #[test]
 fn many_open_endpoints_are_closed_in_pieces_before_the_block_is_swept() {
-    let mut at = BlockSeen { block: taken(open(), "h1", 1, 2..=254), revision: Revision(40) };
+    let mut at = BlockSeen { zone: "z".into(), block: taken(open(), "h1", 1, 2..=254), revision: Revision(40) };
     let epoch = Epoch { generation: Generation { number: 1, id: 1 }, take: 2, counter: 1 };
     let open = at.block.held().keys().map(|address| (*address, epoch)).collect();
     let mut published = (Published { open }, Revision(35));
     let mut closed = 0;
     for piece in 1.. {
         let Some(transaction) =
-            sweep(&"z".into(), &at, Some(&published), &dead(), Incarnation(2), "it is off")
+            sweep(&at, Some(&published), &dead(), Incarnation(2), "it is off")
         else {
             assert_eq!((piece, closed, at.block.quarantined().len()), (4, 253, 253));
             return;

@@ -31,7 +31,7 @@ fn swept(addresses: &[u8]) -> Block {
 }
 
 fn seen(block: Block) -> Vec<BlockSeen> {
-    vec![BlockSeen { block, revision: Revision(40) }]
+    vec![BlockSeen { zone: "z".into(), block, revision: Revision(40) }]
 }
 
 fn hosts(alive: bool, witnessed: Option<u64>) -> HostsSeen {
@@ -102,12 +102,12 @@ fn a_quarantine_ends_by_a_transaction_that_compares_the_block_the_endpoint_and_w
     let [Ending { block, addresses, transaction }] = endings.as_slice() else { panic!("{endings:?}") };
     assert_eq!((*block, addresses), (blocks[0].block.id(), &BTreeSet::from([ip(4)])));
     let compares = [
-        Compare::At { key: Key::Block(*block), revision: Revision(40) },
+        Compare::At { key: Key::Block { zone: "z".into(), block: *block }, revision: Revision(40) },
         Compare::Absent(Key::Endpoint(ip(4))),
         Compare::Empty(Prefix::Dependents(ip(4))),
     ];
     assert_eq!(transaction.compares, compares);
-    let [Write::Put { key: Key::Block(_), value: Value::Block(freed) }] = transaction.writes.as_slice()
+    let [Write::Put { key: Key::Block { .. }, value: Value::Block(freed) }] = transaction.writes.as_slice()
     else {
         panic!("{transaction:?}")
     };

@@ -11,7 +11,7 @@ use super::mutation::Mutation;
 use super::reached::Event;
 use super::stage::Stage;
 use super::store::Store;
-use super::world::Promise;
+use super::world::{Promise, block_key};
 
 impl Stage<'_> {
     pub(crate) fn arrive(&mut self, m: usize, at: usize, fate: Fate) {
@@ -107,18 +107,18 @@ impl Stage<'_> {
     }
 
     pub(crate) fn apply(&mut self, block: BlockId, command: BlockCommand) {
-        let Some(Value::Block(before)) = self.world.store.value(&Key::Block(block)) else { return };
+        let Some(Value::Block(before)) = self.world.store.value(&block_key(block)) else { return };
         if let Ok(step) = before.apply(command)
             && step.changed
         {
-            self.put(Key::Block(block), Value::Block(step.block));
+            self.put(block_key(block), Value::Block(step.block));
         }
     }
 
     /// Notes what was written, and looks at each step of a block.
     fn written(&mut self, before: &Store, event: &Seen) {
         match (&event.key, &event.value) {
-            (key @ Key::Block(_), Some(Value::Block(after))) => {
+            (key @ Key::Block { .. }, Some(Value::Block(after))) => {
                 let Some(Value::Block(before)) = before.value(key) else { return };
                 for change in changes(before, after) {
                     self.story.reached.note(event_of(&change));

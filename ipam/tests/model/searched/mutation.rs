@@ -7,7 +7,7 @@ use ipam::*;
 
 use super::normal::base;
 use super::store::key_bit;
-use super::world::World;
+use super::world::{World, block_key};
 
 /// One safeguard taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +115,7 @@ fn settle_by_absence(world: &World, host: &HostId, records: &mut [Record]) {
     let mut given = Vec::new();
     for record in &mut *records {
         if let Record::Block { id, operation: under_way @ Some(_), .. } = record
-            && let Some(Value::Block(block)) = world.store.value(&Key::Block(*id))
+            && let Some(Value::Block(block)) = world.store.value(&block_key(*id))
             && let Some(Operation { number, deed, .. }) = under_way
             && block.operation_of(host) < *number
         {

@@ -15,7 +15,7 @@ use super::mutation::Mutation;
 use super::normal::base;
 use super::reached::Event;
 use super::stage::Stage;
-use super::world::{World, ZONE};
+use super::world::{World, ZONE, block_key};
 
 const PATIENCE: Patience = Patience { staleness_millis: 0, pause_millis: 0 };
 
@@ -77,7 +77,7 @@ impl World {
 
     fn blocks_seen(&self) -> Vec<BlockSeen> {
         let blocks = self.store.entries.values().filter_map(|(value, revision)| match value {
-            Value::Block(block) => Some(BlockSeen { block: block.clone(), revision: *revision }),
+            Value::Block(block) => Some(BlockSeen { zone: ZONE.into(), block: block.clone(), revision: *revision }),
             _ => None,
         });
         blocks.collect()
@@ -120,7 +120,7 @@ impl Stage<'_> {
             _ => None,
         };
         let below = record.incarnation;
-        let swept = sweep(&ZONE.into(), seen, published.as_ref(), &host, below, "it is off");
+        let swept = sweep(seen, published.as_ref(), &host, below, "it is off");
         if let Some(transaction) = swept {
             self.write(transaction);
         }
@@ -197,7 +197,7 @@ impl Stage<'_> {
                 let below = Incarnation(u64::MAX);
                 block = applied(&block, BlockCommand::Sweep { host, below, why: "rebuilt".into() });
             }
-            self.put(Key::Block(id), Value::Block(block));
+            self.put(block_key(id), Value::Block(block));
         }
         let Some(cluster) = self.world.cluster().cloned() else { return };
         let generation = Generation { number: cluster.generation.number + 1, id: cluster.generation.id + 1 };

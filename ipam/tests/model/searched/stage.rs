@@ -180,7 +180,7 @@ impl<'a> Stage<'a> {
     fn in_words(&self, m: usize, transaction: &Transaction) -> String {
         let at = self.world.machines[m].calls.len();
         let words = transaction.writes.iter().map(|write| match write {
-            Write::Put { key: key @ Key::Block(_), value: Value::Block(after) } => {
+            Write::Put { key: key @ Key::Block { .. }, value: Value::Block(after) } => {
                 match self.world.store.value(key) {
                     Some(Value::Block(before)) => {
                         let changes = changes(before, after);

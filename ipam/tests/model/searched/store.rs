@@ -119,7 +119,7 @@ pub(crate) fn key_bit(key: &Key) -> u64 {
     match key {
         Key::Cluster => 1,
         Key::Host(host) => 1 << (1 + number_of(host)),
-        Key::Block(block) => 1 << (4 + place_of(block)),
+        Key::Block { block, .. } => 1 << (4 + place_of(block)),
         Key::Want { holder, asker, .. } => 1 << (8 + 3 * number_of(holder) + number_of(asker)),
         Key::Published { host, block } => 1 << (17 + 2 * number_of(host) + place_of(block)),
         _ => 0,

@@ -23,7 +23,7 @@ impl Stage<'_> {
             let seen = events.iter().filter_map(|event| Some((watched(machine, &event.key)?, event.clone())));
             let seen: Vec<(Prefix, Seen)> = seen.collect();
             let lags = |(prefix, _): &(Prefix, Seen)| {
-                self.story.mix.lagging > 0 && matches!(prefix, Prefix::Blocks | Prefix::Hosts)
+                self.story.mix.lagging > 0 && matches!(prefix, Prefix::Blocks(_) | Prefix::Hosts)
             };
             let (later, now): (Vec<_>, Vec<_>) = seen.into_iter().partition(lags);
             for (prefix, event) in later {
@@ -43,7 +43,7 @@ impl Stage<'_> {
             machine.unseen.remove(prefix);
         }
         let mut seen = shown.to_vec();
-        if self.story.mutation == Some(Mutation::LaggingAdoption) && *prefix == Prefix::Blocks {
+        if self.story.mutation == Some(Mutation::LaggingAdoption) && matches!(prefix, Prefix::Blocks(_)) {
             seen = seen.into_iter().map(|seen| made_new(&mut self.world, m, seen)).collect();
         }
         self.feed(m, Input::Seen(seen));
@@ -90,7 +90,7 @@ fn watched(machine: &Machine, key: &Key) -> Option<Prefix> {
     match key {
         Key::Cluster => Some(Prefix::Cluster),
         Key::Host(_) => Some(Prefix::Hosts),
-        Key::Block(_) => Some(Prefix::Blocks),
+        Key::Block { zone, .. } => Some(Prefix::Blocks(zone.clone())),
         Key::Want { zone, holder, .. } if holder == machine.host() => {
             Some(Prefix::Wants { zone: zone.clone(), holder: holder.clone() })
         }

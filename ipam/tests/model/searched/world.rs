@@ -150,6 +150,11 @@ impl World {
     }
 }
 
+/// Where a block stands in the store.
+pub(crate) fn block_key(block: BlockId) -> Key {
+    Key::Block { zone: ZONE.into(), block }
+}
+
 fn open_subnet(store: &mut Store, number: usize, subnet: &str, hosts: usize) {
     let cidr: ipnetwork::IpNetwork = subnet.parse().unwrap();
     let record = Subnet { cidr, pool: pool(), zone: ZONE.into(), gateway: None };
@@ -162,7 +167,7 @@ fn open_subnet(store: &mut Store, number: usize, subnet: &str, hosts: usize) {
         let host = HostId(format!("h{}", host + 1));
         block = block.apply(BlockCommand::Settle { host, operation }).unwrap().block;
     }
-    store.put(Key::Block(id), Value::Block(block));
+    store.put(block_key(id), Value::Block(block));
 }
 
 impl Hash for World {

@@ -39,7 +39,7 @@ fn restored_backup() {
     world.kill(0);
     world.store.entries = backup.entries;
     world.store.revision += 10;
-    let id = Key::Block(world.block_id());
+    let id = block_key(world.block_id());
     let entry = world.store.entries[&id].0.clone();
     world.machines[0].in_use.clear();
     world.store.put(id, entry);
@@ -89,7 +89,7 @@ fn wiped_twice() {
         world.store.entries.clear();
         world.store.put(Key::Cluster, Value::Cluster(founded));
         let empty = Block::open(block.id(), 0, block.set_aside());
-        world.store.put(Key::Block(block.id()), Value::Block(empty));
+        world.store.put(block_key(block.id()), Value::Block(empty));
         world.machines[0].in_use.clear();
         world.start(0);
         world.list(0);

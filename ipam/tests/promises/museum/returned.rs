@@ -16,8 +16,8 @@ fn returned_subnet() {
     world.apply(BlockCommand::Return);
     let old = world.block();
     let id = world.block_id();
-    world.store.delete(Key::Block(id));
-    world.store.put(Key::Block(id), Value::Block(Block::open(id, old.take_number(), old.set_aside())));
+    world.store.delete(block_key(id));
+    world.store.put(block_key(id), Value::Block(Block::open(id, old.take_number(), old.set_aside())));
     world.settle();
     let after = world.assign(0, Wish::Exact(before.address)).unwrap();
     assert!(after.epoch > before.epoch);
@@ -30,10 +30,10 @@ fn returned_subnet() {
 fn return_subnet(world: &mut World, order_again: bool) {
     world.apply(BlockCommand::Return);
     let (old, id) = (world.block(), world.block_id());
-    world.store.delete(Key::Block(id));
+    world.store.delete(block_key(id));
     if order_again {
         let opened = Block::open(id, old.take_number(), old.set_aside());
-        world.store.put(Key::Block(id), Value::Block(opened));
+        world.store.put(block_key(id), Value::Block(opened));
     }
 }
 
@@ -84,7 +84,7 @@ fn returned_after_eviction() {
         world.start(0);
         // Blocks are listed before the host knows how it stands.
         let revision = Revision(world.store.revision);
-        for prefix in [Prefix::Cluster, Prefix::Blocks] {
+        for prefix in [Prefix::Cluster, Prefix::Blocks(ZONE.into())] {
             let entries = world.store.list(&prefix);
             world.feed(0, Input::Listed { prefix, revision, entries });
         }

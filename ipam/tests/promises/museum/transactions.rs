@@ -75,7 +75,7 @@ fn late_commit() {
 #[test]
 fn lagging_read() {
     let mut world = World::running(2, SUBNET);
-    let old = Seen { ..world.store.get(&Key::Block(world.block_id())) };
+    let old = Seen { ..world.store.get(&block_key(world.block_id())) };
     let held = world.held_by("h1");
     world.assign(1, Wish::Exact(held)).unwrap();
     world.feed(0, Input::Seen(vec![old.clone()]));

@@ -55,6 +55,11 @@ pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
+/// Where a block stands in the store.
+pub(crate) fn block_key(block: BlockId) -> Key {
+    Key::Block { zone: ZONE.into(), block }
+}
+
 impl World {
     /// A store with one open subnet, and that many machines, not started.
     pub(crate) fn new(machines: usize, subnet: &str) -> Self {
@@ -70,7 +75,7 @@ impl World {
         store.put(Key::Subnet(subnet), Value::Subnet(record));
         for id in BlockId::all_of(subnet) {
             let aside = gateway.map(|gateway| (gateway, SetAside::Gateway)).into_iter().collect();
-            store.put(Key::Block(id), Value::Block(Block::open(id, 0, &aside)));
+            store.put(block_key(id), Value::Block(Block::open(id, 0, &aside)));
         }
         let machines = (0..machines).map(Machine::new).collect();
         let now = Timestamp(1);
@@ -92,7 +97,7 @@ impl World {
     }
 
     pub(crate) fn block(&self) -> Block {
-        match self.store.get(&Key::Block(self.block_id())).value {
+        match self.store.get(&block_key(self.block_id())).value {
             Some(Value::Block(block)) => block,
             other => panic!("no block: {other:?}"),
         }
@@ -101,7 +106,7 @@ impl World {
     pub(crate) fn apply(&mut self, command: BlockCommand) {
         let step = self.block().apply(command).unwrap();
         if step.changed {
-            self.store.put(Key::Block(self.block_id()), Value::Block(step.block));
+            self.store.put(block_key(self.block_id()), Value::Block(step.block));
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipam::*;
 
-use super::World;
+use super::{World, block_key};
 
 impl World {
     pub(crate) fn view(&self, machine: usize) -> View {
@@ -21,7 +21,7 @@ impl World {
 
     /// What must hold after every act.
     pub(crate) fn check(&self) {
-        if self.store.get(&Key::Block(self.block_id())).value.is_none() {
+        if self.store.get(&block_key(self.block_id())).value.is_none() {
             let used = self.machines.iter().any(|machine| !machine.in_use.is_empty());
             return assert!(!used, "S3: an address of a returned subnet is used");
         }

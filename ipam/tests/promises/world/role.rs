@@ -3,7 +3,7 @@
 use ipam::role::*;
 use ipam::*;
 
-use super::{World, ZONE};
+use super::{World, ZONE, block_key};
 
 /// R of this world, in milliseconds.
 pub(crate) const STALENESS: u64 = 60_000;
@@ -51,7 +51,7 @@ impl World {
     }
 
     fn block_seen(&self) -> BlockSeen {
-        BlockSeen { block: self.block(), revision: self.store.get(&Key::Block(self.block_id())).revision }
+        BlockSeen { zone: ZONE.into(), block: self.block(), revision: self.store.get(&block_key(self.block_id())).revision }
     }
 
     /// Looks once, asks the cloud and the wire whatever is to be asked, and does what follows.
@@ -103,7 +103,7 @@ impl World {
                 }
                 _ => None,
             };
-            let sweep = sweep(&ZONE.into(), &seen, published.as_ref(), host, below, "it is off");
+            let sweep = sweep(&seen, published.as_ref(), host, below, "it is off");
             let Some(transaction) = sweep else { return };
             assert!(matches!(self.store.commit(&transaction), Sent::Committed { .. }));
         }

@@ -60,7 +60,7 @@ impl Fleet {
             }
             for block in zone.blocks.values() {
                 writes.push(put(
-                    Item::Block { subnet: block.id().subnet, index: block.id().index }.key(),
+                    block_key(number, block.id()),
                     block,
                 )?);
             }
@@ -88,7 +88,7 @@ impl Fleet {
         let hint = Item::Surplus { zone: zone_name(number).0, host: holder.host.0.clone() }.key();
         let free = 1 + u32::try_from(turns % 3)?;
         let writes = vec![
-            put(Item::Block { subnet: id.subnet, index: id.index }.key(), &*block)?,
+            put(block_key(number, id), &*block)?,
             put(hint, &Surplus { free: BTreeMap::from([(pool(), free)]) })?,
             self.running(&holder.host, id, &addresses)?,
         ];
@@ -205,6 +205,10 @@ fn records(zone: usize, host: usize, holder: &Holder) -> Result<Vec<Write>> {
 
 pub(super) fn zone_name(number: usize) -> Zone {
     Zone(format!("zone-{number:04}"))
+}
+
+fn block_key(zone: usize, id: BlockId) -> Key {
+    Item::Block { zone: zone_name(zone).0, subnet: id.subnet, index: id.index }.key()
 }
 
 fn first_block() -> BlockId {
