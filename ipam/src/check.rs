@@ -82,11 +82,14 @@ pub fn view_broken(view: &View) -> Vec<String> {
     broken
 }
 
-/// The same as [`view_broken`], asked of the host itself: for who looks after every step.
+/// The same as [`view_broken`], asked of the host itself, and whether it finds what it holds: for who looks
+/// after every step.
 pub fn host_broken(host: &Host) -> Vec<String> {
     let settled = host.settled_holdings();
+    let astray = host.lookups_astray().into_iter();
     settled
         .filter_map(|(id, here, shown, quarantined)| more_than_held(id, here, shown, quarantined))
+        .chain(astray.map(|what| format!("S5: {what} are looked up otherwise than they are held")))
         .collect()
 }
 

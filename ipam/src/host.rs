@@ -28,6 +28,7 @@ mod holding;
 mod input;
 mod journal;
 mod known;
+mod lookups;
 mod operation;
 mod publish;
 mod requests;
@@ -87,11 +88,16 @@ pub struct Host {
     listed: BTreeSet<Prefix>,
 
     blocks: BTreeMap<BlockId, BlockFacts>,
+    /// The soonest that a block, or what is published of one, is due. Only looking round makes one due later, and
+    /// only a time that has come makes it due no more: so thousands of blocks are not walked after every step.
+    block_due: Option<Timestamp>,
     held: BTreeMap<IpAddr, HeldHere>,
     /// Free and unreserved addresses by subnet, longest free first. Only usable ones.
     queue: BTreeMap<IpNetwork, BTreeMap<u64, IpAddr>>,
     /// The timers of cooling addresses, soonest first.
     cooling: BTreeSet<(Timestamp, IpAddr)>,
+    /// Addresses on their way back, or to another host.
+    leaving: BTreeSet<IpAddr>,
     endpoints: BTreeMap<EndpointId, BTreeSet<IpAddr>>,
     demand: BTreeMap<(PoolName, Family), Demand>,
     published: BTreeMap<BlockId, PublishedFacts>,
@@ -114,7 +120,7 @@ pub struct Host {
     counter: u64,
     turn: u64,
     token: u64,
-    after_persist: BTreeMap<Token, (AfterPersist, BTreeSet<RecordKey>)>,
+    after_persist: BTreeMap<Token, (AfterPersist, Vec<RecordKey>)>,
     after_send: BTreeMap<Token, AfterSend>,
     after_read: BTreeSet<Token>,
     /// What the journal may know wrongly, because a write failed.
@@ -222,6 +228,9 @@ impl Host {
             self.look_at_blocks(stirred.into_iter());
         }
         self.drawn.clear();
+        if scope == Scope::All || self.block_due.is_some_and(|due| due <= self.now) {
+            self.block_due = self.soonest_due();
+        }
     }
 
     /// How far to look round after an input. What the narrow scope leaves out is what these inputs cannot
@@ -229,7 +238,8 @@ impl Host {
     /// [`Input::Tick`] is due.
     fn scope_of(&self, input: &Input) -> Scope {
         let others = |seen: &crate::transaction::Seen| {
-            matches!(seen.key, Key::Block { .. } | Key::Surplus { .. } | Key::Want { .. })
+            matches!(seen.key, Key::Surplus { .. } | Key::Want { .. })
+                || matches!(seen.key, Key::Block { .. }) && seen.value.is_some()
         };
         let narrow = match input {
             Input::Assign { .. }
@@ -251,19 +261,19 @@ impl Host {
     /// The time at which [`Input::Tick`] is due, if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let cooled = self.cooling.first().map(|(until, _)| *until);
-        let blocks = self.blocks.values().filter_map(|facts| facts.not_before);
-        let published = self.published.values().filter_map(PublishedFacts::due);
         let patience = self.waiting.values().map(|w| w.since().after(REQUEST_PATIENCE_MILLIS)).min();
         let wants = self.wants.values().filter_map(Wanted::due);
         let idle = self.demand.values().filter_map(|demand| demand.idle_due);
-        [cooled, patience, self.surplus_due, self.flush_due, self.ask_due, self.standing.due()]
-            .into_iter()
-            .flatten()
-            .chain(blocks)
-            .chain(published)
-            .chain(wants)
-            .chain(idle)
-            .min()
+        let dues = [
+            cooled,
+            patience,
+            self.block_due,
+            self.surplus_due,
+            self.flush_due,
+            self.ask_due,
+            self.standing.due(),
+        ];
+        dues.into_iter().flatten().chain(wants).chain(idle).min()
     }
 
     /// The prefixes to list and watch, each from the revision of its listing. Those that grow with the cluster

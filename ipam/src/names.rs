@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
@@ -148,10 +149,23 @@ impl BlockId {
 
     /// Every address of the block, in order, those set aside included.
     pub fn addresses(self) -> impl Iterator<Item = IpAddr> {
-        let first = number_of(self.subnet.network())
-            .saturating_add(u128::from(self.index) * u128::from(BLOCK_ADDRESSES_MAX));
+        let first = self.first();
         let last = first.saturating_add(u128::from(BLOCK_ADDRESSES_MAX - 1)).min(last_of(self.subnet));
         (first..=last).map(move |number| address_of(number, self.subnet.is_ipv4()))
+    }
+
+    /// From its first address to its last: in their order the addresses of a block follow each other.
+    pub(crate) fn range(self) -> RangeInclusive<IpAddr> {
+        let (first, last) = (self.first(), self.first().saturating_add(u128::from(BLOCK_ADDRESSES_MAX - 1)));
+        let v4 = self.subnet.is_ipv4();
+        let (first, last) = (address_of(first, v4), address_of(last.min(last_of(self.subnet)), v4));
+        // The number of a block that came from outside may lie beyond its subnet.
+        first..=last.max(first)
+    }
+
+    fn first(self) -> u128 {
+        number_of(self.subnet.network())
+            .saturating_add(u128::from(self.index) * u128::from(BLOCK_ADDRESSES_MAX))
     }
 
     /// Whether `address` lies in this block.

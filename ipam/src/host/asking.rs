@@ -84,6 +84,10 @@ impl Host {
     /// Asks, for each request that only another host can help: one holder at first, twice as many
     /// every 100 ms.
     pub(super) fn look_at_asks(&mut self) {
+        if self.waiting.is_empty() && self.asked.is_empty() {
+            self.ask_due = None;
+            return;
+        }
         let oldest = self.waiting.values().map(Waiting::since).min();
         self.asked.retain(|_, asked| match asked.phase {
             AskPhase::Declined(at) | AskPhase::Unasked(at) => oldest.is_some_and(|since| at >= since),

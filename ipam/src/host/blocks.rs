@@ -6,10 +6,11 @@ use std::net::IpAddr;
 
 use super::journal::AfterPersist;
 use super::operation::{Flight, Phase};
-use super::{Durability, Family, Host};
+use super::standing::Standing;
+use super::{Durability, Family, Host, PublishedFacts};
 use crate::block::Block;
 use crate::epoch::Generation;
-use crate::names::{BlockId, BootId, Revision, Timestamp, Zone};
+use crate::names::{BlockId, BootId, HostId, Incarnation, Revision, Timestamp, Zone};
 use crate::record::{Deed, Life, Record};
 use crate::transaction::{Key, Prefix, Transaction};
 
@@ -20,6 +21,8 @@ pub(super) struct BlockFacts {
     pub(super) zone: Zone,
     /// The newest value seen, and when it was written.
     pub(super) seen: Option<(Block, Revision)>,
+    /// The earliest incarnation of this host under which that value shows something as held.
+    pub(super) oldest_own: Option<Incarnation>,
     /// Whether it was seen to be gone, and what that means is not known before this boot is registered.
     pub(super) gone: bool,
     /// The boot under which the holding is usable, as journalled.
@@ -46,6 +49,7 @@ impl BlockFacts {
         Self {
             zone,
             seen: None,
+            oldest_own: None,
             gone: false,
             boot: None,
             generation: None,
@@ -96,18 +100,18 @@ impl Host {
     }
 
     fn look_at_block(&mut self, id: BlockId) {
-        let Some(me) = self.me() else { return };
+        let Standing::Registered { incarnation, .. } = self.standing else { return };
         if self.not_ready().is_some() {
             return;
         }
-        let Some((block, _)) = self.blocks.get(&id).and_then(|facts| facts.seen.as_ref()) else { return };
-        let stale =
-            block.held().values().any(|held| held.by.host == me.host && held.by.incarnation < me.incarnation);
-        if stale {
+        let Some(facts) = self.blocks.get(&id) else { return };
+        let Some((block, _)) = &facts.seen else { return };
+        if facts.oldest_own.is_some_and(|oldest| oldest < incarnation) {
             self.begin(id, Deed::SweepOwn, Transaction::default()).ok();
             return;
         }
         if !self.retaken(id) {
+            let Some(me) = self.me() else { return };
             // Published openings are compared too: what is open there must cool.
             if block.held_by(&me).next().is_some() && self.listed.contains(&Prefix::Published(me.host)) {
                 let also = Transaction { compares: vec![self.published_compare(id)], writes: Vec::new() };
@@ -124,6 +128,12 @@ impl Host {
         if let Some((addresses, to, also)) = self.next_leaving(id) {
             self.begin(id, Deed::GiveBack { addresses, to }, also).ok();
         }
+    }
+
+    /// The soonest that a block, or what is published of one, is due.
+    pub(super) fn soonest_due(&self) -> Option<Timestamp> {
+        let blocks = self.blocks.values().filter_map(|facts| facts.not_before);
+        blocks.chain(self.published.values().filter_map(PublishedFacts::due)).min()
     }
 
     /// Takes note of a block's value, unless it is older than what is known.
@@ -147,6 +157,7 @@ impl Host {
             return self.freeze(format!("block {id} shows less than this host's journal knows committed"));
         }
         facts.zone = zone;
+        facts.oldest_own = oldest_own(&block, &host);
         facts.seen = Some((block, revision));
         facts.gone = false;
         self.stirred.insert(id);
@@ -168,6 +179,7 @@ impl Host {
             return;
         }
         facts.seen = None;
+        facts.oldest_own = None;
         facts.gone = true;
         self.judge_gone(id);
     }
@@ -180,11 +192,10 @@ impl Host {
         if !self.blocks.get(&id).is_some_and(|facts| facts.gone) {
             return;
         }
-        let of_block = self.held.iter().filter(|(_, held)| held.block == id);
         let kept = |life: &Life| !matches!(life, Life::Leaving { .. });
         let life = self.life();
-        let kept = of_block
-            .clone()
+        let kept = self
+            .held_of(id)
             .filter(|(_, held)| held.holding.incarnation == me.incarnation && kept(&held.holding.state));
         let (here, before): (Vec<_>, Vec<_>) =
             kept.partition(|(_, held)| Some(held.holding.generation) == life);
@@ -195,7 +206,7 @@ impl Host {
             // The store was made anew, and this zone's part of it is not yet.
             return;
         }
-        let left: Vec<IpAddr> = of_block.map(|(address, _)| *address).collect();
+        let left: Vec<IpAddr> = self.held_of(id).map(|(address, _)| address).collect();
         let mut records = Vec::new();
         for address in left {
             self.lose(address);
@@ -245,14 +256,16 @@ impl Host {
     }
 
     pub(super) fn held_in(&self, id: BlockId) -> BTreeSet<IpAddr> {
-        self.held.iter().filter(|(_, held)| held.block == id).map(|(address, _)| *address).collect()
+        self.held_of(id).map(|(address, _)| address).collect()
     }
 
     pub(super) fn leaving_in(&self, id: BlockId) -> Vec<IpAddr> {
-        self.held
-            .iter()
-            .filter(|(_, held)| held.block == id && matches!(held.holding.state, Life::Leaving { .. }))
-            .map(|(address, _)| *address)
-            .collect()
+        let leaving = self.leaving.range(id.range()).copied();
+        leaving.filter(|address| self.block_of(*address) == Some(id)).collect()
     }
+}
+
+/// The earliest incarnation of a host under which a block shows something as held.
+pub(super) fn oldest_own(block: &Block, host: &HostId) -> Option<Incarnation> {
+    block.held().values().filter(|held| held.by.host == *host).map(|held| held.by.incarnation).min()
 }

@@ -1,6 +1,6 @@
 //! How much to hold: warm while the host is busy, small when idle; and how surplus goes back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::operation::Phase;
@@ -66,7 +66,7 @@ impl Host {
     pub(super) fn look_at_demand(&mut self, scope: Scope) {
         let in_reach = |subnet: &&Subnet| self.identity.zones.contains(&subnet.zone);
         let usable: BTreeSet<(PoolName, Family)> = match scope {
-            Scope::Stirred if self.waiting.is_empty() => self.drawn.clone(),
+            Scope::Stirred if self.waiting.is_empty() => std::mem::take(&mut self.drawn),
             _ => {
                 let all = self.subnets.values().filter(in_reach);
                 let all: BTreeSet<(&PoolName, Family)> =
@@ -184,10 +184,10 @@ impl Host {
     /// Writes how much this host could give, seldom: it is a hint.
     fn tell_surplus(&mut self) {
         let due = self.surplus_due.is_some_and(|due| due <= self.now);
-        let hints: Vec<(crate::names::Zone, Surplus)> =
-            self.identity.zones.iter().map(|zone| (zone.clone(), self.surplus_in(zone))).collect();
-        let changed = hints.iter().any(|(zone, hint)| {
-            self.told_surplus.get(zone).map_or(!hint.free.is_empty(), |told| told != hint)
+        let changed = self.identity.zones.iter().any(|zone| {
+            let free = self.free_in(zone);
+            let told = self.told_surplus.get(zone);
+            told.map_or(!free.is_empty(), |told| !told.free.iter().eq(free.iter().map(|(p, n)| (*p, n))))
         });
         if !changed {
             self.surplus_due = None;
@@ -203,6 +203,8 @@ impl Host {
             return;
         };
         let host = self.identity.host.clone();
+        let hints: Vec<(crate::names::Zone, Surplus)> =
+            self.identity.zones.iter().map(|zone| (zone.clone(), self.surplus_in(zone))).collect();
         let writes = hints
             .iter()
             .map(|(zone, hint)| Write::Put {
@@ -215,14 +217,17 @@ impl Host {
     }
 
     fn surplus_in(&self, zone: &crate::names::Zone) -> Surplus {
-        let mut hint = Surplus::default();
-        for (cidr, queue) in &self.queue {
-            let subnet = self.subnets.get(cidr).filter(|subnet| subnet.zone == *zone);
-            if let Some(subnet) = subnet.filter(|_| !queue.is_empty()) {
-                let free = queue.len();
-                *hint.free.entry(subnet.pool.clone()).or_default() += u32::try_from(free).unwrap_or(u32::MAX);
+        let free = self.free_in(zone).into_iter();
+        Surplus { free: free.map(|(pool, free)| (pool.clone(), free)).collect() }
+    }
+
+    fn free_in(&self, zone: &crate::names::Zone) -> BTreeMap<&PoolName, u32> {
+        let mut all = BTreeMap::new();
+        for (cidr, queue) in self.queue.iter().filter(|(_, queue)| !queue.is_empty()) {
+            if let Some(subnet) = self.subnets.get(cidr).filter(|subnet| subnet.zone == *zone) {
+                *all.entry(&subnet.pool).or_default() += u32::try_from(queue.len()).unwrap_or(u32::MAX);
             }
         }
-        hint
+        all
     }
 }

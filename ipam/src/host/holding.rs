@@ -7,10 +7,13 @@ use ipnetwork::IpNetwork;
 
 use super::{Effect, Family, Host};
 use crate::block::Block;
-use crate::names::{BlockId, EndpointId, Holder, PoolName, Timestamp};
+use crate::names::{BlockId, EndpointId, Holder, PoolName, ReservationName, Timestamp};
 use crate::pool::COOLING_MILLIS_DEFAULT;
 use crate::record::{Deed, Holding, Life};
 use crate::refusal::Usage;
+
+/// An address that a block shows as this host's, its take number and its name.
+type Shown = (IpAddr, u64, Option<ReservationName>);
 
 /// An address held by this host.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +68,12 @@ impl Host {
         true
     }
 
+    /// What is held of a block, in the order of its addresses.
+    pub(super) fn held_of(&self, id: BlockId) -> impl Iterator<Item = (IpAddr, &HeldHere)> {
+        let held = self.held.range(id.range()).filter(move |(_, held)| held.block == id);
+        held.map(|(address, held)| (*address, held))
+    }
+
     pub(super) fn index(&mut self, address: IpAddr) {
         let Some(held) = self.held.get(&address) else { return };
         if held.holding.state.published() {
@@ -84,7 +93,10 @@ impl Host {
             Life::Cooling { until, .. } => {
                 self.cooling.insert((*until, address));
             }
-            Life::Assigned { usage: Usage::Unbound, .. } | Life::Leaving { .. } => (),
+            Life::Leaving { .. } => {
+                self.leaving.insert(address);
+            }
+            Life::Assigned { usage: Usage::Unbound, .. } => (),
         }
     }
 
@@ -108,7 +120,10 @@ impl Host {
             Life::Cooling { until, .. } => {
                 self.cooling.remove(&(*until, address));
             }
-            Life::Assigned { usage: Usage::Unbound, .. } | Life::Leaving { .. } => (),
+            Life::Leaving { .. } => {
+                self.leaving.remove(&address);
+            }
+            Life::Assigned { usage: Usage::Unbound, .. } => (),
         }
     }
 
@@ -217,41 +232,45 @@ impl Host {
             return;
         }
         let Some(facts) = self.blocks.get(&id) else { return };
-        let Some((block, revision)) = facts.seen.clone() else { return };
-        if facts.flight.is_some() || revision < facts.acted {
+        let Some((block, revision)) = &facts.seen else { return };
+        if facts.flight.is_some() || *revision < facts.acted {
             return;
         }
         let holds = block.held_by(&me).next().is_some();
-        if !self.retaken(id) && holds {
+        let retaken = self.retaken(id);
+        if !retaken && holds {
             // Another boot's holding: to be re-taken by transaction first.
             return;
         }
-        let mut touched = self.forget_unshown(&block, &me);
-        touched.extend(self.adopt_shown(&block, &me));
-        if !touched.is_empty() || !self.retaken(id) {
-            self.acted_upon(id, &block, revision);
-            for address in &touched {
-                self.index(*address);
-            }
-            self.persist_block(id, touched);
+        let lost = self.unshown(block, &me);
+        let shown = self.newly_shown(block, &me);
+        if lost.is_empty() && shown.is_empty() && retaken {
+            // Another host's doing, as nearly always: a value of up to 256 addresses is not copied for it.
+            return;
         }
-    }
-
-    fn forget_unshown(&mut self, block: &Block, me: &Holder) -> Vec<IpAddr> {
-        let shown = |address: &IpAddr, take: u64| {
-            block.held().get(address).is_some_and(|held| held.by == *me && held.take == take)
-        };
-        let lost: Vec<IpAddr> = self
-            .held
-            .iter()
-            .filter(|(address, held)| held.block == block.id() && !shown(address, held.holding.take))
-            .filter(|(address, held)| !self.claimable(block, **address, held))
-            .map(|(address, _)| *address)
-            .collect();
+        let (block, revision) = (block.clone(), *revision);
         for address in &lost {
             self.lose(*address);
         }
-        lost
+        let shown: Vec<IpAddr> = shown.into_iter().map(|shown| self.adopt(id, &me, shown)).collect();
+        self.acted_upon(id, &block, revision);
+        let touched: Vec<IpAddr> = lost.into_iter().chain(shown).collect();
+        for address in &touched {
+            self.index(*address);
+        }
+        self.persist_block(id, touched);
+    }
+
+    /// What is held here of a block that does not show it.
+    fn unshown(&self, block: &Block, me: &Holder) -> Vec<IpAddr> {
+        let shown = |address: &IpAddr, take: u64| {
+            block.held().get(address).is_some_and(|held| held.by == *me && held.take == take)
+        };
+        self.held_of(block.id())
+            .filter(|(address, held)| !shown(address, held.holding.take))
+            .filter(|(address, held)| !self.claimable(block, *address, held))
+            .map(|(address, _)| address)
+            .collect()
     }
 
     /// A running assignment of an earlier life of the cluster is not lost: it is claimed. In a block that was
@@ -274,40 +293,42 @@ impl Host {
     /// What this host holds, and running containers use, since an earlier life of the cluster, and the block
     /// keeps in quarantine. Nobody else will ask for it: those containers know nothing of a rebuild.
     pub(super) fn to_claim(&self, block: &Block) -> BTreeMap<IpAddr, EndpointId> {
-        let held = self.held.iter().filter(|(_, held)| held.block == block.id());
-        let claimed = held.filter(|(address, held)| self.claimable(block, **address, held));
-        claimed
+        let waiting = block.quarantined().keys();
+        let held = waiting.filter_map(|address| Some((*address, self.held.get(address)?)));
+        held.filter(|(address, held)| held.block == block.id() && self.claimable(block, *address, held))
             .map(|(address, held)| match &held.holding.state {
-                Life::Assigned { usage: Usage::Bound(by) | Usage::Gone(by), .. } => (*address, by.clone()),
+                Life::Assigned { usage: Usage::Bound(by) | Usage::Gone(by), .. } => (address, by.clone()),
                 // Bound to nobody. It stays as it is, so the name is never used.
-                _ => (*address, EndpointId(String::new())),
+                _ => (address, EndpointId(String::new())),
             })
             .collect()
     }
 
-    fn adopt_shown(&mut self, block: &Block, me: &Holder) -> Vec<IpAddr> {
-        let Some((cluster, _)) = &self.cluster.seen else { return Vec::new() };
-        let generation = cluster.generation;
-        let shown: Vec<(IpAddr, u64)> = block.held_by(me).collect();
-        let mut touched = Vec::new();
-        for (address, take) in shown {
-            let reserved = block.reserved().get(&address).cloned();
-            if self.held.get(&address).is_some_and(|held| held.holding.reserved == reserved) {
-                continue;
-            }
-            self.unindex(address);
-            if let Some(held) = self.held.get_mut(&address) {
-                held.holding.reserved = reserved;
-            } else {
-                let state = Life::Free { turn: self.next_turn() };
-                let incarnation = me.incarnation;
-                let holding = Holding { generation, incarnation, take, reserved, state };
-                self.held.insert(address, HeldHere { block: block.id(), holding });
-                self.adopted += 1;
-            }
-            touched.push(address);
+    /// What a block shows as this host's that is not held here, not since that take, or bears another name.
+    fn newly_shown(&self, block: &Block, me: &Holder) -> Vec<Shown> {
+        if self.cluster.seen.is_none() {
+            return Vec::new();
         }
-        touched
+        let named = |(address, take)| (address, take, block.reserved().get(&address).cloned());
+        let known = |(address, take, reserved): &Shown| {
+            let held = self.held.get(address).map(|held| &held.holding);
+            held.is_some_and(|holding| holding.take == *take && holding.reserved == *reserved)
+        };
+        block.held_by(me).map(named).filter(|shown| !known(shown)).collect()
+    }
+
+    fn adopt(&mut self, id: BlockId, me: &Holder, (address, take, reserved): Shown) -> IpAddr {
+        self.unindex(address);
+        if let Some(held) = self.held.get_mut(&address) {
+            held.holding.reserved = reserved;
+        } else if let Some((cluster, _)) = &self.cluster.seen {
+            let generation = cluster.generation;
+            let state = Life::Free { turn: self.next_turn() };
+            let holding = Holding { generation, incarnation: me.incarnation, take, reserved, state };
+            self.held.insert(address, HeldHere { block: id, holding });
+            self.adopted += 1;
+        }
+        address
     }
 
     /// Lets go of an address that the store shows as another's, or nobody's. In use, it must fall

@@ -100,9 +100,11 @@ impl Host {
             surplus: BTreeMap::new(),
             listed: BTreeSet::new(),
             blocks: BTreeMap::new(),
+            block_due: None,
             held: BTreeMap::new(),
             queue: BTreeMap::new(),
             cooling: BTreeSet::new(),
+            leaving: BTreeSet::new(),
             endpoints: BTreeMap::new(),
             demand: BTreeMap::new(),
             published: BTreeMap::new(),
@@ -248,7 +250,7 @@ impl Host {
             return;
         }
         let token = self.next_token();
-        let keys = records.iter().map(RecordKey::of).collect();
+        let keys: Vec<RecordKey> = records.iter().map(RecordKey::of).collect();
         self.after_persist.insert(token, (after, keys));
         self.effects.push(Effect::Persist { token, records, durability });
     }

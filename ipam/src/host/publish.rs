@@ -187,8 +187,7 @@ impl Host {
     }
 
     fn wanted_open(&self, id: BlockId) -> BTreeMap<IpAddr, (Epoch, EndpointId)> {
-        let of_block =
-            self.published_here.iter().filter_map(|address| Some((*address, self.held.get(address)?)));
+        let of_block = self.published_here.range(id.range()).filter_map(|it| Some((*it, self.held.get(it)?)));
         of_block
             .filter(|(_, held)| held.block == id)
             .filter_map(|(address, held)| match &held.holding.state {
@@ -223,7 +222,7 @@ impl Host {
     /// The timer of a published address is over: from now on it waits for the cloud.
     pub(super) fn overdue(&mut self, address: IpAddr) {
         if let Some(id) = self.block_of(address) {
-            self.published.entry(id).or_default().overdue.insert(address, None);
+            self.published.entry(id).or_default().overdue.entry(address).or_insert(None);
             self.stirred.insert(id);
         }
     }

@@ -160,8 +160,11 @@ impl Host {
         if let Released::Closed(_) = released {
             let until = self.cool_until(address);
             let boot = self.identity.boot.clone();
-            self.change(address, |state| match state {
-                Life::Assigned { epoch, exact, published, .. } => {
+            // Of a pool that does not let addresses cool: free at once, and said with one record.
+            let turn = (until <= self.now).then(|| self.next_turn());
+            self.change(address, |state| match (state, turn) {
+                (Life::Assigned { published: false, .. }, Some(turn)) => Some(Life::Free { turn }),
+                (Life::Assigned { epoch, exact, published, .. }, _) => {
                     let (epoch, exact, published) = (*epoch, *exact, *published);
                     Some(Life::Cooling { epoch, until, boot, exact, published })
                 }

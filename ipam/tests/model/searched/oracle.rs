@@ -129,7 +129,8 @@ impl Stage<'_> {
         let machine = &self.world.machines[m];
         let Some(agent) = &machine.agent else { return };
         let view = agent.view(machine.now);
-        if let Some(how) = check::view_broken(&view).into_iter().next() {
+        let mut broken = check::view_broken(&view).into_iter().chain(check::host_broken(agent));
+        if let Some(how) = broken.next() {
             return self.breaks(Promise::S5, how);
         }
         let assigned: BTreeMap<IpAddr, Epoch> = check::assigned_in(&view);

@@ -49,6 +49,7 @@ impl World {
         let Some(agent) = &at.agent else { return };
         let view = agent.view(self.now);
         assert_eq!(ipam::check::view_broken(&view), Vec::<String>::new());
+        assert_eq!(ipam::check::host_broken(agent), Vec::<String>::new());
         let assigned = ipam::check::assigned_in(&view);
         // A revoked address is about to fall silent.
         let kept = at.in_use.iter().filter(|(address, _)| !view.revoked.contains(address));
