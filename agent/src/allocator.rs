@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipam::{
-    Answer, Assignment, Capacity, EndpointId, Epoch, Explanation, Identity, Input, PoolName, Refusal,
-    Released, RequestId, Reservation, ReservationName, View, Wish,
+    Answer, Assignment, Capacity, EndpointId, Epoch, EvictedView, Explanation, Identity, Input, PoolName,
+    Refusal, Released, RequestId, Reservation, ReservationName, View, Wish,
 };
 use ledger::{Container, Entry};
 use store::Store;
@@ -40,7 +40,7 @@ pub use line::{Line, records};
 pub(crate) use task::assigned as assigned_in;
 
 /// Room for a burst of container starts; a full queue slows Docker down rather than growing.
-const CALLS_MAX: usize = 64;
+const CALLS_MAX: usize = 256;
 
 /// How long a caller waits for the task: more than the host lets a request wait for store and holders
 /// ([`ipam::REQUEST_PATIENCE_MILLIS`]), less than Docker's 15 s. Only a disk that hangs makes it this long.
@@ -78,6 +78,7 @@ enum Call {
     Assigned(oneshot::Sender<BTreeMap<IpAddr, Epoch>>),
     View(oneshot::Sender<View>),
     Revoked(oneshot::Sender<bool>),
+    Evicted(oneshot::Sender<EvictedView>),
     Intervals(oneshot::Sender<Vec<Entry>>),
     Told(Told),
 }
@@ -207,6 +208,13 @@ impl Allocator {
     pub async fn has_revoked(&self) -> Result<bool, AllocateError> {
         let (answer, answered) = oneshot::channel();
         self.call(Call::Revoked(answer)).await?;
+        within(answered).await
+    }
+
+    /// Who was evicted: a small part of [`Allocator::view`], which costs more the more addresses there are.
+    pub async fn evicted(&self) -> Result<EvictedView, AllocateError> {
+        let (answer, answered) = oneshot::channel();
+        self.call(Call::Evicted(answer)).await?;
         within(answered).await
     }
 

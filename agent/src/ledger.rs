@@ -270,8 +270,10 @@ impl Keeper {
     async fn soon(&mut self, allocator: &Allocator) -> Result<(), LedgerError> {
         self.batch(allocator).await?;
         // A short quarantine must not be over before it was seen.
-        let view = allocator.view().await?;
-        self.close_lost(&view).await
+        if allocator.evicted().await?.in_quarantine {
+            self.close_lost(&allocator.view().await?).await?;
+        }
+        Ok(())
     }
 
     /// Writes what the journal has for the ledger; to the disk, where the store does not take it and it is much.
@@ -295,10 +297,13 @@ impl Keeper {
 
     /// Everything that has time.
     async fn duty(&mut self, allocator: &Allocator) -> Result<(), LedgerError> {
-        let view = allocator.view().await?;
+        let evicted = allocator.evicted().await?;
         self.batch(allocator).await?;
-        self.close_lost(&view).await?;
-        self.close_what_evicted_hosts_left(&view).await?;
+        if self.concerns(&evicted) {
+            let view = allocator.view().await?;
+            self.close_lost(&view).await?;
+            self.close_what_evicted_hosts_left(&view).await?;
+        }
         self.keep_house().await
     }
 

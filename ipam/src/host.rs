@@ -155,8 +155,8 @@ enum AfterSend {
     Dependents(IpAddr, Epoch),
     /// Hints and wants: what became of them shows by itself.
     Hint,
-    /// What was asked of a holder.
-    Want(HostId),
+    /// What was asked of these holders.
+    Wants(BTreeSet<HostId>),
     /// The removal of a want that cannot be served, as it stood at this revision.
     Decline(Key, Revision),
 }
@@ -166,9 +166,26 @@ impl Host {
     ///
     /// `now` never falls; where it does, the time of the last input counts.
     pub fn step(&mut self, now: Timestamp, input: Input) -> Vec<Effect> {
+        self.step_all(now, [input])
+    }
+
+    /// Takes inputs that came in the same moment, and says what is to be done with all of them known: so a burst of
+    /// requests is one take, and not one for the first and another for the rest.
+    pub fn step_all(&mut self, now: Timestamp, inputs: impl IntoIterator<Item = Input>) -> Vec<Effect> {
         self.now = self.now.max(now);
-        let scope = self.scope_of(&input);
         self.expire();
+        let mut scope = Scope::Stirred;
+        for input in inputs {
+            if self.scope_of(&input) == Scope::All {
+                scope = Scope::All;
+            }
+            self.hear(input);
+        }
+        self.look(scope);
+        std::mem::take(&mut self.effects)
+    }
+
+    fn hear(&mut self, input: Input) {
         match input {
             Input::Tick => (),
             Input::Assign { request, pool, wish, endpoint } => self.assign(request, pool, wish, endpoint),
@@ -199,8 +216,6 @@ impl Host {
                 }
             }
         }
-        self.look(scope);
-        std::mem::take(&mut self.effects)
     }
 
     /// Starts whatever is missing, given what is known.
@@ -263,7 +278,7 @@ impl Host {
         let cooled = self.cooling.first().map(|(until, _)| *until);
         let patience = self.waiting.values().map(|w| w.since().after(REQUEST_PATIENCE_MILLIS)).min();
         let wants = self.wants.values().filter_map(Wanted::due);
-        let idle = self.demand.values().filter_map(|demand| demand.idle_due);
+        let idle = self.demand.values().filter_map(Demand::due);
         let dues = [
             cooled,
             patience,
@@ -379,7 +394,7 @@ impl Host {
             Some(AfterSend::Operation(id)) => self.operation_sent(id, outcome),
             Some(AfterSend::Published(id)) => self.published_sent(id, outcome),
             Some(AfterSend::Dependents(address, epoch)) => self.dependents_sent(address, epoch, outcome),
-            Some(AfterSend::Want(holder)) => self.want_sent(&holder, outcome),
+            Some(AfterSend::Wants(holders)) => self.wants_sent(&holders, outcome),
             Some(AfterSend::Decline(key, revision)) => self.decline_sent(key, revision, outcome),
             Some(AfterSend::Hint) => {
                 if let crate::transaction::Sent::Conflict { now } = outcome {

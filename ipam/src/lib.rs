@@ -132,4 +132,4 @@ pub use rebuild::{Rebuild, next_generation};
 pub use record::{Deed, Holding, Life, Operation, Record};
 pub use refusal::{AddressState, Capacity, CoolingWait, NotReady, Refusal, Shortage, Usage};
 pub use transaction::{Compare, Key, Prefix, Seen, Sent, Transaction, Value, Write};
-pub use view::{AddressView, BlockView, HoldingCounts, PoolView, SubnetView, View};
+pub use view::{AddressView, BlockView, EvictedView, HoldingCounts, PoolView, SubnetView, View};

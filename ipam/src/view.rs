@@ -15,6 +15,15 @@ use crate::pool::{Pool, Reservation, Subnet};
 use crate::record::Operation;
 use crate::refusal::{AddressState, Capacity, NotReady};
 
+/// Who was evicted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EvictedView {
+    /// Whether anything waits in quarantine.
+    pub in_quarantine: bool,
+    /// Hosts that are not in their first life.
+    pub again: BTreeMap<HostId, Incarnation>,
+}
+
 /// What this host knows. A copy: nothing in it changes the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {

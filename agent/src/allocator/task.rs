@@ -93,7 +93,7 @@ impl Task {
                 () = stop.cancelled(), if !calls.is_closed() => calls.close(),
                 Some(outcome) = self.asked.next() => self.step(outcome).await,
                 Some(shown) = shown.recv() => self.look_at(shown).await,
-                Some(call) = calls.recv() => self.serve(call).await,
+                Some(call) = calls.recv() => self.serve_with_others(call, &mut calls).await,
                 () = until(&*self.clock, self.host.next_deadline()) => self.step(Input::Tick).await,
             }
         }
@@ -117,13 +117,44 @@ impl Task {
         }
     }
 
+    /// Serves a call, and with it what else was asked for in this moment: a burst of requests is one take.
+    async fn serve_with_others(&mut self, call: Call, calls: &mut mpsc::Receiver<Call>) {
+        let (mut burst, mut next) = (Vec::new(), Some(call));
+        while let Some(call) = next {
+            let input = match call {
+                Call::Ask { input, answer } => self.named(input, answer),
+                other => {
+                    self.step_all(std::mem::take(&mut burst)).await;
+                    return self.serve(other).await;
+                }
+            };
+            if !matches!(input, Input::Assign { .. }) {
+                self.step_all(std::mem::take(&mut burst)).await;
+                return self.step(input).await;
+            }
+            burst.push(input);
+            next = calls.try_recv().ok();
+        }
+        self.step_all(burst).await;
+    }
+
+    /// Gives a request its name, under which it is answered.
+    fn named(
+        &mut self,
+        input: Box<dyn FnOnce(RequestId) -> Input + Send>,
+        answer: oneshot::Sender<Result<Answer, Refusal>>,
+    ) -> Input {
+        self.requests += 1;
+        let request = RequestId(self.requests);
+        self.waiting.insert(request, answer);
+        input(request)
+    }
+
     async fn serve(&mut self, call: Call) {
         match call {
             Call::Ask { input, answer } => {
-                self.requests += 1;
-                let request = RequestId(self.requests);
-                self.waiting.insert(request, answer);
-                self.step(input(request)).await;
+                let input = self.named(input, answer);
+                self.step(input).await;
             }
             Call::Tell(input) => self.step(input).await,
             Call::Assigned(answer) => {
@@ -138,6 +169,10 @@ impl Task {
                 // Whoever asked may have gone.
                 let _ = answer.send(self.host.has_revoked());
             }
+            Call::Evicted(answer) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(self.host.evicted());
+            }
             Call::Intervals(answer) => {
                 // Whoever asked may have gone.
                 let _ = answer.send(self.tally.ended().chain(self.tally.running()).cloned().collect());
@@ -148,9 +183,15 @@ impl Task {
 
     /// Feeds one input, and carries out everything that follows from it at once.
     async fn step(&mut self, input: Input) {
-        self.newest.note(&input);
-        self.ear.because(&input);
-        let mut effects = VecDeque::from(self.host.step(self.clock.now(), input));
+        self.step_all(vec![input]).await;
+    }
+
+    /// The same with inputs that came in one moment, and for one cause.
+    async fn step_all(&mut self, inputs: Vec<Input>) {
+        let Some(first) = inputs.first() else { return };
+        self.ear.because(first);
+        inputs.iter().for_each(|input| self.newest.note(input));
+        let mut effects = VecDeque::from(self.host.step_all(self.clock.now(), inputs));
         while let Some(effect) = effects.pop_front() {
             if let Some(outcome) = self.carry_out(effect).await {
                 effects.extend(self.host.step(self.clock.now(), outcome));

@@ -4,7 +4,8 @@ use super::record::{running_key, unless_changed, unpack};
 use super::{Keeper, LedgerError};
 use ::ledger::{End, Interval, Moment, Query, Why};
 use ipam::{
-    AddressState, Block, BlockId, Epoch, Generation, HostId, Incarnation, Quarantined, Timestamp, View,
+    AddressState, Block, BlockId, Epoch, EvictedView, Generation, HostId, Incarnation, Quarantined,
+    Timestamp, View,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -21,6 +22,15 @@ const AFTER_OTHERS_MILLIS: u64 = 60_000;
 const NEVER: Timestamp = Timestamp(u64::MAX);
 
 impl Keeper {
+    /// Whether there may be something to close, or to forget: in a fleet in which nobody was evicted the whole view
+    /// of it, which is large, is not asked for.
+    pub(super) fn concerns(&self, evicted: &EvictedView) -> bool {
+        let is_new = |(host, life): (&HostId, &Incarnation)| {
+            *host != self.ledger.0.host && self.lives.get(host) != Some(life)
+        };
+        evicted.in_quarantine || !self.lost.is_empty() || evicted.again.iter().any(is_new)
+    }
+
     /// Closes what hosts had whose holdings are in quarantine now.
     pub(super) async fn close_lost(&mut self, view: &View) -> Result<(), LedgerError> {
         let Some((generation, _)) = view.cluster else { return Ok(()) };

@@ -5,12 +5,23 @@ use std::net::IpAddr;
 
 use super::waiting::{Alike, Hope, Waiting};
 use super::{AfterSend, Family, Host, Wish};
-use crate::cluster::{Ask, Want};
+use crate::cluster::{Ask, Surplus, Want};
 use crate::names::{BlockId, HostId, PoolName, Revision, Timestamp, Zone};
 use crate::transaction::{Key, Sent, Transaction, Value, Write};
 
 /// How long before more holders are asked, and the asked looked at again, in milliseconds.
 const ASK_MILLIS: u64 = 100;
+
+/// Which part of the holders is asked first, at least one: so all were asked after half a second, however many there
+/// are.
+const FIRST_PART: usize = 32;
+
+/// How many are asked in one transaction. etcd takes 128 operations.
+const PLACED_MAX: usize = 100;
+
+/// How long after the last holder said no a request waits for word that one has something after all, in
+/// milliseconds: what moves between hosts at that moment may be more than they need.
+const HINTED_MILLIS: u64 = 500;
 
 /// What this host asked of a holder.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +42,16 @@ enum AskPhase {
     Declined(Timestamp),
     /// The store did not take the question: the holder was never asked.
     Unasked(Timestamp),
+}
+
+impl Asked {
+    /// Until when the holder may say that it has something after all.
+    fn hinted_until(&self) -> Option<Timestamp> {
+        match (&self.ask, &self.phase) {
+            (Ask::Some { .. }, AskPhase::Declined(at)) => Some(at.after(HINTED_MILLIS)),
+            _ => None,
+        }
+    }
 }
 
 impl Host {
@@ -81,8 +102,27 @@ impl Host {
         })
     }
 
-    /// Asks, for each request that only another host can help: one holder at first, twice as many
-    /// every 100 ms.
+    /// Whether a holder that said no a moment ago may still say that it has something.
+    pub(super) fn may_be_hinted(&self, since: Timestamp) -> bool {
+        let may = |asked: &Asked| asked.hinted_until().is_some_and(|until| until > self.now);
+        let same = |asked: &Asked| matches!(asked.phase, AskPhase::Declined(at) if at >= since);
+        self.asked.values().any(|asked| same(asked) && may(asked))
+    }
+
+    /// A holder that had nothing says that it has something: it may be asked again.
+    pub(super) fn hinted(&mut self, zone: &Zone, holder: &HostId, surplus: &Surplus) {
+        let key = (zone.clone(), holder.clone());
+        let Some(Asked { ask: Ask::Some { pool, .. }, phase: AskPhase::Declined(_), .. }) =
+            self.asked.get(&key)
+        else {
+            return;
+        };
+        if surplus.free.contains_key(pool) {
+            self.asked.remove(&key);
+        }
+    }
+
+    /// Asks, for each request that only another host can help: some holders at first, twice as many every 100 ms.
     pub(super) fn look_at_asks(&mut self) {
         if self.waiting.is_empty() && self.asked.is_empty() {
             self.ask_due = None;
@@ -94,6 +134,7 @@ impl Host {
             AskPhase::Placed(_) => true,
         });
         let mut needed: BTreeSet<HostId> = BTreeSet::new();
+        let mut wants = Vec::new();
         let mut alike = Alike::default();
         let waiting: Vec<Waiting> = self.waiting.values().cloned().collect();
         for waiting in waiting {
@@ -101,24 +142,27 @@ impl Host {
                 continue;
             }
             let Waiting::Assign { pool, wish, since, .. } = waiting else { continue };
-            let holders = match self.hope(&pool, &wish, None, since) {
-                Hope::Ask(holders) => holders,
-                Hope::Take(..) | Hope::Wait(_) if matches!(wish, Wish::Any(_)) => {
-                    alike.wait(&pool, &wish);
-                    continue;
-                }
-                _ => continue,
-            };
+            let hope = self.hope(&pool, &wish, None, since);
+            // One want for all that wait: it says how many they are. But who came after holders said no to this one
+            // may ask them again.
+            if matches!(wish, Wish::Any(_)) && !self.may_be_hinted(since) {
+                alike.wait(&pool, &wish);
+            }
+            let Hope::Ask(holders) = hope else { continue };
             let rounds = (self.now.0.saturating_sub(since.0) / ASK_MILLIS).min(16);
-            for holder in holders.into_iter().take(1 << rounds) {
-                self.ask(&holder, &pool, &wish);
+            let first = (holders.len() / FIRST_PART).max(1);
+            for holder in holders.into_iter().take(first << rounds) {
+                wants.extend(self.want(&holder, &pool, &wish));
                 needed.insert(holder);
             }
         }
+        self.place(wants);
         self.withdraw(&needed);
         let due = self.ask_due.is_some_and(|due| due <= self.now);
         if needed.is_empty() {
-            self.ask_due = None;
+            let hinted =
+                self.asked.values().filter_map(Asked::hinted_until).filter(|until| *until > self.now);
+            self.ask_due = hinted.min();
         } else if due || self.ask_due.is_none() {
             self.ask_due = Some(self.now.after(ASK_MILLIS));
             if due {
@@ -127,7 +171,8 @@ impl Host {
         }
     }
 
-    fn ask(&mut self, holder: &HostId, pool: &PoolName, wish: &Wish) {
+    /// What is to be asked of a holder, unless it is asked already.
+    fn want(&mut self, holder: &HostId, pool: &PoolName, wish: &Wish) -> Option<(HostId, Write)> {
         let (ask, zone) = match wish {
             Wish::Exact(address) => (Ask::This(*address), self.block_of(*address)),
             Wish::Any(family) => (self.ask_for_some(pool, *family), self.held_by_in(holder, pool, *family)),
@@ -136,17 +181,24 @@ impl Host {
                 (self.ask_for_some(pool, family), self.held_by_in(holder, pool, family))
             }
         };
-        let Some(zone) = zone.and_then(|id| self.zone_of(id)) else { return };
+        let zone = zone.and_then(|id| self.zone_of(id))?;
         let key = (zone.clone(), holder.clone());
         if matches!(self.asked.get(&key), Some(Asked { phase: AskPhase::Placed(_), .. })) {
-            return;
+            return None;
         }
-        let (Some(me), Ok(compares)) = (self.me(), self.footing()) else { return };
+        let me = self.me().filter(|_| self.not_ready().is_none())?;
         let want = Want { incarnation: me.incarnation, boot: self.identity.boot.clone(), ask: ask.clone() };
         let store_key = Key::Want { zone, holder: holder.clone(), asker: me.host };
-        let writes = vec![Write::Put { key: store_key, value: Value::Want(want) }];
         self.asked.insert(key, Asked { ask, phase: AskPhase::Placed(Revision(0)), adopted: self.adopted });
-        self.send(Transaction { compares, writes }, AfterSend::Want(holder.clone()));
+        Some((holder.clone(), Write::Put { key: store_key, value: Value::Want(want) }))
+    }
+
+    fn place(&mut self, wants: Vec<(HostId, Write)>) {
+        let Ok(compares) = self.footing() else { return };
+        for wants in wants.chunks(PLACED_MAX) {
+            let (holders, writes): (BTreeSet<HostId>, Vec<Write>) = wants.iter().cloned().unzip();
+            self.send(Transaction { compares: compares.clone(), writes }, AfterSend::Wants(holders));
+        }
     }
 
     fn ask_for_some(&self, pool: &PoolName, family: Family) -> Ask {
@@ -172,10 +224,10 @@ impl Host {
         self.asked.values().any(|asked| unasked(&asked.phase))
     }
 
-    pub(super) fn want_sent(&mut self, holder: &HostId, outcome: Sent) {
+    pub(super) fn wants_sent(&mut self, holders: &BTreeSet<HostId>, outcome: Sent) {
         let now = self.now;
         for ((_, of), asked) in &mut self.asked {
-            if of != holder {
+            if !holders.contains(of) {
                 continue;
             }
             match (&outcome, &asked.phase) {

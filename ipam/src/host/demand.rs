@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::operation::Phase;
+use super::waiting::has_unreserved;
 use super::{AfterSend, Family, Host, Scope, Waiting, Wish};
 use crate::block::BlockState;
 use crate::cluster::Surplus;
@@ -22,8 +23,20 @@ const WARM_MAX: u32 = 32;
 /// How long without an assignment before a host counts as idler, in milliseconds.
 const IDLE_MILLIS: u64 = 30_000;
 
-/// How long hints of surplus are gathered before they are written, in milliseconds.
+/// How long hints of surplus are gathered before they are written where others have nothing left to take, in
+/// milliseconds.
 const SURPLUS_MILLIS: u64 = 1_000;
+
+/// The same while there is something to take, and a hint is for the capacity role alone: every host of the zone is
+/// shown every hint.
+const SURPLUS_AT_LEISURE_MILLIS: u64 = 5_000;
+
+/// How long a host for which nobody waits leaves a pool to others after it lost a take, in milliseconds; doubles with
+/// each further loss.
+const YIELD_MILLIS: u64 = 500;
+
+/// How often that doubles: up to 8 s.
+const YIELD_DOUBLINGS: u32 = 4;
 
 /// How busy a host is with a pool.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,19 +45,28 @@ pub(super) struct Demand {
     pub(super) warm: u32,
     /// When it will count as idler.
     pub(super) idle_due: Option<Timestamp>,
+    /// How often in a row it lost a take for which nobody waited.
+    lost: u32,
+    /// Before when it takes nothing unless somebody waits.
+    yields: Option<Timestamp>,
 }
 
 impl Demand {
-    /// Below how many free addresses to refill: well before the last.
-    fn low(&self) -> usize {
-        (self.warm as usize / 2).max(1)
+    /// When it has something to do.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        self.idle_due.into_iter().chain(self.yields).min()
     }
 }
 
 impl Default for Demand {
     fn default() -> Self {
-        Self { warm: WARM_MIN, idle_due: None }
+        Self { warm: WARM_MIN, idle_due: None, lost: 0, yields: None }
     }
+}
+
+/// Below how many free addresses to refill: well before the last.
+fn low(warm: usize) -> usize {
+    (warm / 2).max(1)
 }
 
 impl Host {
@@ -58,12 +80,16 @@ impl Host {
         self.drawn.insert((pool.clone(), family));
         let demand = self.demand.entry((pool, family)).or_default();
         demand.idle_due = idle_due;
-        if free < demand.low() {
+        if free < low(demand.warm as usize) {
             demand.warm = (demand.warm * 2).min(WARM_MAX);
         }
     }
 
     pub(super) fn look_at_demand(&mut self, scope: Scope) {
+        let now = self.now;
+        for demand in self.demand.values_mut() {
+            demand.yields = demand.yields.filter(|until| *until > now);
+        }
         let in_reach = |subnet: &&Subnet| self.identity.zones.contains(&subnet.zone);
         let usable: BTreeSet<(PoolName, Family)> = match scope {
             Scope::Stirred if self.waiting.is_empty() => std::mem::take(&mut self.drawn),
@@ -87,10 +113,12 @@ impl Host {
             Waiting::Assign { pool: of, wish: Wish::Any(any), .. } => of == pool && *any == family,
             _ => false,
         });
-        let warm = self.demand.get(&(pool.clone(), family)).map_or(WARM_MIN, |demand| demand.warm);
-        let waiting = waiting.count();
-        let (free, low) = (self.free_here(pool, family), Demand { warm, idle_due: None }.low());
-        if free >= low + waiting {
+        let demand = self.demand.get(&(pool.clone(), family));
+        let (warm, yields) =
+            demand.map_or((WARM_MIN, false), |demand| (demand.warm, demand.yields.is_some()));
+        let (warm, waiting) = (warm as usize, waiting.count());
+        let (free, low) = (self.free_here(pool, family), low(warm));
+        if free >= low + waiting || (waiting == 0 && yields) {
             return;
         }
         let mut blocks: Vec<BlockId> = self.blocks_of(pool, family).collect();
@@ -100,9 +128,12 @@ impl Host {
             // for each: a burst of a hundred requests is two or three transactions.
             return;
         }
-        let wanted = warm as usize + waiting;
         let here = free + coming;
-        let mut missing = if here < low + waiting { wanted - here } else { 0 };
+        if here >= low + waiting {
+            return;
+        }
+        let wanted = self.fair_warmth(&blocks, warm, waiting) + waiting;
+        let mut missing = wanted.saturating_sub(here);
         while missing > 0 {
             let Some((id, addresses)) = self.takeable(&blocks, missing) else { return };
             let count = addresses.len();
@@ -111,6 +142,50 @@ impl Host {
             }
             blocks.retain(|other| *other != id);
             missing = missing.saturating_sub(count);
+        }
+    }
+
+    /// How warm to be: as warm as the demand, while there is enough for every host of the zone to be so; then no
+    /// warmer than this host's share of what nobody holds. So the last addresses are had with one take by whoever
+    /// needs them, and need not be asked for. A host that has none at all takes one ahead.
+    fn fair_warmth(&self, blocks: &[BlockId], warm: usize, waiting: usize) -> usize {
+        let free = |id: &BlockId| {
+            let (block, _) = self.blocks.get(id)?.seen.as_ref()?;
+            (block.state() == BlockState::Open).then(|| block.free_count())
+        };
+        let mut left: usize = 0;
+        let enough = waiting + warm * self.hosts.len().max(1);
+        for id in blocks {
+            left += free(id).unwrap_or(0);
+            if left >= enough {
+                return warm;
+            }
+        }
+        let near = self.hosts.values().filter(|(host, _)| !host.zones.is_disjoint(&self.identity.zones));
+        let share = left.saturating_sub(waiting) / near.count().max(1);
+        let holds = self.held.values().any(|held| blocks.contains(&held.block));
+        warm.min(if holds || waiting > 0 { share } else { share.max(1) })
+    }
+
+    /// A take was lost to another host. If nobody waits here, somebody may wait there.
+    pub(super) fn take_lost(&mut self, id: BlockId) {
+        let Some(subnet) = self.subnets.get(&id.subnet) else { return };
+        let (pool, family) = (subnet.pool.clone(), Family::of(id.subnet.ip()));
+        if self.waiting.values().any(|waiting| waiting.wants_of(&pool)) {
+            return;
+        }
+        let (now, any) = (self.now, self.scatter(&format!("{pool}{}", self.token)));
+        let demand = self.demand.entry((pool, family)).or_default();
+        let least = YIELD_MILLIS << demand.lost.min(YIELD_DOUBLINGS);
+        demand.lost += 1;
+        demand.yields = Some(now.after(least + any % least));
+    }
+
+    /// A take came through.
+    pub(super) fn take_won(&mut self, id: BlockId) {
+        let Some(subnet) = self.subnets.get(&id.subnet) else { return };
+        if let Some(demand) = self.demand.get_mut(&(subnet.pool.clone(), Family::of(id.subnet.ip()))) {
+            demand.lost = 0;
         }
     }
 
@@ -181,9 +256,14 @@ impl Host {
         }
     }
 
-    /// Writes how much this host could give, seldom: it is a hint.
+    /// Writes how much this host could give, seldom: it is a hint. But at once where it had nothing and others can
+    /// have something from a host alone: so they need not ask everybody.
     fn tell_surplus(&mut self) {
         let due = self.surplus_due.is_some_and(|due| due <= self.now);
+        let told_none = self.told_surplus.values().all(|told| told.free.is_empty());
+        if self.surplus_due.is_some() && !due && !told_none {
+            return;
+        }
         let changed = self.identity.zones.iter().any(|zone| {
             let free = self.free_in(zone);
             let told = self.told_surplus.get(zone);
@@ -193,8 +273,14 @@ impl Host {
             self.surplus_due = None;
             return;
         }
-        if !due {
-            self.surplus_due.get_or_insert(self.now.after(SURPLUS_MILLIS));
+        let hints: Vec<(crate::names::Zone, Surplus)> =
+            self.identity.zones.iter().map(|zone| (zone.clone(), self.surplus_in(zone))).collect();
+        let gives = hints.iter().flat_map(|(_, hint)| hint.free.keys());
+        let told = self.told_surplus.values().flat_map(|told| told.free.keys());
+        let is_short = !due && gives.chain(told).any(|pool| self.all_is_held(pool));
+        if !due && !(is_short && told_none) {
+            let gathered = if is_short { SURPLUS_MILLIS } else { SURPLUS_AT_LEISURE_MILLIS };
+            self.surplus_due.get_or_insert(self.now.after(gathered));
             return;
         }
         self.surplus_due = None;
@@ -203,8 +289,6 @@ impl Host {
             return;
         };
         let host = self.identity.host.clone();
-        let hints: Vec<(crate::names::Zone, Surplus)> =
-            self.identity.zones.iter().map(|zone| (zone.clone(), self.surplus_in(zone))).collect();
         let writes = hints
             .iter()
             .map(|(zone, hint)| Write::Put {
@@ -214,6 +298,17 @@ impl Host {
             .collect();
         self.told_surplus = hints.into_iter().collect();
         self.send(Transaction { compares, writes }, AfterSend::Hint);
+    }
+
+    /// Whether no block of a pool has anything to take.
+    fn all_is_held(&self, pool: &PoolName) -> bool {
+        let free = |id: BlockId| {
+            let (block, _) = self.blocks.get(&id)?.seen.as_ref()?;
+            Some(block.state() == BlockState::Open && has_unreserved(block))
+        };
+        [Family::V4, Family::V6]
+            .into_iter()
+            .all(|family| self.blocks_of(pool, family).all(|id| free(id) != Some(true)))
     }
 
     fn surplus_in(&self, zone: &crate::names::Zone) -> Surplus {

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::waiting::Waiting;
 use super::{AfterSend, Family, Host, RETRY_MILLIS};
 use crate::cluster::{Ask, Want};
 use crate::names::{BlockId, Holder, HostId, Revision, Timestamp, Zone};
 use crate::record::{Deed, Life};
 use crate::transaction::{Compare, Key, Seen, Sent, Transaction, Value, Write};
+
+/// How long a holder whose own requests wait leaves it open whether something is over for others, in milliseconds.
+const UNDECIDED_MILLIS: u64 = 400;
 
 /// What another host wants of this one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +25,8 @@ pub(super) struct Wanted {
 enum Decline {
     /// No, or not any more.
     No,
+    /// At this time, unless something is over before.
+    Later(Timestamp),
     /// Its removal is on its way.
     Sent,
     /// Its removal may not have landed: again at this time. Nobody else removes it where the asker has
@@ -33,7 +37,7 @@ enum Decline {
 impl Wanted {
     pub(super) fn due(&self) -> Option<Timestamp> {
         match self.decline {
-            Decline::Again(at) => Some(at),
+            Decline::Later(at) | Decline::Again(at) => Some(at),
             Decline::No | Decline::Sent => None,
         }
     }
@@ -71,7 +75,7 @@ impl Host {
         }
         let now = self.now;
         let standing = |wanted: &Wanted| match wanted.decline {
-            Decline::No => true,
+            Decline::No | Decline::Later(_) => true,
             Decline::Sent => false,
             Decline::Again(at) => at <= now,
         };
@@ -81,7 +85,7 @@ impl Host {
             .filter(|(_, wanted)| standing(wanted))
             .map(|(key, wanted)| (key.clone(), wanted.clone()))
             .collect();
-        for ((zone, asker), Wanted { want, revision, .. }) in wants {
+        for ((zone, asker), Wanted { want, revision, decline }) in wants {
             let to = Holder { host: asker.clone(), incarnation: want.incarnation };
             let promised =
                 |life: &Life| matches!(life, Life::Leaving { to: Some(promised) } if *promised == to);
@@ -94,7 +98,15 @@ impl Host {
                 BTreeSet::new()
             };
             if gifts.is_empty() {
-                self.decline(zone, asker, revision);
+                match decline {
+                    Decline::No if self.may_have_some_soon(&want.ask) => {
+                        if let Some(wanted) = self.wants.get_mut(&(zone, asker)) {
+                            wanted.decline = Decline::Later(now.after(UNDECIDED_MILLIS));
+                        }
+                    }
+                    Decline::Later(at) if at > now && self.may_have_some_soon(&want.ask) => (),
+                    _ => self.decline(zone, asker, revision),
+                }
             }
             for address in gifts {
                 let to = Some(to.clone());
@@ -127,11 +139,7 @@ impl Host {
                 free.then_some(*address).into_iter().collect()
             }
             Ask::Some { pool, count, v6 } => {
-                let own = self
-                    .waiting
-                    .values()
-                    .any(|waiting| matches!(waiting, Waiting::Assign { pool: of, .. } if of == pool));
-                if own {
+                if self.may_have_some_soon(ask) {
                     return BTreeSet::new();
                 }
                 let family = if *v6 { Family::V6 } else { Family::V4 };
@@ -149,6 +157,13 @@ impl Host {
                 of_block.filter(|address| self.block_of(*address) == block).take(*count as usize).collect()
             }
         }
+    }
+
+    /// Whether requests of this host's own containers wait for the same: what they are given, taken from the store or
+    /// by others, may be more than they need.
+    fn may_have_some_soon(&self, ask: &Ask) -> bool {
+        let Ask::Some { pool, .. } = ask else { return false };
+        self.waiting.values().any(|waiting| waiting.wants_of(pool))
     }
 
     /// Removes a want that cannot be served, so that its asker looks elsewhere.

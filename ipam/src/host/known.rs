@@ -113,6 +113,7 @@ impl Host {
                     self.reservations.remove(&name);
                 }
                 (Key::Surplus { zone, host }, Some(Value::Surplus(surplus))) => {
+                    self.hinted(&zone, &host, &surplus);
                     self.surplus.insert((zone, host), surplus);
                 }
                 (Key::Surplus { zone, host }, None) => {

@@ -35,6 +35,13 @@ pub(super) enum Phase {
     Settling(Box<Block>),
 }
 
+/// Before a lost operation is tried again, in milliseconds: at most this long after the first loss, twice as long
+/// after each further one.
+const LOST_MILLIS: u64 = 20;
+
+/// How often that doubles: up to 1.3 s, in which a hundred hosts can take from one block.
+const LOST_DOUBLINGS: u32 = 6;
+
 impl Flight {
     pub(super) fn new(operation: Operation, phase: Phase) -> Self {
         Self { operation, phase, also: Transaction::default() }
@@ -88,7 +95,7 @@ impl Host {
             .and_then(|((block, _), me)| block.apply(command(&operation.deed, &me, operation.number)).ok());
         let (Ok(mut compares), Some(step)) = (footing, step) else {
             // Never sent, so it never happens.
-            return self.drop_operation(id, if done { 0 } else { RETRY_MILLIS });
+            return if done { self.lose_operation(id) } else { self.drop_operation(id, RETRY_MILLIS) };
         };
         flight.phase = Phase::Sent(Box::new(step.block.clone()));
         compares.push(Compare::At { key: key.clone(), revision: operation.compared });
@@ -109,11 +116,8 @@ impl Host {
                 self.operation_committed(id);
             }
             (Phase::Sent(_), Sent::Conflict { now }) => {
-                // Somebody was faster; nothing of it happened. Jitter keeps two hosts from meeting
-                // again and again.
                 let (compared, key) = (flight.operation.compared, facts.key(id));
-                let jitter = self.scatter(&format!("{id}{}", self.token)) % 20;
-                self.drop_operation(id, jitter);
+                self.lose_operation(id);
                 let before = |seen: &Seen| {
                     seen.key == key && seen.value.is_some() && seen.revision < compared
                 };
@@ -188,6 +192,9 @@ impl Host {
         let Some(Flight { operation, also, .. }) = facts.flight.take() else { return };
         let Some((block, revision)) = facts.seen.clone() else { return };
         facts.attempts = 0;
+        if matches!(operation.deed, Deed::Take(_)) {
+            self.take_won(id);
+        }
         let before: BTreeSet<IpAddr> = self.held_in(id);
         // A re-take of an earlier boot, found in the journal, gained nothing for this one: its epochs
         // may have been used up, and the counter lost with the power.
@@ -218,6 +225,19 @@ impl Host {
             Write::Delete(key) => Seen { key, value: None, revision },
         });
         self.seen(written.collect());
+    }
+
+    /// Somebody was faster; nothing of it happened. What stands there instead came with the answer, so the next
+    /// try needs no look. Any time up to a limit that grows with each loss: however many hosts met here, they come
+    /// one after the other soon.
+    fn lose_operation(&mut self, id: BlockId) {
+        let Some(facts) = self.blocks.get(&id) else { return };
+        let most = LOST_MILLIS << facts.attempts.min(LOST_DOUBLINGS);
+        if matches!(&facts.flight, Some(Flight { operation, .. }) if matches!(operation.deed, Deed::Take(_)))
+        {
+            self.take_lost(id);
+        }
+        self.drop_operation(id, 1 + self.scatter(&format!("{id}{}", self.token)) % most);
     }
 
     /// Forgets an operation that certainly did not and will not happen. What it was for shows by

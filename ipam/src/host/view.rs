@@ -11,7 +11,7 @@ use crate::pool::Subnet;
 use crate::record::Life;
 use crate::refusal::{AddressState, Refusal, Shortage};
 use crate::transaction::Prefix;
-use crate::view::{AddressView, BlockView, HoldingCounts, PoolView, SubnetView, View};
+use crate::view::{AddressView, BlockView, EvictedView, HoldingCounts, PoolView, SubnetView, View};
 
 impl Host {
     /// Everything this host knows, and how much longer what is cooling will cool.
@@ -122,6 +122,17 @@ impl Host {
             operation: facts.flight.as_ref().map(|flight| flight.operation.clone()),
             addresses,
         })
+    }
+
+    /// Who was evicted, as far as it matters to others: a small part of [`Host::view`], to be looked at after every
+    /// change.
+    pub fn evicted(&self) -> EvictedView {
+        let mut seen = self.blocks.values().filter_map(|facts| facts.seen.as_ref());
+        let lives = self.hosts.iter().map(|(host, (record, _))| (host.clone(), record.incarnation));
+        EvictedView {
+            in_quarantine: seen.any(|(block, _)| !block.quarantined().is_empty()),
+            again: lives.filter(|(_, life)| life.0 > 1).collect(),
+        }
     }
 
     /// Whether this host may gain and lose addresses now.

@@ -36,8 +36,7 @@ pub(super) enum Hope {
     None(Refusal),
 }
 
-/// What is found out once for all requests of a burst that ask for the same: that they wait for something
-/// under way here, which does not depend on who asked when.
+/// What is found out once for all requests of a burst that ask for the same: that they wait.
 #[derive(Default)]
 pub(super) struct Alike(BTreeSet<(PoolName, Wish)>);
 
@@ -57,6 +56,11 @@ impl Alike {
 }
 
 impl Waiting {
+    /// Whether it is served by any address of a pool.
+    pub(super) fn wants_of(&self, of: &PoolName) -> bool {
+        matches!(self, Self::Assign { pool, .. } | Self::Reserve { pool, .. } if pool == of)
+    }
+
     pub(super) fn since(&self) -> Timestamp {
         match self {
             Self::Assign { since, .. }
@@ -79,9 +83,8 @@ impl Host {
             }
             if self.serve(request, &waiting) {
                 self.waiting.remove(&request);
-            } else if let Waiting::Assign { pool, wish: wish @ Wish::Any(_), since, .. } = &waiting
-                && !matches!(self.hope(pool, wish, None, *since), Hope::Here(_) | Hope::Ask(_))
-            {
+            } else if let Waiting::Assign { pool, wish: wish @ Wish::Any(_), .. } = &waiting {
+                // Who came later may ask at least those whom this one may ask.
                 alike.wait(pool, wish);
             }
         }
@@ -197,6 +200,9 @@ impl Host {
         let holders = self.holders_to_ask(pool, &blocks, since);
         if !holders.is_empty() {
             return Hope::Ask(holders);
+        }
+        if self.may_be_hinted(since) {
+            return Hope::Wait(None);
         }
         Hope::None(self.exhausted(pool, wish))
     }
@@ -354,7 +360,7 @@ fn hopeless_or_wait(not_ready: &NotReady, refusal: Refusal) -> Hope {
 
 /// Whether a block has a free address that bears no name; counted where that is enough, because a host with many
 /// full blocks asks again and again.
-fn has_unreserved(block: &Block) -> bool {
+pub(super) fn has_unreserved(block: &Block) -> bool {
     match block.free_count() {
         0 => false,
         _ if block.reserved().is_empty() => true,

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod between_hosts;
+mod contention;
 mod evictions;
 mod inputs;
 mod museum;
