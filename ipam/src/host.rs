@@ -106,6 +106,7 @@ pub struct Host {
     adopted: u64,
     /// What others want of this host.
     wants: BTreeMap<(Zone, HostId), Wanted>,
+    /// What was sent of what this host could give, and the store has not shown since.
     told_surplus: BTreeMap<Zone, Surplus>,
     surplus_due: Option<Timestamp>,
     /// Addresses lost while in use, until they have fallen silent.
@@ -147,8 +148,10 @@ enum AfterSend {
     Published(BlockId),
     /// Whether nothing in the cloud names the address any more.
     Dependents(IpAddr, Epoch),
-    /// Hints and wants: what became of them shows by itself.
+    /// Wants withdrawn: what became of them shows by itself.
     Hint,
+    /// How much this host could give.
+    Surplus,
     /// What was asked of a holder.
     Want(HostId),
     /// The removal of a want that cannot be served, as it stood at this revision.
@@ -362,6 +365,7 @@ impl Host {
             Some(AfterSend::Dependents(address, epoch)) => self.dependents_sent(address, epoch, outcome),
             Some(AfterSend::Want(holder)) => self.want_sent(&holder, outcome),
             Some(AfterSend::Decline(key, revision)) => self.decline_sent(key, revision, outcome),
+            Some(AfterSend::Surplus) => self.surplus_sent(outcome),
             Some(AfterSend::Hint) => {
                 if let crate::transaction::Sent::Conflict { now } = outcome {
                     self.seen(now);

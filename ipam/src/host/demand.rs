@@ -7,10 +7,10 @@ use super::operation::Phase;
 use super::{AfterSend, Family, Host, Scope, Waiting, Wish};
 use crate::block::BlockState;
 use crate::cluster::Surplus;
-use crate::names::{BlockId, PoolName, Timestamp};
+use crate::names::{BlockId, HostId, PoolName, Timestamp, Zone};
 use crate::pool::Subnet;
 use crate::record::{Deed, Life};
-use crate::transaction::{Key, Transaction, Value, Write};
+use crate::transaction::{Key, Sent, Transaction, Value, Write};
 
 /// How many free addresses an idle host holds of a pool: the next container starts without a round
 /// trip.
@@ -184,10 +184,10 @@ impl Host {
     /// Writes how much this host could give, seldom: it is a hint.
     fn tell_surplus(&mut self) {
         let due = self.surplus_due.is_some_and(|due| due <= self.now);
-        let hints: Vec<(crate::names::Zone, Surplus)> =
+        let hints: Vec<(Zone, Surplus)> =
             self.identity.zones.iter().map(|zone| (zone.clone(), self.surplus_in(zone))).collect();
         let changed = hints.iter().any(|(zone, hint)| {
-            self.told_surplus.get(zone).map_or(!hint.free.is_empty(), |told| told != hint)
+            self.surplus_by_the_store(zone).map_or(!hint.free.is_empty(), |told| told != hint)
         });
         if !changed {
             self.surplus_due = None;
@@ -211,10 +211,39 @@ impl Host {
             })
             .collect();
         self.told_surplus = hints.into_iter().collect();
-        self.send(Transaction { compares, writes }, AfterSend::Hint);
+        self.send(Transaction { compares, writes }, AfterSend::Surplus);
     }
 
-    fn surplus_in(&self, zone: &crate::names::Zone) -> Surplus {
+    /// What the store has of it: what was sent last, until the store shows its own word, or nothing came of it.
+    /// Only the store knows what a former process of this host said.
+    fn surplus_by_the_store(&self, zone: &Zone) -> Option<&Surplus> {
+        let shown = || self.surplus.get(&(zone.clone(), self.identity.host.clone()));
+        self.told_surplus.get(zone).or_else(shown)
+    }
+
+    /// A hint that did not arrive is written again: the zone's role counts by it whether a subnet is needed.
+    pub(super) fn surplus_sent(&mut self, outcome: Sent) {
+        match outcome {
+            Sent::Committed { .. } => return,
+            Sent::Conflict { now } => self.seen(now),
+            Sent::Failed | Sent::Unknown => (),
+        }
+        self.told_surplus.clear();
+    }
+
+    /// The store showed a hint. Of this host's own, that is what it has, unless another is on its way.
+    pub(super) fn surplus_seen(&mut self, zone: Zone, host: HostId, surplus: Option<Surplus>) {
+        let on_its_way = self.after_send.values().any(|after| matches!(after, AfterSend::Surplus));
+        if host == self.identity.host && !on_its_way {
+            self.told_surplus.remove(&zone);
+        }
+        match surplus {
+            Some(surplus) => self.surplus.insert((zone, host), surplus),
+            None => self.surplus.remove(&(zone, host)),
+        };
+    }
+
+    fn surplus_in(&self, zone: &Zone) -> Surplus {
         let mut hint = Surplus::default();
         for (cidr, queue) in &self.queue {
             let subnet = self.subnets.get(cidr).filter(|subnet| subnet.zone == *zone);
