@@ -51,6 +51,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(12);
 pub struct Allocator {
     calls: mpsc::Sender<Call>,
     changes: watch::Receiver<u64>,
+    unserved: watch::Sender<u64>,
     ended: CancellationToken,
 }
 
@@ -97,6 +98,7 @@ enum Told {
 pub fn start(parts: Parts, stop: CancellationToken) -> Allocator {
     let (calls, incoming) = mpsc::channel(CALLS_MAX);
     let (changed, changes) = watch::channel(0);
+    let unserved = watch::Sender::new(0);
     let ended = CancellationToken::new();
     let task = task::Task::new(parts, changed);
     let last = ended.clone().drop_guard();
@@ -104,15 +106,18 @@ pub fn start(parts: Parts, stop: CancellationToken) -> Allocator {
         task.run(incoming, stop).await;
         drop(last);
     });
-    Allocator { calls, changes, ended }
+    Allocator { calls, changes, unserved, ended }
 }
 
 impl Allocator {
     /// An address of `pool` (Docker's RequestAddress). It waits for its endpoint: see [`Allocator::bind`].
     pub async fn assign(&self, pool: &PoolName, wish: Wish) -> Result<Assignment, AllocateError> {
         let pool = pool.clone();
-        let asked = self.ask(|request| Input::Assign { request, pool, wish, endpoint: None });
-        assigned(asked.await?)
+        let asked = self.ask(|request| Input::Assign { request, pool, wish, endpoint: None }).await;
+        if let Err(AllocateError::Refused(Refusal::Exhausted(_))) = &asked {
+            self.unserved.send_modify(|count| *count += 1);
+        }
+        assigned(asked?)
     }
 
     /// `endpoint` uses the assigned `address` (CreateEndpoint, or a container seen with it).
@@ -238,6 +243,11 @@ impl Allocator {
     /// Changes whenever [`Allocator::view`] may have: a nudge to look, for instance at what was revoked.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.clone()
+    }
+
+    /// Changes whenever a request is refused that one more subnet would have served.
+    pub fn unserved(&self) -> watch::Receiver<u64> {
+        self.unserved.subscribe()
     }
 
     /// Returns when the task has ended, after `stop` was cancelled.

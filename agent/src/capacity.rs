@@ -6,6 +6,7 @@
 //! - `look` reads store and cloud into a `View`,
 //! - `decide` is the pure decision: which `Action`s a view calls for,
 //! - `act` carries them out, each written down before it reaches the cloud,
+//! - `rest` says how long nothing is tried again after a failure,
 //! - `settle` takes an operator's word where nobody else can know,
 //! - `term` says who has the role,
 //! - `anew` opens the zone's subnets anew where the store was lost,
@@ -30,6 +31,7 @@ mod open;
 mod policy;
 mod quarantine;
 mod record;
+mod rest;
 mod role;
 mod settle;
 mod status;
@@ -152,8 +154,12 @@ pub struct Timing {
     pub unused_max: Duration,
     /// Between tries after a first failure; doubled for each further one, up to `retry_max`.
     pub retry_first: Duration,
-    /// The longest between tries.
+    /// The longest between tries. A minute costs the provider little, and whoever mended something waits no longer.
     pub retry_max: Duration,
+    /// The longest between tries where it was not the provider that failed.
+    pub near_retry_max: Duration,
+    /// Between tries while requests are refused that an order could serve, unless the provider asked for more.
+    pub demand_pause: Duration,
 }
 
 impl Default for Timing {
@@ -169,7 +175,9 @@ impl Default for Timing {
             idle: Duration::from_secs(30),
             unused_max: Duration::from_secs(24 * 3600),
             retry_first: Duration::from_secs(2),
-            retry_max: Duration::from_secs(300),
+            retry_max: Duration::from_secs(60),
+            near_retry_max: Duration::from_secs(10),
+            demand_pause: Duration::from_secs(5),
         }
     }
 }
@@ -245,12 +253,13 @@ pub struct Capacity {
 #[derive(Debug)]
 enum Word {
     Nudge,
+    Demand,
     Settle { order: OrderKey, settlement: Settlement, answer: oneshot::Sender<Result<(), SettleError>> },
     Evict { plea: Plea, answer: oneshot::Sender<Result<Evicted, EvictError>> },
     Anew { pools: BTreeMap<IpNetwork, PoolName>, answer: oneshot::Sender<Result<ZoneAnew, AnewError>> },
 }
 
-/// Room for a few words of an operator; nudges that do not fit are not needed.
+/// Room for a few words of an operator; nudges that do not fit are not needed, and demands come again.
 const WORDS_MAX: usize = 8;
 
 /// Starts the role's task. It finishes the step it is at when `stop` is cancelled.
@@ -273,6 +282,11 @@ impl Capacity {
     pub fn nudge(&self) {
         // A full queue means that it will look anyway.
         let _ = self.words.try_send(Word::Nudge);
+    }
+
+    /// Somebody was refused what an order could serve: what failed is tried again within seconds.
+    pub fn demand(&self) {
+        let _ = self.words.try_send(Word::Demand);
     }
 
     /// Takes the operator's word on an order.
@@ -326,6 +340,7 @@ async fn run<P: Provider>(
             () = stop.cancelled() => return,
             word = words.recv() => match word {
                 Some(Word::Nudge) => (),
+                Some(Word::Demand) => role.demanded(),
                 Some(Word::Settle { order, settlement, answer }) => {
                     // An operator who went away does not need the answer.
                     let _ = answer.send(role.settle(order, settlement).await);

@@ -1,8 +1,9 @@
 //! What somebody should put right although everything works: configurations that differ, subnets that the cloud shows
-//! otherwise, addresses of a zone that this host left. For `berth status` and `berth doctor`.
+//! otherwise, addresses of a zone that this host left, a store that is being made anew. For `berth status` and `berth doctor`.
 
 mod clocks;
 mod policies;
+mod rebuild;
 mod subnets;
 
 use crate::api::Desk;
@@ -12,6 +13,7 @@ use ipam::View;
 /// Everything that can be said without asking the provider, or the store for more than a few records.
 pub(crate) async fn gather(desk: &Desk, view: Option<&View>) -> Vec<Notice> {
     let mut notices = policies::differing(desk).await;
+    notices.extend(rebuild::under_way(desk).await);
     if let Some(view) = view {
         notices.extend(policies::without_policy(desk, view));
         notices.extend(subnets::left_behind(view));

@@ -112,8 +112,11 @@ pub struct Host {
     adopted: u64,
     /// What others want of this host.
     wants: BTreeMap<(Zone, HostId), Wanted>,
+    /// What was sent of what this host could give, and the store has not shown since.
     told_surplus: BTreeMap<Zone, Surplus>,
     surplus_due: Option<Timestamp>,
+    /// No hint is sent before: the last one did not arrive.
+    surplus_rest: Option<Timestamp>,
     /// Addresses lost while in use, until they have fallen silent.
     revoked: BTreeMap<IpAddr, Epoch>,
 
@@ -153,8 +156,10 @@ enum AfterSend {
     Published(BlockId),
     /// Whether nothing in the cloud names the address any more.
     Dependents(IpAddr, Epoch),
-    /// Hints and wants: what became of them shows by itself.
+    /// Wants withdrawn: what became of them shows by itself.
     Hint,
+    /// How much this host could give.
+    Surplus,
     /// What was asked of these holders.
     Wants(BTreeSet<HostId>),
     /// The removal of a want that cannot be served, as it stood at this revision.
@@ -396,6 +401,7 @@ impl Host {
             Some(AfterSend::Dependents(address, epoch)) => self.dependents_sent(address, epoch, outcome),
             Some(AfterSend::Wants(holders)) => self.wants_sent(&holders, outcome),
             Some(AfterSend::Decline(key, revision)) => self.decline_sent(key, revision, outcome),
+            Some(AfterSend::Surplus) => self.surplus_sent(outcome),
             Some(AfterSend::Hint) => {
                 if let crate::transaction::Sent::Conflict { now } = outcome {
                     self.seen(now);

@@ -52,6 +52,13 @@ fn refused(error: &EvictError) -> Problem {
         EvictError::Unknown(_) => {
             (ProblemKind::NotFound, "`berth host list` shows those there are".to_owned())
         }
+        EvictError::Awaited(host) => (
+            ProblemKind::Refused,
+            format!(
+                "make sure that the machine is powered off, not paused and not only cut off, then say \
+                 `berth store rebuild --gone {host}`: what it held comes back when the rebuild is over"
+            ),
+        ),
         EvictError::Itself(_) => (
             ProblemKind::Refused,
             "ask another host of the cluster; to empty this one, stop its containers".to_owned(),
@@ -119,5 +126,12 @@ mod tests {
         assert_eq!(refused.kind, ProblemKind::Refused);
         assert!(refused.error.contains("nobody says that host h2 is off"), "{}", refused.error);
         assert!(refused.hint.unwrap().contains("berth host evict h2 --powered-off"));
+    }
+
+    #[test]
+    fn of_a_host_that_is_awaited_after_a_rebuild_the_command_is_named_that_takes_the_word() {
+        let refused = refused(&EvictError::Awaited("h2".into()));
+        assert_eq!(refused.kind, ProblemKind::Refused);
+        assert!(refused.hint.unwrap().contains("`berth store rebuild --gone h2`"));
     }
 }

@@ -92,7 +92,7 @@ pub(crate) fn policy(pool: &PoolConfig) -> PoolPolicy {
     }
 }
 
-/// Tells the roles when addresses may have become few, and the allocator what the roles do about it, for
+/// Tells the roles when addresses may have become few and when somebody was refused one, and the allocator what the roles do about it, for
 /// as long as both run.
 pub(super) async fn pass_words(roles: &[Capacity], allocator: &Allocator) {
     let to_allocator = join_all(roles.iter().map(|role| tell_allocator(role, allocator)));
@@ -103,7 +103,14 @@ pub(super) async fn pass_words(roles: &[Capacity], allocator: &Allocator) {
             tokio::time::sleep(BURST).await;
         }
     };
-    tokio::join!(to_allocator, to_roles);
+    let demands = async {
+        let mut unserved = allocator.unserved();
+        while unserved.changed().await.is_ok() {
+            roles.iter().for_each(Capacity::demand);
+            tokio::time::sleep(BURST).await;
+        }
+    };
+    tokio::join!(to_allocator, to_roles, demands);
 }
 
 async fn tell_allocator(role: &Capacity, allocator: &Allocator) {

@@ -56,7 +56,7 @@ pub(super) fn decide(view: &View, before: &Before, zone: &ZoneId, timing: &Timin
             Need::Subnet if !served => {
                 let since = *after.short.entry(policy.name.clone()).or_insert(view.now);
                 let waited = since.after(millis(timing.second_look)) <= view.now;
-                let may = before.order_not_before.get(&policy.name).is_none_or(|time| *time <= view.now);
+                let may = before.order_not_before.get(&policy.name).is_none_or(|rest| rest.is_over(view.now));
                 // Two looks with time between them agree: one stale read never orders.
                 if waited && may {
                     actions.push(order(policy, zone));
@@ -100,7 +100,7 @@ pub(super) fn need(view: &View, policy: &PoolPolicy) -> Need {
 
 /// The next step of every order that has one and is not waiting after a failure.
 fn steps(view: &View, before: &Before) -> Vec<Action> {
-    let due = |key: &&OrderKey| before.step_not_before.get(*key).is_none_or(|time| *time <= view.now);
+    let due = |key: &&OrderKey| before.step_not_before.get(*key).is_none_or(|rest| rest.is_over(view.now));
     view.orders.keys().filter(due).filter_map(|key| step(view, key)).collect()
 }
 

@@ -48,6 +48,11 @@ pub enum EvictError {
     /// No such host.
     #[error("there is no host {0} in the store")]
     Unknown(HostId),
+    /// It has no record in a store that was made anew, and is awaited there.
+    #[error(
+        "host {0} has no record since the store was made anew: it has not answered yet, and what it held is kept"
+    )]
+    Awaited(HostId),
     /// It is the one that was asked.
     #[error("host {0} is this one: a host does not evict itself")]
     Itself(HostId),
@@ -120,7 +125,12 @@ impl<P: Provider> Role<P> {
         let broken = |trouble: Trouble| EvictError::Store { host: plea.host.clone(), source: trouble.into() };
         let store = &*self.parts.store;
         let hosts = look::hosts(store).await.map_err(broken)?;
-        let Some(seen) = hosts.get(&plea.host) else { return Err(EvictError::Unknown(plea.host.clone())) };
+        let Some(seen) = hosts.get(&plea.host) else {
+            let rebuild = look::rebuild(store).await.map_err(broken)?;
+            let is_awaited = rebuild.is_some_and(|at| at.value.silent(&hosts).any(|host| *host == plea.host));
+            let host = plea.host.clone();
+            return Err(if is_awaited { EvictError::Awaited(host) } else { EvictError::Unknown(host) });
+        };
         if plea.host == self.parts.host {
             return Err(EvictError::Itself(plea.host.clone()));
         }
@@ -224,7 +234,11 @@ impl<P: Provider> Role<P> {
         for entry in store.range(&Under::Subnets.prefix()).await?.entries {
             let subnet = look::read::<Subnet>(&entry)?.value;
             let mut addresses = BTreeSet::new();
-            for entry in store.range(&Under::BlocksOf { zone: subnet.zone.0.clone(), subnet: subnet.cidr }.prefix()).await?.entries {
+            for entry in store
+                .range(&Under::BlocksOf { zone: subnet.zone.0.clone(), subnet: subnet.cidr }.prefix())
+                .await?
+                .entries
+            {
                 let block = look::read::<Block>(&entry)?.value;
                 let is_its = |held: &ipam::Held| held.by.host == *host && held.by.incarnation == incarnation;
                 addresses.extend(block.held().iter().filter(|(_, held)| is_its(held)).map(|(a, _)| *a));

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use ipam::role::{BlockSeen, HostSeen, HostsSeen};
-use ipam::{Block, BlockId, ClusterRecord, Eviction, HostId, HostRecord, PoolName, Rebuild, Subnet, Surplus, Zone};
+use ipam::{
+    Block, BlockId, ClusterRecord, Eviction, HostId, HostRecord, PoolName, Rebuild, Subnet, Surplus, Zone,
+};
 use provider::ZoneId;
 use serde::de::DeserializeOwned;
 use store::{

@@ -14,6 +14,7 @@ use super::{
     decide::{Action, Need, decide, has_passed, millis, need},
     look,
     record::{OrderKey, OwnerRecord, Writer},
+    rest::Rest,
     status::{self, Told},
     surprise::surprises,
     term::Term,
@@ -36,8 +37,8 @@ pub struct Role<P> {
     failures: BTreeMap<OrderKey, u32>,
     order_failures: BTreeMap<PoolName, u32>,
     pass_failures: u32,
-    /// After a failure: no look before this time, whoever nudges.
-    rest_until: Option<Timestamp>,
+    /// After a failure: no look before this is over, whoever nudges.
+    rest: Option<Rest>,
     cloud_seen: Option<(Timestamp, Vec<provider::CloudSubnet>)>,
     /// Another owner whose session is absent, and since when we have seen it so.
     pub(super) silent_owner: Option<(OwnerRecord, Timestamp)>,
@@ -65,7 +66,7 @@ impl<P: Provider> Role<P> {
             failures: BTreeMap::new(),
             order_failures: BTreeMap::new(),
             pass_failures: 0,
-            rest_until: None,
+            rest: None,
             cloud_seen: None,
             silent_owner: None,
             evictions,
@@ -79,25 +80,25 @@ impl<P: Provider> Role<P> {
     /// Looks once, does what that calls for, and answers how long to wait before the next look.
     pub async fn pass(&mut self) -> Duration {
         let now = self.parts.clock.now();
-        if let Some(until) = self.rest_until.filter(|until| *until > now) {
+        if let Some(rest) = self.rest.filter(|rest| !rest.is_over(now)) {
             self.care_while_the_cloud_rests(now).await;
-            return self.wake_before(until);
+            return self.wake_before(rest.end());
         }
         match self.try_pass().await {
             Ok(pause) => {
                 self.pass_failures = 0;
-                self.rest_until = None;
+                self.rest = None;
                 pause
             }
             Err(trouble) => {
                 self.pass_failures += 1;
-                let pause = self.pause_after(&trouble, self.pass_failures);
+                let now = self.parts.clock.now();
+                let rest = Rest::after(now, &trouble, self.pass_failures, &self.parts.timing);
                 warn!(zone = %self.parts.zone, error = %status::chain(&trouble), "the capacity role could not look");
-                self.told.trouble(&trouble, self.wall(), pause);
+                self.told.trouble(&trouble, self.wall(), rest.left(now));
                 self.publish(None);
-                let until = self.parts.clock.now().after(millis(pause));
-                self.rest_until = Some(until);
-                self.wake_before(until)
+                self.rest = Some(rest);
+                self.wake_before(rest.end())
             }
         }
     }
@@ -196,17 +197,16 @@ impl<P: Provider> Role<P> {
                 let count = self.order_failures.entry(pool.clone()).or_default();
                 *count += 1;
                 let count = *count;
-                let pause = self.pause_after(&trouble, count);
-                self.before.order_not_before.insert(pool.clone(), now.after(millis(pause)));
+                let rest = Rest::after(now, &trouble, count, &self.parts.timing);
+                self.before.order_not_before.insert(pool.clone(), rest);
                 warn!(%pool, error = %status::chain(&trouble), "cannot get a subnet");
-                self.told.pool_trouble(pool, &trouble, self.wall(), pause);
+                self.told.pool_trouble(pool, &trouble, self.wall(), rest.left(now));
             }
             (Action::Poll(key) | Action::Seek(key), Ok(())) => {
                 self.failures.remove(key);
                 self.told.order_recovered(key);
-                self.before
-                    .step_not_before
-                    .insert(key.clone(), now.after(millis(self.parts.timing.order_poll)));
+                let next = now.after(millis(self.parts.timing.order_poll));
+                self.before.step_not_before.insert(key.clone(), Rest::until(next));
             }
             (
                 Action::Open(key)
@@ -234,10 +234,10 @@ impl<P: Provider> Role<P> {
                 let count = self.failures.entry(key.clone()).or_default();
                 *count += 1;
                 let count = *count;
-                let pause = self.pause_after(&trouble, count);
-                self.before.step_not_before.insert(key.clone(), now.after(millis(pause)));
+                let rest = Rest::after(now, &trouble, count, &self.parts.timing);
+                self.before.step_not_before.insert(key.clone(), rest);
                 warn!(order = %key, error = %status::chain(&trouble), "an order does not go on");
-                self.told.order_trouble(key, &trouble, self.wall(), pause);
+                self.told.order_trouble(key, &trouble, self.wall(), rest.left(now));
             }
         }
     }
@@ -285,30 +285,31 @@ impl<P: Provider> Role<P> {
             )
         };
         for at in view.orders.values().filter(|at| has_step(at)) {
-            let due = self.before.step_not_before.get(&at.value.key()).copied().unwrap_or(view.now);
-            pause = pause.min(Duration::from_millis(due.0.saturating_sub(view.now.0)).max(SOON));
+            let rest = self.before.step_not_before.get(&at.value.key());
+            pause = pause.min(rest.map_or(SOON, |rest| rest.left(view.now).max(SOON)));
         }
         pause
     }
 
-    /// Grows with each failure, within what the provider asked for and the longest that we wait.
-    fn pause_after(&self, trouble: &Trouble, failures: u32) -> Duration {
-        let timing = &self.parts.timing;
-        let backoff = timing.retry_first.saturating_mul(1 << failures.saturating_sub(1).min(16));
-        let (asked, _) = trouble.advice();
-        backoff.max(asked).min(timing.retry_max.max(asked))
+    /// Somebody was refused what an order could serve: what rests after a failure is tried as soon as the provider
+    /// allows. What it failed of may have been mended since.
+    pub(super) fn demanded(&mut self) {
+        let Before { order_not_before, step_not_before, .. } = &mut self.before;
+        let rests =
+            self.rest.iter_mut().chain(order_not_before.values_mut()).chain(step_not_before.values_mut());
+        rests.for_each(Rest::cut_short);
     }
 
     /// Forgets the pauses after failures: something was mended.
     pub(super) fn look_at_once(&mut self, order: &OrderKey, pool: &PoolName) {
-        self.rest_until = None;
+        self.rest = None;
         self.before.step_not_before.remove(order);
         self.before.order_not_before.remove(pool);
     }
 
     /// Forgets the pause after a failed look: what is to be done now need not wait for what failed.
     pub(super) fn look_soon(&mut self) {
-        self.rest_until = None;
+        self.rest = None;
     }
 
     pub(super) fn wall(&self) -> jiff::Timestamp {

@@ -44,4 +44,15 @@ impl Trouble {
             }
         }
     }
+
+    /// How long the provider wants to be left alone, whoever waits.
+    pub(super) fn asked_by_provider(&self) -> Duration {
+        match self {
+            Self::Provider(error) => match error.recourse() {
+                Recourse::RetryAfter(time) => time,
+                Recourse::LookAgain | Recourse::AskOperator(_) => Duration::ZERO,
+            },
+            _ => Duration::ZERO,
+        }
+    }
 }

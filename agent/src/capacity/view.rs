@@ -12,6 +12,7 @@ use super::{
     PoolPolicy,
     policy::PolicyRecord,
     record::{OrderKey, OrderRecord},
+    rest::Rest,
 };
 
 /// A stored value and when it was written, to be compared when it is written again.
@@ -55,14 +56,14 @@ pub(super) struct View {
 pub(super) struct Before {
     /// Pools that were short, and since when.
     pub(super) short: BTreeMap<PoolName, Timestamp>,
-    /// Pools whose last order failed, and the time before which none is tried again.
-    pub(super) order_not_before: BTreeMap<PoolName, Timestamp>,
+    /// Pools whose last order failed, and how long none is tried again.
+    pub(super) order_not_before: BTreeMap<PoolName, Rest>,
     /// Subnets that nobody used, and since when.
     pub(super) unused: BTreeMap<OrderKey, Timestamp>,
     /// Open subnets that the cloud did not show, and since when.
     pub(super) unshown: BTreeMap<OrderKey, Timestamp>,
-    /// Orders whose last step failed, and the time before which it is not tried again.
-    pub(super) step_not_before: BTreeMap<OrderKey, Timestamp>,
+    /// Orders whose last step failed or left them on their way, and how long it is not tried again.
+    pub(super) step_not_before: BTreeMap<OrderKey, Rest>,
 }
 
 impl View {

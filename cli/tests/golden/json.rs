@@ -1,5 +1,6 @@
-use crate::answers::{address_report, status};
+use crate::addresses::address_report;
 use crate::fake::FakeAgent;
+use crate::status::status;
 use expect_test::expect;
 
 #[test]

@@ -1,11 +1,17 @@
 //! What an operator sees: help, tables, errors and hints, as `berth` prints them when it asks a fake
 //! agent that speaks the real wire types on a real unix socket.
 
-mod answers;
+mod addresses;
 mod errors;
 mod fake;
+mod given;
 mod help;
 mod history;
+mod hosts;
 mod json;
+mod networks;
 mod orders;
+mod pools;
 mod rebuild;
+mod status;
+mod upkeep;

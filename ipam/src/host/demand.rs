@@ -8,10 +8,10 @@ use super::waiting::has_unreserved;
 use super::{AfterSend, Family, Host, Scope, Waiting, Wish};
 use crate::block::BlockState;
 use crate::cluster::Surplus;
-use crate::names::{BlockId, PoolName, Timestamp};
+use crate::names::{BlockId, HostId, PoolName, Timestamp, Zone};
 use crate::pool::Subnet;
 use crate::record::{Deed, Life};
-use crate::transaction::{Key, Transaction, Value, Write};
+use crate::transaction::{Key, Sent, Transaction, Value, Write};
 
 /// How many free addresses an idle host holds of a pool: the next container starts without a round
 /// trip.
@@ -259,24 +259,29 @@ impl Host {
     /// Writes how much this host could give, seldom: it is a hint. But at once where it had nothing and others can
     /// have something from a host alone: so they need not ask everybody.
     fn tell_surplus(&mut self) {
+        if let Some(rest) = self.surplus_rest.filter(|rest| *rest > self.now) {
+            self.surplus_due = Some(rest);
+            return;
+        }
         let due = self.surplus_due.is_some_and(|due| due <= self.now);
-        let told_none = self.told_surplus.values().all(|told| told.free.is_empty());
+        let by_the_store = |zone| self.surplus_by_the_store(zone);
+        let told_none =
+            self.identity.zones.iter().all(|zone| by_the_store(zone).is_none_or(|told| told.free.is_empty()));
         if self.surplus_due.is_some() && !due && !told_none {
             return;
         }
         let changed = self.identity.zones.iter().any(|zone| {
-            let free = self.free_in(zone);
-            let told = self.told_surplus.get(zone);
+            let (free, told) = (self.free_in(zone), by_the_store(zone));
             told.map_or(!free.is_empty(), |told| !told.free.iter().eq(free.iter().map(|(p, n)| (*p, n))))
         });
         if !changed {
             self.surplus_due = None;
             return;
         }
-        let hints: Vec<(crate::names::Zone, Surplus)> =
+        let hints: Vec<(Zone, Surplus)> =
             self.identity.zones.iter().map(|zone| (zone.clone(), self.surplus_in(zone))).collect();
         let gives = hints.iter().flat_map(|(_, hint)| hint.free.keys());
-        let told = self.told_surplus.values().flat_map(|told| told.free.keys());
+        let told = self.identity.zones.iter().filter_map(by_the_store).flat_map(|told| told.free.keys());
         let is_short = !due && gives.chain(told).any(|pool| self.all_is_held(pool));
         if !due && !(is_short && told_none) {
             let gathered = if is_short { SURPLUS_MILLIS } else { SURPLUS_AT_LEISURE_MILLIS };
@@ -297,7 +302,36 @@ impl Host {
             })
             .collect();
         self.told_surplus = hints.into_iter().collect();
-        self.send(Transaction { compares, writes }, AfterSend::Hint);
+        self.send(Transaction { compares, writes }, AfterSend::Surplus);
+    }
+
+    /// What the store has of it: what was sent last, until the store shows its own word, or nothing came of it.
+    /// Only the store knows what a former process of this host said.
+    fn surplus_by_the_store(&self, zone: &Zone) -> Option<&Surplus> {
+        let shown = || self.surplus.get(&(zone.clone(), self.identity.host.clone()));
+        self.told_surplus.get(zone).or_else(shown)
+    }
+
+    /// A hint that did not arrive is written again: the zone's role counts by it whether a subnet is needed.
+    pub(super) fn surplus_sent(&mut self, outcome: Sent) {
+        match outcome {
+            Sent::Committed { .. } => return,
+            Sent::Conflict { now } => self.seen(now),
+            Sent::Failed | Sent::Unknown => self.surplus_rest = Some(self.now.after(SURPLUS_MILLIS)),
+        }
+        self.told_surplus.clear();
+    }
+
+    /// The store showed a hint. Of this host's own, that is what it has, unless another is on its way.
+    pub(super) fn surplus_seen(&mut self, zone: Zone, host: HostId, surplus: Option<Surplus>) {
+        let on_its_way = self.after_send.values().any(|after| matches!(after, AfterSend::Surplus));
+        if host == self.identity.host && !on_its_way {
+            self.told_surplus.remove(&zone);
+        }
+        match surplus {
+            Some(surplus) => self.surplus.insert((zone, host), surplus),
+            None => self.surplus.remove(&(zone, host)),
+        };
     }
 
     /// Whether no block of a pool has anything to take.
@@ -311,12 +345,12 @@ impl Host {
             .all(|family| self.blocks_of(pool, family).all(|id| free(id) != Some(true)))
     }
 
-    fn surplus_in(&self, zone: &crate::names::Zone) -> Surplus {
+    fn surplus_in(&self, zone: &Zone) -> Surplus {
         let free = self.free_in(zone).into_iter();
         Surplus { free: free.map(|(pool, free)| (pool.clone(), free)).collect() }
     }
 
-    fn free_in(&self, zone: &crate::names::Zone) -> BTreeMap<&PoolName, u32> {
+    fn free_in(&self, zone: &Zone) -> BTreeMap<&PoolName, u32> {
         let mut all = BTreeMap::new();
         for (cidr, queue) in self.queue.iter().filter(|(_, queue)| !queue.is_empty()) {
             if let Some(subnet) = self.subnets.get(cidr).filter(|subnet| subnet.zone == *zone) {

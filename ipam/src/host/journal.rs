@@ -116,6 +116,7 @@ impl Host {
             wants: BTreeMap::new(),
             told_surplus: BTreeMap::new(),
             surplus_due: None,
+            surplus_rest: None,
             revoked: BTreeMap::new(),
             counter: 0,
             turn: 0,

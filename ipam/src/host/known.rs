@@ -114,11 +114,9 @@ impl Host {
                 }
                 (Key::Surplus { zone, host }, Some(Value::Surplus(surplus))) => {
                     self.hinted(&zone, &host, &surplus);
-                    self.surplus.insert((zone, host), surplus);
+                    self.surplus_seen(zone, host, Some(surplus));
                 }
-                (Key::Surplus { zone, host }, None) => {
-                    self.surplus.remove(&(zone, host));
-                }
+                (Key::Surplus { zone, host }, None) => self.surplus_seen(zone, host, None),
                 (key @ Key::Want { .. }, value) => self.want_seen(key, value, revision),
                 (Key::Published { host, block }, value) if host == self.identity.host => {
                     self.published_seen(block, value, revision);

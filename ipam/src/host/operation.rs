@@ -118,9 +118,8 @@ impl Host {
             (Phase::Sent(_), Sent::Conflict { now }) => {
                 let (compared, key) = (flight.operation.compared, facts.key(id));
                 self.lose_operation(id);
-                let before = |seen: &Seen| {
-                    seen.key == key && seen.value.is_some() && seen.revision < compared
-                };
+                let before =
+                    |seen: &Seen| seen.key == key && seen.value.is_some() && seen.revision < compared;
                 let (set_back, life) = (now.iter().any(before), self.life());
                 self.seen(now);
                 // What was compared had been seen. Unless all began anew, only a backup shows less.

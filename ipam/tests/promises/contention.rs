@@ -166,6 +166,7 @@ fn requests_of_one_moment_are_one_take() {
     world.machines[0].effects.extend(effects);
     let before = world.store.history.len();
     world.run();
-    let takes = world.store.history[before..].iter().filter(|seen| matches!(seen.key, Key::Block { .. })).count();
+    let takes =
+        world.store.history[before..].iter().filter(|seen| matches!(seen.key, Key::Block { .. })).count();
     assert_eq!((takes, world.machines[0].answers.len()), (1, 100));
 }

@@ -22,7 +22,21 @@ impl Fleet {
         }
         self.coverage.reached(Sometimes::StoreWiped);
         self.oracle.store_is_wrong = true;
-        self.store = Store::default();
+        self.begin_with(Store::default());
+        self.after(millis, Event::Rebuild);
+    }
+
+    /// The store is put back to what it was once, as an operator restores a snapshot. Until it is made anew, it says
+    /// what is not true any more.
+    #[cfg(test)]
+    pub(crate) fn put_store_back(&mut self, snapshot: Store) {
+        self.oracle.store_is_wrong = true;
+        self.begin_with(snapshot);
+    }
+
+    /// Another store in the place of the one that was: every connection breaks, and what was on its way is lost.
+    fn begin_with(&mut self, store: Store) {
+        self.store = store;
         self.under_way.clear();
         self.held_back.clear();
         for machine in 0..self.machines.len() {
@@ -31,7 +45,6 @@ impl Fleet {
             }
             self.watches_break(machine);
         }
-        self.after(millis, Event::Rebuild);
     }
 
     /// `berth store rebuild`: what the provider has delivered is opened anew, every address in quarantine of nobody.

@@ -2,7 +2,7 @@
 //! Docker's habits. Each is a fleet in which only what is told here goes wrong. Where each scenario of the museum
 //! lives is told in decision 0007.
 
-use ipam::{AddressState, Family, Prefix, Wish};
+use ipam::{AddressState, ClusterState, Family, Prefix, Wish};
 
 use crate::fault::{Fault, Kind};
 use crate::fleet::{Event, Fleet};
@@ -10,6 +10,7 @@ use crate::machine::Power;
 use crate::provider::MachineState;
 use crate::script::{Script, Site, zone};
 use crate::story::Story;
+use crate::words::{Key, Value};
 
 mod one_machine;
 
@@ -228,5 +229,28 @@ fn wiped_store() {
     );
     let waiting = |fleet: &Fleet| fleet.blocks().map(|block| block.quarantined().len()).sum::<usize>();
     assert!(waiting(&fleet) > 0, "nobody but its user may claim what a silent host uses");
+    fleet.ends_well();
+}
+
+/// The store is put back to a snapshot from before a host took what its containers use: that host freezes it,
+/// containers run on, and made anew it gives everybody back what they use.
+#[test]
+fn restored_backup() {
+    let mut fleet = fleet(3);
+    let snapshot = fleet.store.clone();
+    // The first was held before, the second was taken since.
+    let kept = [fleet.runs(0), fleet.runs(0)];
+    fleet.put_store_back(snapshot);
+    fleet.pass(MINUTE);
+    let cluster = match fleet.store.get(&Key::Ipam(ipam::Key::Cluster)) {
+        Some((Value::Ipam(ipam::Value::Cluster(record)), _)) => record.state,
+        other => panic!("no cluster record: {other:?}"),
+    };
+    assert_eq!(cluster, ClusterState::Frozen);
+    fleet.rebuild_store();
+    fleet.pass(10 * MINUTE);
+    for address in kept {
+        assert!(fleet.machines[0].kernel.contains_key(&address), "{address} is not used any more");
+    }
     fleet.ends_well();
 }

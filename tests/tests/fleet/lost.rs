@@ -52,6 +52,7 @@ fn a_store_that_is_lost_for_good_is_made_anew_and_everybody_keeps_their_address(
         Ok((silent == [id.clone()]).then_some(()))
     })?;
     nobody_gets(&fleet, h1, dead)?;
+    who_is_awaited_is_said_with_what_to_type(h3, &id)?;
     let runs = h3.try_sh(&format!("berth store rebuild --gone {id}"))?;
     ensure!(!runs.is_success() && runs.stderr.contains("running"), "{}", runs.stderr);
 
@@ -87,6 +88,19 @@ fn made_anew(host: &Host) -> Result<StoreRebuild> {
         Ok(serde_json::from_str::<Answer<StoreRebuild>>(&said.stdout).ok())
     });
     Ok(anew.with_context(|| format!("{last}\n{}", host.log_tail(Daemon::Berthd)))?.answer)
+}
+
+/// By status, by doctor, and to whoever would evict a host that has no record yet.
+fn who_is_awaited_is_said_with_what_to_type(host: &Host, id: &str) -> Result<()> {
+    let command = format!("berth store rebuild --gone {id}");
+    for page in
+        [format!("berth host evict {id}; true"), "berth status; true".into(), "berth doctor; true".into()]
+    {
+        let said = host.try_sh(&page)?;
+        let all = format!("{}{}", said.stdout, said.stderr);
+        ensure!(all.contains(&command), "{page}: {all}");
+    }
+    Ok(())
 }
 
 /// What the provider calls a host.

@@ -175,3 +175,22 @@ async fn a_host_that_was_evicted_and_came_back_can_be_evicted_again() {
     assert!(!role.evict(plea()).await.unwrap().before);
     assert_eq!(incarnation(&world).await, Incarnation(3));
 }
+
+#[tokio::test]
+async fn a_host_that_a_rebuild_awaits_is_not_unknown_though_it_has_no_record_yet() {
+    let world = World::new().await;
+    let rebuild = ipam::Rebuild {
+        generation: ipam::Generation { number: 2, id: 2 },
+        by: "h1".into(),
+        at: "2026-03-01T12:00:00Z".into(),
+        awaited: [("h2".into(), None)].into(),
+        no_others: None,
+        zones: Default::default(),
+    };
+    world.put(store::layout::Item::Rebuild, &rebuild).await;
+    let refused = world.role().evict(stated()).await.unwrap_err();
+    assert!(matches!(refused, EvictError::Awaited(_)), "{refused:?}");
+    let stranger = Plea { host: "h3".into(), ..stated() };
+    let refused = world.role().evict(stranger).await.unwrap_err();
+    assert!(matches!(refused, EvictError::Unknown(_)), "{refused:?}");
+}

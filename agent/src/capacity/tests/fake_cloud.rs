@@ -38,6 +38,8 @@ pub(super) struct CloudState {
     pub(super) place_faults: VecDeque<PlaceFault>,
     /// Nobody answers.
     pub(super) away: bool,
+    /// How often it was asked anything, heard or not.
+    pub(super) asked: u32,
     /// Orders are taken, but not shown to who looks for them.
     pub(super) hides_orders: bool,
     pub(super) returned: Vec<SubnetId>,
@@ -71,7 +73,8 @@ impl FakeCloud {
     }
 
     fn ask(&self) -> Result<MutexGuard<'_, CloudState>, ProviderError> {
-        let state = self.lock();
+        let mut state = self.lock();
+        state.asked += 1;
         if state.away {
             let (doing, source) = ("asking".into(), "no route to host".into());
             return Err(ProviderError::Unavailable { provider: NAME, doing, source });

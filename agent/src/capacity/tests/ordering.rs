@@ -117,3 +117,68 @@ async fn nudges_do_not_ask_a_failing_provider_more_often() {
     world.clock.advance(pause);
     assert_ne!(role.pass().await, pause);
 }
+
+/// How long from the time when nothing is in the way any more until an order is placed: a try after the provider's own
+/// pause, two looks that agree, and the role's jitter is not counted here.
+const AT_ONCE_MILLIS: u64 = 15_000;
+
+#[tokio::test]
+async fn a_refused_request_is_served_within_seconds_once_the_provider_answers_however_long_it_was_away() {
+    let world = World::new().await;
+    world.cloud.lock().away = true;
+    let mut role = world.role();
+    world.drive(&mut role, 20).await;
+    let rest = role.pass().await;
+    assert!(rest > Timing::default().retry_max / 2, "{rest:?}");
+    world.cloud.lock().away = false;
+    let back = world.clock.now();
+    role.demanded();
+    while world.states().await != ["placed"] {
+        world.drive(&mut role, 1).await;
+    }
+    let took = world.clock.now().0 - back.0;
+    assert!(took <= AT_ONCE_MILLIS, "{took} ms");
+}
+
+#[tokio::test]
+async fn a_refused_request_is_served_within_seconds_once_the_provider_has_no_objection() {
+    let world = World::new().await;
+    world.cloud.lock().place_faults.push_back(PlaceFault::Refused);
+    let mut role = world.role();
+    while world.states().await != ["failed"] {
+        world.drive(&mut role, 1).await;
+    }
+    let mended = world.clock.now();
+    while world.states().await != ["placed"] {
+        role.demanded();
+        world.drive(&mut role, 1).await;
+    }
+    let took = world.clock.now().0 - mended.0;
+    assert!(took <= AT_ONCE_MILLIS, "{took} ms");
+}
+
+#[tokio::test]
+async fn requests_refused_again_and_again_ask_a_failing_provider_every_few_seconds() {
+    let world = World::new().await;
+    world.cloud.lock().away = true;
+    let mut role = world.role();
+    role.pass().await;
+    let (begun, asked) = (world.clock.now(), world.cloud.lock().asked);
+    while world.clock.now().0 - begun.0 < 60_000 {
+        role.demanded();
+        role.pass().await;
+        world.clock.advance(std::time::Duration::from_secs(1));
+    }
+    let asked = world.cloud.lock().asked - asked;
+    assert!((10..=12).contains(&asked), "{asked} questions in a minute");
+}
+
+#[tokio::test]
+async fn the_store_is_looked_at_within_seconds_of_its_return_however_long_it_was_away() {
+    let world = World::new().await;
+    world.store.go_away();
+    let mut role = world.role();
+    world.drive(&mut role, 20).await;
+    world.store.come_back();
+    assert!(role.pass().await <= Timing::default().near_retry_max);
+}

@@ -141,8 +141,9 @@ impl<'a> Stage<'a> {
                     effects.extend(self.step(m, Input::Persisted { token, outcome }));
                 }
                 Effect::Send { token, transaction } if is_hint(&transaction) => {
-                    // Hints decide only whom to ask first; here none ever arrives.
-                    effects.extend(self.step(m, Input::Sent { token, outcome: Sent::Failed }));
+                    // Hints decide only whom to ask first; here none ever arrives, and nobody hears of that.
+                    let outcome = Sent::Committed { revision: Revision(0) };
+                    effects.extend(self.step(m, Input::Sent { token, outcome }));
                 }
                 Effect::Send { token, transaction }
                     if !self.story.mix.slow_wants && is_want(&transaction) =>
