@@ -143,7 +143,7 @@ fn hinted(world: &World) -> u32 {
 fn use_all_that_is_free(world: &mut World) {
     world.settle();
     assert!(hinted(world) > 0, "nothing is told to be free");
-    while world.view(0).subnets[0].blocks[0].here.free + world.block().counts().free as u32 > 0 {
+    while world.view(0).subnets[0].blocks[0].here.free + world.block().counts().free > 0 {
         world.assign_any(0).unwrap();
     }
     assert!(hinted(world) > 0, "it is told already");
