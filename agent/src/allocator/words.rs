@@ -119,9 +119,7 @@ fn key(spelled: &store::Key) -> Option<Key> {
         Item::Eviction(host) => Key::Eviction(HostId(host)),
         Item::Pool(pool) => Key::Pool(ipam::PoolName(pool)),
         Item::Subnet(cidr) => Key::Subnet(cidr),
-        Item::Block { zone, subnet, index } => {
-            Key::Block { zone: Zone(zone), block: block(subnet, index) }
-        }
+        Item::Block { zone, subnet, index } => Key::Block { zone: Zone(zone), block: block(subnet, index) },
         Item::Reservation(name) => Key::Reservation(ipam::ReservationName(name)),
         Item::Surplus { zone, host } => Key::Surplus { zone: Zone(zone), host: HostId(host) },
         Item::Want { zone, holder, asker } => {

@@ -224,7 +224,11 @@ impl<P: Provider> Role<P> {
         for entry in store.range(&Under::Subnets.prefix()).await?.entries {
             let subnet = look::read::<Subnet>(&entry)?.value;
             let mut addresses = BTreeSet::new();
-            for entry in store.range(&Under::BlocksOf { zone: subnet.zone.0.clone(), subnet: subnet.cidr }.prefix()).await?.entries {
+            for entry in store
+                .range(&Under::BlocksOf { zone: subnet.zone.0.clone(), subnet: subnet.cidr }.prefix())
+                .await?
+                .entries
+            {
                 let block = look::read::<Block>(&entry)?.value;
                 let is_its = |held: &ipam::Held| held.by.host == *host && held.by.incarnation == incarnation;
                 addresses.extend(block.held().iter().filter(|(_, held)| is_its(held)).map(|(a, _)| *a));

@@ -114,9 +114,8 @@ impl Host {
                 let (compared, key) = (flight.operation.compared, facts.key(id));
                 let jitter = self.scatter(&format!("{id}{}", self.token)) % 20;
                 self.drop_operation(id, jitter);
-                let before = |seen: &Seen| {
-                    seen.key == key && seen.value.is_some() && seen.revision < compared
-                };
+                let before =
+                    |seen: &Seen| seen.key == key && seen.value.is_some() && seen.revision < compared;
                 let (set_back, life) = (now.iter().any(before), self.life());
                 self.seen(now);
                 // What was compared had been seen. Unless all began anew, only a backup shows less.

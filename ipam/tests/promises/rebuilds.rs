@@ -259,7 +259,10 @@ fn nothing_that_was_sent_before_lands_in_a_store_that_was_made_anew_not_even_at_
     world.land(0);
     assert_eq!(world.block(), anew);
     // Nor does a host freeze a life of the cluster that it has not met.
-    world.feed(0, Input::Listed { prefix: Prefix::Blocks(ZONE.into()), revision: Revision(1), entries: vec![] });
+    world.feed(
+        0,
+        Input::Listed { prefix: Prefix::Blocks(ZONE.into()), revision: Revision(1), entries: vec![] },
+    );
     while world.carry(0, Fate::Known) {}
     let Some(Value::Cluster(cluster)) = world.store.get(&Key::Cluster).value else { panic!("no cluster") };
     assert_eq!((cluster.state, cluster.generation), (ClusterState::Open, generation(2)));

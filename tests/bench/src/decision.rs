@@ -124,10 +124,9 @@ fn listed(prefix: &Prefix, cidrs: &[IpNetwork]) -> Vec<Seen> {
     for cidr in cidrs {
         let opened = Subnet { cidr: *cidr, pool: pool(), zone: zone(), gateway: cidr.iter().nth(1) };
         all.push((Key::Subnet(*cidr), Value::Subnet(opened)));
-        all.extend(
-            BlockId::all_of(*cidr)
-                .map(|id| (Key::Block { zone: zone(), block: id }, Value::Block(Block::open(id, 0, &Default::default())))),
-        );
+        all.extend(BlockId::all_of(*cidr).map(|id| {
+            (Key::Block { zone: zone(), block: id }, Value::Block(Block::open(id, 0, &Default::default())))
+        }));
     }
     let of_prefix = all.into_iter().filter(|(key, _)| prefix.contains(key));
     of_prefix.map(|(key, value)| Seen { key, value: Some(value), revision: Revision(1) }).collect()

@@ -62,10 +62,9 @@ impl Net {
             let opened = Subnet { cidr: *cidr, pool: pool(), zone: zone(), gateway };
             let set_aside = gateway.map(|gateway| (gateway, ipam::SetAside::Gateway)).into_iter().collect();
             first.push(put(Key::Subnet(*cidr), Value::Subnet(opened)));
-            first.extend(
-                BlockId::all_of(*cidr)
-                    .map(|id| put(Key::Block { zone: zone(), block: id }, Value::Block(Block::open(id, 0, &set_aside)))),
-            );
+            first.extend(BlockId::all_of(*cidr).map(|id| {
+                put(Key::Block { zone: zone(), block: id }, Value::Block(Block::open(id, 0, &set_aside)))
+            }));
         }
         store.write(&first);
         let members = (0..hosts).map(|number| member(number, store.revision)).collect();

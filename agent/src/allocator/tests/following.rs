@@ -100,8 +100,7 @@ async fn a_listing_that_was_overtaken_is_made_again() {
 async fn following_ends_when_nobody_listens() {
     let store = MemoryStore::new();
     let (shows, mut shown) = mpsc::channel(8);
-    let follower =
-        tokio::spawn(follow(Arc::new(store), Prefix::Pools, Newest::default(), shows));
+    let follower = tokio::spawn(follow(Arc::new(store), Prefix::Pools, Newest::default(), shows));
     next(&mut shown).await;
     drop(shown);
     follower.await.unwrap();
@@ -117,9 +116,16 @@ async fn blocks_of_other_zones_are_neither_listed_nor_told() {
     let revision = ipam::Revision(1);
     assert_eq!(next(&mut shown).await, Input::Listed { prefix: elsewhere, revision, entries: vec![] });
     open_subnet(&store, "10.0.1.0/29".parse().unwrap()).await;
-    let key = Key::Block { zone: "vlan-9".into(), block: ipam::BlockId { subnet: "10.0.2.0/29".parse().unwrap(), index: 0 } };
+    let key = Key::Block {
+        zone: "vlan-9".into(),
+        block: ipam::BlockId { subnet: "10.0.2.0/29".parse().unwrap(), index: 0 },
+    };
     let spelled = item(&key).key();
-    let block = ipam::Block::open(ipam::BlockId { subnet: "10.0.2.0/29".parse().unwrap(), index: 0 }, 0, &BTreeMap::new());
+    let block = ipam::Block::open(
+        ipam::BlockId { subnet: "10.0.2.0/29".parse().unwrap(), index: 0 },
+        0,
+        &BTreeMap::new(),
+    );
     let value = store::layout::encode(&spelled, &block).unwrap();
     store.commit(Transaction::new().put(spelled, value)).await.unwrap();
     let (value, revision) = (Some(Value::Block(block)), ipam::Revision(3));

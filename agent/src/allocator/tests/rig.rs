@@ -181,8 +181,10 @@ pub(super) async fn open_subnet(store: &dyn Store, cidr: IpNetwork) {
     let block = Block::open(id, 0, &set_aside);
     let opened = Subnet { cidr, pool: pool(), zone: zone(), gateway: Some(gateway) };
     let put = |key, value| ipam::Write::Put { key, value };
-    let writes =
-        vec![put(Key::Subnet(cidr), Value::Subnet(opened)), put(Key::Block { zone: zone(), block: id }, Value::Block(block))];
+    let writes = vec![
+        put(Key::Subnet(cidr), Value::Subnet(opened)),
+        put(Key::Block { zone: zone(), block: id }, Value::Block(block)),
+    ];
     let transaction = ipam::Transaction { compares: vec![], writes };
     store.commit(words::transaction(&transaction).unwrap()).await.unwrap();
 }

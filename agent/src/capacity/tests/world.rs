@@ -367,6 +367,10 @@ impl World {
     }
 
     pub(super) async fn put_block(&self, block: &Block) {
-        self.put(Item::Block { zone: zone().to_string(), subnet: block.id().subnet, index: block.id().index }, block).await;
+        self.put(
+            Item::Block { zone: zone().to_string(), subnet: block.id().subnet, index: block.id().index },
+            block,
+        )
+        .await;
     }
 }

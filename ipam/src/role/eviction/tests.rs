@@ -168,8 +168,7 @@ fn an_evicted_host_is_swept_whoever_raised_it_and_not_evicted_again() {
     let raised = hosts(HostSeen { witnessed: Some(Incarnation(2)), ..host(2, false) });
     let sweep = EvictionStep::Sweep { host: dead(), below: Incarnation(2), block: held()[0].block.id() };
     assert_eq!(evictions.look(at(0), &me(), &raised, &held()), vec![sweep]);
-    let transaction =
-        super::sweep(&held()[0], None, &dead(), Incarnation(2), "it is off").unwrap();
+    let transaction = super::sweep(&held()[0], None, &dead(), Incarnation(2), "it is off").unwrap();
     let swept = block_of(&transaction).unwrap();
     assert_eq!((swept.quarantined().len(), swept.held().len()), (2, 1));
     for secs in 1..1_000 {
@@ -208,8 +207,7 @@ fn a_sweep_closes_the_endpoints_of_what_it_quarantines_and_of_nothing_else() {
     let epoch = Epoch { generation: Generation { number: 1, id: 1 }, take: 2, counter: 1 };
     let open = [4, 9].map(|last| ([10, 50, 0, last].into(), epoch)).into();
     let published = (Published { open }, Revision(35));
-    let transaction =
-        sweep(&held()[0], Some(&published), &dead(), Incarnation(2), "it is off").unwrap();
+    let transaction = sweep(&held()[0], Some(&published), &dead(), Incarnation(2), "it is off").unwrap();
     let id = held()[0].block.id();
     let published_key = Key::Published { host: dead(), block: id };
     let compares = [
@@ -231,15 +229,14 @@ fn a_sweep_closes_the_endpoints_of_what_it_quarantines_and_of_nothing_else() {
 
 #[test]
 fn many_open_endpoints_are_closed_in_pieces_before_the_block_is_swept() {
-    let mut at = BlockSeen { zone: "z".into(), block: taken(open(), "h1", 1, 2..=254), revision: Revision(40) };
+    let mut at =
+        BlockSeen { zone: "z".into(), block: taken(open(), "h1", 1, 2..=254), revision: Revision(40) };
     let epoch = Epoch { generation: Generation { number: 1, id: 1 }, take: 2, counter: 1 };
     let open = at.block.held().keys().map(|address| (*address, epoch)).collect();
     let mut published = (Published { open }, Revision(35));
     let mut closed = 0;
     for piece in 1.. {
-        let Some(transaction) =
-            sweep(&at, Some(&published), &dead(), Incarnation(2), "it is off")
-        else {
+        let Some(transaction) = sweep(&at, Some(&published), &dead(), Incarnation(2), "it is off") else {
             assert_eq!((piece, closed, at.block.quarantined().len()), (4, 253, 253));
             return;
         };

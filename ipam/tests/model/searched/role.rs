@@ -77,7 +77,9 @@ impl World {
 
     fn blocks_seen(&self) -> Vec<BlockSeen> {
         let blocks = self.store.entries.values().filter_map(|(value, revision)| match value {
-            Value::Block(block) => Some(BlockSeen { zone: ZONE.into(), block: block.clone(), revision: *revision }),
+            Value::Block(block) => {
+                Some(BlockSeen { zone: ZONE.into(), block: block.clone(), revision: *revision })
+            }
             _ => None,
         });
         blocks.collect()

@@ -51,7 +51,11 @@ impl World {
     }
 
     fn block_seen(&self) -> BlockSeen {
-        BlockSeen { zone: ZONE.into(), block: self.block(), revision: self.store.get(&block_key(self.block_id())).revision }
+        BlockSeen {
+            zone: ZONE.into(),
+            block: self.block(),
+            revision: self.store.get(&block_key(self.block_id())).revision,
+        }
     }
 
     /// Looks once, asks the cloud and the wire whatever is to be asked, and does what follows.

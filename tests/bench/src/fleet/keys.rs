@@ -59,10 +59,7 @@ impl Fleet {
                 writes.extend(records(number, host, holder)?);
             }
             for block in zone.blocks.values() {
-                writes.push(put(
-                    block_key(number, block.id()),
-                    block,
-                )?);
+                writes.push(put(block_key(number, block.id()), block)?);
             }
             for ((host, id), addresses) in &zone.running {
                 writes.push(self.running(&zone.hosts[*host].host, *id, addresses)?);
