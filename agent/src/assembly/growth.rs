@@ -13,8 +13,9 @@ use crate::own_use::OwnUse;
 use crate::probe::ArpProbe;
 use crate::roll::Roll;
 use futures::future::join_all;
-use ipam::{BootId, PoolName};
+use ipam::{BootId, ClusterState, PoolName, View};
 use provider::{ClusterTags, MalformedClusterName};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
@@ -113,9 +114,27 @@ pub(super) async fn pass_words(roles: &[Capacity], allocator: &Allocator) {
     tokio::join!(to_allocator, to_roles, demands);
 }
 
+/// Notes which hosts there are: if the store is lost, they are awaited. Whether it could be written.
+fn note(roll: &Roll, view: &View) -> bool {
+    let (Some((life, ClusterState::Open)), Some((cluster, known))) = (&view.cluster, &view.journalled) else {
+        return false;
+    };
+    // Another cluster's hosts are not this one's.
+    if life != known {
+        return false;
+    }
+    match roll.note(cluster, view.hosts.keys()) {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(%error, "cannot note which hosts there are; a store that is lost could not be told who is awaited");
+            false
+        }
+    }
+}
+
 async fn tell_allocator(role: &Capacity, allocator: &Allocator) {
     let mut status = role.status();
-    let mut told = std::collections::BTreeMap::new();
+    let mut told = BTreeMap::new();
     loop {
         let pools = status.borrow_and_update().pools.clone();
         for (pool, capacity) in &pools {
@@ -135,11 +154,15 @@ async fn tell_allocator(role: &Capacity, allocator: &Allocator) {
     }
 }
 
-/// Keeps the figures of the addresses in line.
-pub(super) async fn count(allocator: &Allocator, metrics: &Metrics) {
+/// Keeps the figures of the addresses in line, and the roll of the hosts.
+pub(super) async fn count(allocator: &Allocator, metrics: &Metrics, roll: &Roll) {
     let mut changes = allocator.changes();
+    let mut noted = BTreeMap::new();
     loop {
         let Ok(view) = allocator.view().await else { return };
+        if view.hosts != noted && note(roll, &view) {
+            noted = view.hosts.clone();
+        }
         for ((pool, zone), (_, counts)) in by_pool_and_zone(&view) {
             metrics.addresses(&pool, &zone, &counts);
         }

@@ -118,7 +118,7 @@ impl Standing {
                 self.until_done(|| self.write_pools()).await;
             }
         };
-        tokio::join!(pools, growth::count(&allocator, &self.metrics), silencing, growing);
+        tokio::join!(pools, growth::count(&allocator, &self.metrics, &self.roll), silencing, growing);
         allocator.ended().await;
     }
 

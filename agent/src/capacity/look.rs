@@ -33,6 +33,17 @@ pub(super) async fn rebuild(store: &dyn Store) -> Result<Option<At<Rebuild>>, Tr
     entry.as_ref().map(read).transpose()
 }
 
+/// One host, if it is there.
+pub(super) async fn host(store: &dyn Store, id: &HostId) -> Result<Option<HostSeen>, Trouble> {
+    let name = || id.to_string();
+    let Some(entry) = store.get(&Item::Host(name()).key()).await?.entry else { return Ok(None) };
+    let At { value: record, revision } = read::<HostRecord>(&entry)?;
+    let alive = store.get(&Item::Session(name()).key()).await?.entry.is_some();
+    let eviction = store.get(&Item::Eviction(name()).key()).await?.entry;
+    let witnessed = eviction.as_ref().map(read::<Eviction>).transpose()?.map(|at| at.value.incarnation);
+    Ok(Some(HostSeen { record, revision: ipam::Revision(revision.0), alive, witnessed }))
+}
+
 /// The hosts of the cluster: their records, whether their sessions stand, and their last evictions.
 pub(super) async fn hosts(store: &dyn Store) -> Result<HostsSeen, Trouble> {
     let mut hosts = HostsSeen::new();

@@ -162,9 +162,9 @@ impl<P: Provider> Role<P> {
         for action in &decision.actions {
             self.carry_out(&term, &view, action).await;
         }
-        // What was done shows in the next look; what stands now is told at once.
-        let hosts = look::hosts(&*self.parts.store).await?;
-        let view = look::store(&self.parts, hosts).await?;
+        // What was done shows in the next look; what stands now is told at once. Of hosts nothing was changed that is
+        // told.
+        let view = look::store(&self.parts, view.hosts).await?;
         self.publish(Some(&view));
         Ok(self.next_look(&view))
     }

@@ -1,7 +1,7 @@
 //! Who has the role of a zone: an owner record with a term in the store, compared by every write.
 
 use ipam::role::{HostSeen, HostsSeen};
-use ipam::{ClusterState, Timestamp, Zone};
+use ipam::{ClusterState, HostId, Timestamp, Zone};
 use provider::Provider;
 use store::{
     Commit, Key, Revision, StoreError, Transaction,
@@ -38,8 +38,7 @@ impl<P: Provider> Role<P> {
     /// The term and a look at the store; or why there is nothing to do here.
     pub(super) async fn store_look(&mut self) -> Result<Result<(Term, View), String>, Trouble> {
         let store = self.parts.store.clone();
-        let hosts = look::hosts(&*store).await?;
-        let Some(own) = hosts.get(&self.parts.host) else {
+        let Some(own) = look::host(&*store, &self.parts.host).await? else {
             return Ok(Err("waiting for this host to register its boot".to_owned()));
         };
         let Parts { instance, boot, .. } = &self.parts;
@@ -60,6 +59,11 @@ impl<P: Provider> Role<P> {
         if cluster.value.state == ClusterState::Frozen {
             return Ok(Err("the cluster is frozen (docs/operating.md, \"A frozen cluster\")".to_owned()));
         }
+        if let Some(host) = self.in_good_hands().await? {
+            self.watch_anew();
+            return Ok(Err(format!("on host {host}")));
+        }
+        let hosts = look::hosts(&*store).await?;
         if let Err(error) = self.parts.roll.note(&cluster.value.id, hosts.keys()) {
             warn!(%error, "cannot note which hosts there are; a store that is lost could not be told who is awaited");
         }
@@ -76,6 +80,23 @@ impl<P: Provider> Role<P> {
         }
     }
 
+    /// The other host that has the role, unless it may be taken from it. Asked before all hosts are looked at: a
+    /// fleet has thousands, and nearly all of them have no role.
+    async fn in_good_hands(&mut self) -> Result<Option<HostId>, Trouble> {
+        let store = self.parts.store.clone();
+        let entry = store.get(&owner_key(&self.parts.zone)).await?.entry;
+        let Some(At { value: record, .. }) = entry.as_ref().map(look::read::<OwnerRecord>).transpose()?
+        else {
+            return Ok(None);
+        };
+        let host = record.owner.host.clone();
+        if host == self.me.host {
+            return Ok(None);
+        }
+        let seen = look::host(&*store, &host).await?;
+        Ok((!self.may_follow(&record, seen.as_ref())).then_some(host))
+    }
+
     async fn claim(&mut self, hosts: &HostsSeen) -> Result<Claim, Trouble> {
         let key = owner_key(&self.parts.zone);
         let asked = self.parts.clock.now();
@@ -88,7 +109,7 @@ impl<P: Provider> Role<P> {
             }
             // A former process of this host: it is dead, or this one could not have opened the journals.
             Some(At { value, .. }) if value.owner.host == self.me.host => value.term + 1,
-            Some(At { value, .. }) if !self.may_follow(value, hosts) => {
+            Some(At { value, .. }) if !self.may_follow(value, hosts.get(&value.owner.host)) => {
                 return Ok(Claim::Anothers(value.owner.host.to_string()));
             }
             Some(At { value, .. }) => value.term + 1,
@@ -110,10 +131,10 @@ impl<P: Provider> Role<P> {
 
     /// Whether another host's role may be taken: its session was seen absent, or the host in other zones only, for so
     /// long that no call of its can still be under way.
-    fn may_follow(&mut self, owner: &OwnerRecord, hosts: &HostsSeen) -> bool {
+    fn may_follow(&mut self, owner: &OwnerRecord, host: Option<&HostSeen>) -> bool {
         let zone = Zone(self.zone().to_string());
         let is_there = |host: &HostSeen| host.alive && host.record.zones.contains(&zone);
-        if hosts.get(&owner.owner.host).is_some_and(is_there) {
+        if host.is_some_and(is_there) {
             self.silent_owner = None;
             return false;
         }

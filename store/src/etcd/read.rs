@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use etcd_client::{Client, GetOptions, GetResponse};
+use etcd_client::{Client, GetOptions, GetResponse, KeyValue};
 use tokio::time::{Instant, timeout_at};
 
 use super::fault::Fault;
@@ -10,11 +10,17 @@ use super::words::{self, header_revision};
 use super::{CALL_TIME_MAX, EtcdStore};
 use crate::{Entry, Key, Prefix, Read, Revision, Snapshot, StoreError};
 
-/// Keys read at once: so many of the largest values, with their keys, still fit one message.
-const PAGE_KEYS: i64 = 128;
+/// Keys read at once where it is not known yet how large their values are, and at least.
+const PAGE_KEYS_MIN: i64 = 128;
 
-/// Bytes that a page of the largest values may have in all.
-const PAGE_BYTES_MAX: usize = 24 * 1024 * 1024;
+/// Keys read at once at most. So many of the largest values are as much as a message may have.
+const PAGE_KEYS_MAX: i64 = 1024;
+
+/// Bytes that the next page has if its values are as large as those before.
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// Bytes that a message may have: a page of the largest values after one of small ones.
+const MESSAGE_BYTES_MAX: usize = 192 * 1024 * 1024;
 
 /// How long one member may take to answer a read, before another is asked.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
@@ -45,8 +51,9 @@ async fn pages(store: &EtcdStore, prefix: &Prefix) -> Result<Snapshot, Fault> {
     let (mut from, end) = store.space.range(prefix);
     let mut at: Option<Revision> = None;
     let mut entries: Vec<Entry> = Vec::new();
+    let mut limit = PAGE_KEYS_MIN;
     loop {
-        let mut page = GetOptions::new().with_range(end.clone()).with_limit(PAGE_KEYS);
+        let mut page = GetOptions::new().with_range(end.clone()).with_limit(limit);
         if let Some(at) = at {
             page = page.with_revision(words::number(at));
         }
@@ -60,6 +67,7 @@ async fn pages(store: &EtcdStore, prefix: &Prefix) -> Result<Snapshot, Fault> {
         at = Some(revision);
         let more = answer.more();
         let found = answer.take_kvs();
+        limit = next_limit(&found);
         let last = found.last().map(|last| last.key().to_vec());
         entries.extend(found.into_iter().filter_map(|found| store.space.entry(found)));
         match last {
@@ -68,6 +76,14 @@ async fn pages(store: &EtcdStore, prefix: &Prefix) -> Result<Snapshot, Fault> {
             _ => return Ok(Snapshot { revision, entries }),
         }
     }
+}
+
+/// How many keys the next page may have, judged by this one: thousands of hosts have a record of some hundred bytes
+/// each, and every page is a round trip.
+fn next_limit(page: &[KeyValue]) -> i64 {
+    let bytes: usize = page.iter().map(|found| found.key().len() + found.value().len()).sum();
+    let fit = PAGE_BYTES * page.len() / bytes.max(1);
+    i64::try_from(fit).unwrap_or(PAGE_KEYS_MAX).clamp(PAGE_KEYS_MIN, PAGE_KEYS_MAX)
 }
 
 /// A linearizable read, from one member after another until the deadline.
@@ -101,7 +117,7 @@ pub(super) async fn look(
 
 /// The client's half for keys, which takes the largest page.
 pub(super) fn kv(client: &Client) -> etcd_client::KvClient {
-    client.kv_client().max_decoding_message_size(PAGE_BYTES_MAX)
+    client.kv_client().max_decoding_message_size(MESSAGE_BYTES_MAX)
 }
 
 /// The time that is left, for one step of several.
