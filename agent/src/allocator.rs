@@ -76,12 +76,17 @@ enum Call {
         answer: oneshot::Sender<Result<Answer, Refusal>>,
     },
     Tell(Input),
+    Look(Look),
+    Told(Told),
+}
+
+/// How things stand, for who wants to see it.
+enum Look {
     Assigned(oneshot::Sender<BTreeMap<IpAddr, Epoch>>),
     View(oneshot::Sender<View>),
     Revoked(oneshot::Sender<bool>),
     Evicted(oneshot::Sender<EvictedView>),
     Intervals(oneshot::Sender<Vec<Entry>>),
-    Told(Told),
 }
 
 /// What the ledger tells the journal.
@@ -197,7 +202,7 @@ impl Allocator {
     /// or not the store has been read since the agent started.
     pub async fn assigned(&self) -> Result<BTreeMap<IpAddr, Epoch>, AllocateError> {
         let (answer, answered) = oneshot::channel();
-        self.call(Call::Assigned(answer)).await?;
+        self.call(Call::Look(Look::Assigned(answer))).await?;
         within(answered).await
     }
 
@@ -205,28 +210,28 @@ impl Allocator {
     /// been read: what is assigned here whatever the store says is told by [`Allocator::assigned`].
     pub async fn view(&self) -> Result<View, AllocateError> {
         let (answer, answered) = oneshot::channel();
-        self.call(Call::View(answer)).await?;
+        self.call(Call::Look(Look::View(answer))).await?;
         within(answered).await
     }
 
     /// Whether [`View::revoked`] names any address. A view costs what a zone has addresses; this does not.
     pub async fn has_revoked(&self) -> Result<bool, AllocateError> {
         let (answer, answered) = oneshot::channel();
-        self.call(Call::Revoked(answer)).await?;
+        self.call(Call::Look(Look::Revoked(answer))).await?;
         within(answered).await
     }
 
     /// Who was evicted: a small part of [`Allocator::view`], which costs more the more addresses there are.
     pub async fn evicted(&self) -> Result<EvictedView, AllocateError> {
         let (answer, answered) = oneshot::channel();
-        self.call(Call::Evicted(answer)).await?;
+        self.call(Call::Look(Look::Evicted(answer))).await?;
         within(answered).await
     }
 
     /// The intervals of this host that run, and those that ended and that the ledger does not have yet.
     pub async fn intervals(&self) -> Result<Vec<Entry>, AllocateError> {
         let (answer, answered) = oneshot::channel();
-        self.call(Call::Intervals(answer)).await?;
+        self.call(Call::Look(Look::Intervals(answer))).await?;
         within(answered).await
     }
 

@@ -21,4 +21,4 @@ pub use interval::{Container, End, Interval, Moment, Why};
 pub use query::{Query, merged};
 pub use segment::{Segment, SegmentError, Summary};
 pub use shelf::{Shelf, ShelfError};
-pub use tally::{Cause, Entry, Hearing, Note, Tally};
+pub use tally::{Cause, Draft, Entry, Hearing, Note, Tally};

@@ -80,14 +80,14 @@ impl Tally {
 
     /// What is to be noted with these records. Nothing is learnt yet: the append may fail.
     pub fn consider(&self, records: &[Record], hearing: &Hearing) -> Vec<Note> {
-        let mut after = Changes { tally: self, running: BTreeMap::new(), notes: Vec::new() };
-        for record in records {
-            if let Record::Address { block, address, holding } = record {
-                let life = holding.as_ref().map(|holding| &holding.state);
-                after.becomes(*block, *address, life, hearing);
-            }
-        }
-        after.notes
+        let mut draft = self.draft();
+        draft.consider(records, hearing);
+        draft.notes
+    }
+
+    /// The same for several sets of records that are appended at once, each for a reason of its own.
+    pub fn draft(&self) -> Draft<'_> {
+        Draft { tally: self, running: BTreeMap::new(), notes: Vec::new() }
     }
 
     /// What is to be noted when the agent starts: what ran in an earlier boot is gone, and what runs
@@ -167,40 +167,57 @@ impl Tally {
 }
 
 /// What records do to a tally, before it learns of it.
-struct Changes<'a> {
+#[derive(Debug)]
+pub struct Draft<'a> {
     tally: &'a Tally,
-    /// What runs now where that differs from the tally.
-    running: BTreeMap<IpAddr, Option<Entry>>,
+    /// What runs now where that differs from the tally: the place of the note that says so.
+    running: BTreeMap<IpAddr, Option<usize>>,
     notes: Vec<Note>,
 }
 
-impl Changes<'_> {
+impl Draft<'_> {
+    /// Adds what is to be noted with these records, which come after those considered before.
+    pub fn consider(&mut self, records: &[Record], hearing: &Hearing) {
+        for record in records {
+            if let Record::Address { block, address, holding } = record {
+                let life = holding.as_ref().map(|holding| &holding.state);
+                self.becomes(*block, *address, life, hearing);
+            }
+        }
+    }
+
+    /// What is to be noted, in the order of the records.
+    pub fn into_notes(self) -> Vec<Note> {
+        self.notes
+    }
+
     fn running(&self, address: IpAddr) -> Option<&Entry> {
         match self.running.get(&address) {
-            Some(changed) => changed.as_ref(),
+            Some(noted) => match self.notes.get((*noted)?)? {
+                Note::Interval(entry) => Some(entry),
+                Note::Written { .. } => None,
+            },
             None => self.tally.running.get(&address),
         }
     }
 
     fn becomes(&mut self, block: BlockId, address: IpAddr, life: Option<&Life>, hearing: &Hearing) {
-        let before = self.running(address).cloned();
         let assigned = match life {
             Some(Life::Assigned { epoch, usage, .. }) => Some((*epoch, usage)),
             _ => None,
         };
-        match (before, assigned) {
-            (Some(mut entry), Some((epoch, usage))) if entry.interval.epoch == epoch => {
+        match (self.running(address), assigned) {
+            (Some(entry), Some((epoch, usage))) if entry.interval.epoch == epoch => {
                 let endpoint = endpoint(usage).or_else(|| entry.interval.endpoint.clone());
                 let gone = matches!(usage, Usage::Gone(_));
                 if endpoint != entry.interval.endpoint || gone != entry.gone {
-                    entry.interval.endpoint = endpoint;
-                    entry.gone = gone;
-                    self.runs(entry);
+                    let interval = Interval { endpoint, ..entry.interval.clone() };
+                    self.runs(Entry { block: entry.block, interval, gone });
                 }
             }
             (before, assigned) => {
-                if let Some(entry) = before {
-                    self.notes.push(ended(&entry, why(&entry, life, hearing), hearing));
+                if let Some(note) = before.map(|entry| ended(entry, why(entry, life, hearing), hearing)) {
+                    self.notes.push(note);
                     self.running.insert(address, None);
                 }
                 if let Some((epoch, usage)) = assigned {
@@ -227,8 +244,8 @@ impl Changes<'_> {
     }
 
     fn runs(&mut self, entry: Entry) {
-        self.notes.push(Note::Interval(Box::new(entry.clone())));
-        self.running.insert(entry.interval.address, Some(entry));
+        self.running.insert(entry.interval.address, Some(self.notes.len()));
+        self.notes.push(Note::Interval(Box::new(entry)));
     }
 }
 

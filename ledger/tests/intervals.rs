@@ -70,6 +70,24 @@ fn an_assignment_is_one_interval_from_its_opening_to_its_release() {
 }
 
 #[test]
+fn what_is_appended_at_once_is_noted_in_its_order_and_each_for_its_own_reason() {
+    let tally = tally();
+    let mut draft = tally.draft();
+    draft.consider(&[record(address(2), assigned(1, None))], &hearing(Cause::Other, 2_000));
+    draft.consider(&[record(address(2), cooling(1))], &hearing(Cause::Reap, 2_001));
+    draft.consider(&[record(address(2), assigned(2, Some("e")))], &hearing(Cause::Other, 2_002));
+    let notes = draft.into_notes();
+    let told: Vec<(u64, Option<Why>)> = notes
+        .iter()
+        .map(|note| match note {
+            Note::Interval(entry) => (entry.interval.epoch.counter, entry.interval.end.map(|end| end.why)),
+            Note::Written { .. } => panic!("nobody said so"),
+        })
+        .collect();
+    assert_eq!(told, [(1, None), (1, Some(Why::Reaped)), (2, None)]);
+}
+
+#[test]
 fn why_an_assignment_ended_is_told_by_what_was_asked_and_what_became_of_the_address() {
     let lost = Record::Address { block: block(), address: address(2), holding: None };
     let cases = [

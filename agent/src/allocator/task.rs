@@ -1,9 +1,11 @@
 //! The one task: feeds the host what happened, and carries out what it says, in order.
 
 mod hearing;
+mod page;
 mod scribe;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::iter;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +25,10 @@ use tokio_util::sync::CancellationToken;
 use super::follow::{Shown, follow};
 use super::line::{notes, records, together};
 use super::newest::Newest;
-use super::{Call, Parts, Told, words};
+use super::{CALLS_MAX, Call, Look, Parts, Told, words};
 use crate::clock::Clock;
 use hearing::Ear;
+use page::{Page, Said};
 use scribe::Scribe;
 
 /// Room for what the store shows while a transaction's fsync is waited for.
@@ -81,7 +84,8 @@ impl Task {
         }
         drop(showing);
         self.note_start().await;
-        self.step(Input::Tick).await;
+        self.step(vec![Input::Tick]).await;
+        let mut ready = Vec::with_capacity(CALLS_MAX);
         loop {
             let idle = self.waiting.is_empty() && self.asked.is_empty();
             if calls.is_closed() && calls.is_empty() && idle {
@@ -91,10 +95,10 @@ impl Task {
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if !calls.is_closed() => calls.close(),
-                Some(outcome) = self.asked.next() => self.step(outcome).await,
+                Some(outcome) = self.asked.next() => self.step(vec![outcome]).await,
                 Some(shown) = shown.recv() => self.look_at(shown).await,
-                Some(call) = calls.recv() => self.serve_with_others(call, &mut calls).await,
-                () = until(&*self.clock, self.host.next_deadline()) => self.step(Input::Tick).await,
+                1.. = calls.recv_many(&mut ready, CALLS_MAX) => self.serve(ready.drain(..)).await,
+                () = until(&*self.clock, self.host.next_deadline()) => self.step(vec![Input::Tick]).await,
             }
         }
     }
@@ -110,104 +114,99 @@ impl Task {
                 // The follower may be gone with the task's end.
                 let _ = told.send(!overtaken);
                 if !overtaken {
-                    self.step(Input::Listed { prefix, revision, entries }).await;
+                    self.step(vec![Input::Listed { prefix, revision, entries }]).await;
                 }
             }
-            Shown::Changed(seen) => self.step(Input::Seen(seen)).await,
+            Shown::Changed(seen) => self.step(vec![Input::Seen(seen)]).await,
         }
     }
 
-    /// Serves a call, and with it what else was asked for in this moment: a burst of requests is one take.
-    async fn serve_with_others(&mut self, call: Call, calls: &mut mpsc::Receiver<Call>) {
-        let (mut burst, mut next) = (Vec::new(), Some(call));
-        while let Some(call) = next {
-            let input = match call {
-                Call::Ask { input, answer } => self.named(input, answer),
-                other => {
-                    self.step_all(std::mem::take(&mut burst)).await;
-                    return self.serve(other).await;
+    /// Serves calls in their order. Those that lie between two looks at how things stand are one step: however
+    /// many containers start at the same time, they wait for one write.
+    async fn serve(&mut self, calls: impl Iterator<Item = Call>) {
+        let mut inputs = Vec::new();
+        for call in calls {
+            match call {
+                Call::Ask { input, answer } => {
+                    self.requests += 1;
+                    let request = RequestId(self.requests);
+                    self.waiting.insert(request, answer);
+                    inputs.push(input(request));
                 }
-            };
-            if !matches!(input, Input::Assign { .. }) {
-                self.step_all(std::mem::take(&mut burst)).await;
-                return self.step(input).await;
+                Call::Tell(input) => inputs.push(input),
+                Call::Look(look) => {
+                    self.step(std::mem::take(&mut inputs)).await;
+                    self.show(look);
+                }
+                Call::Told(told) => {
+                    self.step(std::mem::take(&mut inputs)).await;
+                    self.be_told(told).await;
+                }
             }
-            burst.push(input);
-            next = calls.try_recv().ok();
         }
-        self.step_all(burst).await;
+        self.step(inputs).await;
     }
 
-    /// Gives a request its name, under which it is answered.
-    fn named(
-        &mut self,
-        input: Box<dyn FnOnce(RequestId) -> Input + Send>,
-        answer: oneshot::Sender<Result<Answer, Refusal>>,
-    ) -> Input {
-        self.requests += 1;
-        let request = RequestId(self.requests);
-        self.waiting.insert(request, answer);
-        input(request)
-    }
-
-    async fn serve(&mut self, call: Call) {
-        match call {
-            Call::Ask { input, answer } => {
-                let input = self.named(input, answer);
-                self.step(input).await;
-            }
-            Call::Tell(input) => self.step(input).await,
-            Call::Assigned(answer) => {
-                // Whoever asked may have gone.
+    /// Whoever asked may have gone, each time.
+    fn show(&self, look: Look) {
+        match look {
+            Look::Assigned(answer) => {
                 let _ = answer.send(assigned(&self.host.snapshot(), &self.boot));
             }
-            Call::View(answer) => {
-                // Whoever asked may have gone.
+            Look::View(answer) => {
                 let _ = answer.send(self.host.view(self.clock.now()));
             }
-            Call::Revoked(answer) => {
-                // Whoever asked may have gone.
+            Look::Revoked(answer) => {
                 let _ = answer.send(self.host.has_revoked());
             }
-            Call::Evicted(answer) => {
-                // Whoever asked may have gone.
+            Look::Evicted(answer) => {
                 let _ = answer.send(self.host.evicted());
             }
-            Call::Intervals(answer) => {
-                // Whoever asked may have gone.
+            Look::Intervals(answer) => {
                 let _ = answer.send(self.tally.ended().chain(self.tally.running()).cloned().collect());
             }
-            Call::Told(told) => self.be_told(told).await,
         }
     }
 
-    /// Feeds one input, and carries out everything that follows from it at once.
-    async fn step(&mut self, input: Input) {
-        self.step_all(vec![input]).await;
-    }
-
-    /// The same with inputs that came in one moment, and for one cause.
-    async fn step_all(&mut self, inputs: Vec<Input>) {
-        let Some(first) = inputs.first() else { return };
-        self.ear.because(first);
-        inputs.iter().for_each(|input| self.newest.note(input));
-        let mut effects = VecDeque::from(self.host.step_all(self.clock.now(), inputs));
-        while let Some(effect) = effects.pop_front() {
-            if let Some(outcome) = self.carry_out(effect).await {
-                effects.extend(self.host.step(self.clock.now(), outcome));
+    /// Feeds inputs, and carries out everything that follows from them at once. What all of them have to say to
+    /// the journal is written together, and the host hears of it before it hears of anything else.
+    async fn step(&mut self, mut inputs: Vec<Input>) {
+        if inputs.is_empty() {
+            return;
+        }
+        while !inputs.is_empty() {
+            let (mut page, mut later) = (Page::default(), Vec::new());
+            let mut inputs_left = inputs.into_iter().peekable();
+            while let Some(input) = inputs_left.next() {
+                self.newest.note(&input);
+                self.ear.because(&input);
+                // Requests that wait for an address in the same moment are one take.
+                let alike = is_request(&input);
+                let burst = iter::from_fn(|| inputs_left.next_if(|next| alike && is_request(next)));
+                let burst: Vec<Input> = iter::once(input).chain(burst).collect();
+                for effect in self.host.step_all(self.clock.now(), burst) {
+                    // In their order: what comes after a write waits for the page.
+                    if page.is_empty() || matches!(effect, Effect::Persist { .. }) {
+                        page.extend(self.carry_out(effect));
+                    } else {
+                        later.push(effect);
+                    }
+                }
+            }
+            inputs = self.write(page).await;
+            for effect in later {
+                self.carry_out(effect);
             }
         }
         self.scribe.compact_if_grown(|| together(self.host.snapshot(), self.tally.snapshot())).await;
         self.changed.send_modify(|count| *count += 1);
     }
 
-    /// Carries out one effect. What was asked of the store comes back later.
-    async fn carry_out(&mut self, effect: Effect) -> Option<Input> {
+    /// Carries out one effect. What is for the journal comes back; what was asked of the store does so later.
+    fn carry_out(&mut self, effect: Effect) -> Option<Said> {
         match effect {
             Effect::Persist { token, records, durability } => {
-                let noted = self.tally.consider(&records, &self.ear.hearing());
-                let outcome = self.append(records, noted, durability).await;
-                return Some(Input::Persisted { token, outcome });
+                return Some(Said { token, records, durability, hearing: self.ear.hearing() });
             }
             Effect::Send { token, transaction } => {
                 self.asked.push(Box::pin(send(Arc::clone(&self.store), token, transaction)));
@@ -233,6 +232,16 @@ impl Task {
 }
 
 impl Task {
+    /// Writes a page, and tells what became of all that is said on it.
+    async fn write(&mut self, page: Page) -> Vec<Input> {
+        if page.is_empty() {
+            return Vec::new();
+        }
+        let (noted, durability, tokens) = (page.notes(&self.tally), page.durability(), page.tokens());
+        let outcome = self.append(page.records(), noted, durability).await;
+        tokens.into_iter().map(|token| Input::Persisted { token, outcome }).collect()
+    }
+
     /// Appends records with what the ledger notes of them: both are in the journal, or neither.
     async fn append(&mut self, records: Vec<Record>, noted: Vec<Note>, durability: Durability) -> Persisted {
         let outcome = self.scribe.append(together(records, noted.clone()), durability).await;
@@ -270,6 +279,10 @@ impl Task {
             self.changed.send_modify(|count| *count += 1);
         }
     }
+}
+
+fn is_request(input: &Input) -> bool {
+    matches!(input, Input::Assign { .. })
 }
 
 /// The assignments among `records` that are of this boot: the containers of an earlier one are gone.

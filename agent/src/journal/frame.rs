@@ -28,6 +28,9 @@ const RECORD_FORM: u32 = 1;
 
 const FRAME_HEADER_BYTES: usize = 12;
 
+/// What a frame seldom exceeds: room to begin with.
+const FRAME_BYTES_USUAL: usize = 512;
+
 #[derive(Serialize)]
 struct Written<'a, R> {
     form: u32,
@@ -83,18 +86,20 @@ pub(super) fn header() -> Vec<u8> {
 
 /// The frames of `records`, one after the other.
 pub(super) fn encode_all<R: Serialize>(records: &[R]) -> Result<Vec<u8>, Refused> {
-    let mut frames = Vec::new();
+    let mut frames = Vec::with_capacity(records.len() * FRAME_BYTES_USUAL);
     for record in records {
-        let payload =
-            serde_json::to_vec(&Written { form: RECORD_FORM, record }).map_err(Refused::Unwritable)?;
-        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        let start = frames.len();
+        frames.extend([0; FRAME_HEADER_BYTES]);
+        serde_json::to_writer(&mut frames, &Written { form: RECORD_FORM, record })
+            .map_err(Refused::Unwritable)?;
+        let (header, payload) = frames[start..].split_at_mut(FRAME_HEADER_BYTES);
         if payload.len() > RECORD_BYTES_MAX {
             return Err(Refused::TooLarge { bytes: payload.len() });
         }
-        frames.extend(length.to_le_bytes());
-        frames.extend(crc32c::crc32c(&length.to_le_bytes()).to_le_bytes());
-        frames.extend(crc32c::crc32c(&payload).to_le_bytes());
-        frames.extend(payload);
+        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
+        header[..4].copy_from_slice(&length);
+        header[4..8].copy_from_slice(&crc32c::crc32c(&length).to_le_bytes());
+        header[8..].copy_from_slice(&crc32c::crc32c(payload).to_le_bytes());
     }
     Ok(frames)
 }

@@ -5,8 +5,9 @@ use ipam::{Durability, Persisted};
 use crate::allocator::Line;
 use crate::journal::Journal;
 
-/// A journal of this size is worth making anew, once it is also twice as large as it was then.
-const GROWN_BYTES: u64 = 1024 * 1024;
+/// A journal of this size is worth making anew, once it is also twice as large as it was then: some thousands of
+/// assignments, so that they do not wait for it often, and an agent that starts reads it in a moment.
+const GROWN_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Has the journal, except while a thread writes to it.
 pub(super) struct Scribe {
@@ -124,7 +125,7 @@ mod tests {
     async fn a_journal_that_has_grown_is_made_anew_from_the_snapshot() {
         let directory = TempDir::new().unwrap();
         let mut scribe = scribe(&directory);
-        let large = boot("x".repeat(100_000));
+        let large = boot("x".repeat(400_000));
         for durability in [Durability::Written, Durability::Synced] {
             for _ in 0..6 {
                 assert_eq!(scribe.append(vec![large.clone()], durability).await, Persisted::Done);
@@ -142,7 +143,7 @@ mod tests {
         let mut scribe = scribe(&directory);
         scribe.append(vec![boot("small".into())], Durability::Written).await;
         scribe.compact_if_grown(|| panic!("nothing has grown")).await;
-        let large = vec![boot("x".repeat(100_000)); 12];
+        let large = vec![boot("x".repeat(400_000)); 12];
         scribe.append(large.clone(), Durability::Written).await;
         scribe.compact_if_grown(|| large.clone()).await;
         scribe.append(vec![boot("later".into())], Durability::Written).await;
