@@ -7,6 +7,7 @@ mod error;
 mod follow;
 mod founding;
 mod line;
+mod merged;
 mod newest;
 mod task;
 pub(crate) mod words;

@@ -9,7 +9,7 @@ use store::{Snapshot, Store, StoreError, Watch, WatchError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::newest::Newest;
-use super::words;
+use super::{merged, words};
 
 /// The first pause after the store did not answer; doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -31,7 +31,7 @@ pub(super) enum Shown {
         /// Whether the host was told. If not, something newer overtook the listing: list again.
         told: oneshot::Sender<bool>,
     },
-    /// What one commit changed.
+    /// What commits changed, the newest of each key.
     Changed(Vec<Seen>),
 }
 
@@ -111,14 +111,16 @@ impl Follower {
         let mut watch = self.watch(listed).await?;
         *pause = PAUSE_MIN;
         loop {
-            let change = tokio::select! {
-                change = watch.next() => change,
+            let changes = tokio::select! {
+                changes = merged::next(&mut watch) => changes,
                 () = self.shown.closed() => return Ok(()),
             };
             let prefix = self.spelled.clone();
-            let change = change.map_err(|source| FollowError::Watch { prefix, source })?;
-            let seen = words::change(&change).map_err(self.value())?;
-            if self.shown.send(Shown::Changed(seen)).await.is_err() {
+            let mut seen = Vec::new();
+            for change in changes.map_err(|source| FollowError::Watch { prefix, source })? {
+                seen.extend(words::change(&change).map_err(self.value())?);
+            }
+            if !seen.is_empty() && self.shown.send(Shown::Changed(seen)).await.is_err() {
                 return Ok(());
             }
         }

@@ -31,8 +31,9 @@ use hearing::Ear;
 use page::{Page, Said};
 use scribe::Scribe;
 
-/// Room for what the store shows while a transaction's fsync is waited for.
-const SHOWN_MAX: usize = 64;
+/// Room for what the store shows while a transaction's fsync is waited for. Little: what waits before it is put
+/// together, the newest of each key.
+const SHOWN_MAX: usize = 8;
 
 /// How long the store may take to answer before the host is told that nobody knows.
 const PATIENCE: Duration = Duration::from_secs(5);

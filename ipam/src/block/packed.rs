@@ -76,10 +76,11 @@ impl TryFrom<Packed> for Block {
             let by = holders.get(holder).cloned().ok_or(Unpackable::Holder(holder))?;
             Ok(Held { by, take })
         };
-        let (mut held, mut quarantined) = (BTreeMap::new(), BTreeMap::new());
-        for (address, (holder, take)) in spread(id, packed.held)? {
-            held.insert(address, held_by(holder, take)?);
-        }
+        // In order already: made in one go, which every host does with every take of every other.
+        let held = spread(id, packed.held)?.into_iter();
+        let held = held.map(|(address, (holder, take))| Ok((address, held_by(holder, take)?)));
+        let held = held.collect::<Result<BTreeMap<_, _>, Unpackable>>()?;
+        let mut quarantined = BTreeMap::new();
         for (address, (was, why)) in spread(id, packed.quarantined)? {
             let was = was.map(|(holder, take)| held_by(holder, take)).transpose()?;
             quarantined.insert(address, Quarantined { was, why });

@@ -228,10 +228,12 @@ impl Store {
                 && let Some(keys) = self.written.get_mut(&before)
             {
                 keys.retain(|other| other != key);
+                if keys.is_empty() {
+                    self.written.remove(&before);
+                }
             }
             self.written.entry(self.revision).or_default().push(key.clone());
         }
-        self.written.retain(|_, keys| !keys.is_empty());
     }
 
     fn read(&self, key: &Key) -> Seen {

@@ -1,10 +1,10 @@
 //! outage_simulated_1h_doubles, _leaks: an hour without the store in the simulated fleet, within a boot.
 //! outage_real_5min_packets_lost: five minutes without etcd under running containers, in a lab.
 
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use nix::sys::signal::Signal;
 use tests::lab::{Lab, Process};
 
@@ -17,8 +17,13 @@ const HOUR_MILLIS: u64 = 3_600_000;
 pub(crate) fn simulated(size: &Size) -> Result<()> {
     let seeds = size.of(5, 1);
     let (mut doubles, mut leaks, mut others, mut hours) = (0, 0, 0, 0);
-    for seed in 1..=seeds {
-        let ended = simulation::outage(seed, 10, HOUR_MILLIS);
+    // No time is measured: side by side.
+    let stories = thread::scope(|scope| {
+        let told = |seed| scope.spawn(move || (seed, simulation::outage(seed, 10, HOUR_MILLIS)));
+        let stories: Vec<_> = (1..=seeds).map(told).collect();
+        stories.into_iter().map(|story| story.join()).collect::<Result<Vec<_>, _>>()
+    });
+    for (seed, ended) in stories.map_err(|_| anyhow!("a story of an outage died"))? {
         hours += ended.millis * ended.hosts as u64 / HOUR_MILLIS;
         let Some(broken) = ended.broken else { continue };
         eprintln!("outage of seed {seed}: {broken}");

@@ -6,7 +6,9 @@
 mod curves;
 mod demand;
 
-use anyhow::{Context, Result};
+use std::thread;
+
+use anyhow::{Context, Result, anyhow};
 use futures::executor::block_on;
 use ipnetwork::IpNetwork;
 
@@ -30,9 +32,9 @@ const SKEWS: &[f64] = &[0.0, 1.0, 1.5];
 
 pub(crate) fn measure(size: &Size) -> Result<()> {
     let mut rounds: Vec<(&str, Vec<f64>)> = Vec::new();
-    for seed in 0..size.of(3, 1) {
-        let demand = Demand { hosts: size.of(500, 10), skew: 1.0, seed };
-        for (name, percent) in first_refusals(&demand)? {
+    let demands = (0..size.of(3, 1)).map(|seed| Demand { hosts: size.of(500, 10), skew: 1.0, seed });
+    for refusals in side_by_side(demands.collect(), |demand| first_refusals(&demand))? {
+        for (name, percent) in refusals {
             match rounds.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, percents)) => percents.push(percent),
                 None => rounds.push((name, vec![percent])),
@@ -65,20 +67,28 @@ fn first_refusals(demand: &Demand) -> Result<Vec<(&'static str, f64)>> {
 }
 
 fn panels(size: &Size) -> Result<Vec<Panel>> {
-    let mut panels = Vec::new();
-    for hosts in size.of(HOSTS, &[10]) {
-        for skew in SKEWS {
-            let demand = Demand { hosts: *hosts, skew: *skew, seed: 1 };
-            let room = room(*hosts);
-            let curves = vec![
-                Curve::new("Berth", &of_berth(&demand)?, POINTS),
-                Curve::new("blocks of 16", &served(&demand, room, OwnBlocks::new)?, POINTS),
-                Curve::new("subnet per host", &served(&demand, room, SubnetPerHost::new)?, POINTS),
-            ];
-            panels.push(Panel { hosts: *hosts, skew: *skew, curves });
-        }
-    }
-    Ok(panels)
+    let hosts = size.of(HOSTS, &[10]).iter();
+    let demands =
+        hosts.flat_map(|hosts| SKEWS.iter().map(move |skew| Demand { hosts: *hosts, skew: *skew, seed: 1 }));
+    side_by_side(demands.collect(), |demand| {
+        let room = room(demand.hosts);
+        let curves = vec![
+            Curve::new("Berth", &of_berth(&demand)?, POINTS),
+            Curve::new("blocks of 16", &served(&demand, room, OwnBlocks::new)?, POINTS),
+            Curve::new("subnet per host", &served(&demand, room, SubnetPerHost::new)?, POINTS),
+        ];
+        Ok(Panel { hosts: demand.hosts, skew: demand.skew, curves })
+    })
+}
+
+/// No time is measured: each demand has a thread of its own.
+fn side_by_side<T: Send>(demands: Vec<Demand>, of: impl Fn(Demand) -> Result<T> + Sync) -> Result<Vec<T>> {
+    thread::scope(|scope| {
+        let of = &of;
+        let threads: Vec<_> = demands.into_iter().map(|demand| scope.spawn(move || of(demand))).collect();
+        let ended = threads.into_iter().map(|thread| thread.join());
+        ended.map(|ended| ended.map_err(|_| anyhow!("a demand was not played to its end"))?).collect()
+    })
 }
 
 fn subnets(hosts: usize) -> usize {
