@@ -14,6 +14,12 @@ use crate::names::{BLOCK_ADDRESSES_MAX, BlockId, Holder, HostId, ReservationName
 /// The first address, how many follow it with it included, and what they all are.
 type Run<T> = (IpAddr, u32, T);
 
+/// The holder's place among the holders, and the take number.
+type HeldAs = (usize, u64);
+
+/// Who held an address, where that is known, and why it rests.
+type RestsAs = (Option<HeldAs>, String);
+
 /// A block as it is stored.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Packed {
@@ -23,10 +29,8 @@ pub(super) struct Packed {
     take: u64,
     set_aside: Vec<Run<SetAside>>,
     holders: Vec<Holder>,
-    /// The holder's place among the holders, and the take number.
-    held: Vec<Run<(usize, u64)>>,
-    /// As held, where that is known, and why.
-    quarantined: Vec<Run<(Option<(usize, u64)>, String)>>,
+    held: Vec<Run<HeldAs>>,
+    quarantined: Vec<Run<RestsAs>>,
     reserved: BTreeMap<IpAddr, ReservationName>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     unwanted: Vec<Run<SetAside>>,
@@ -99,7 +103,7 @@ struct Holders {
 }
 
 impl Holders {
-    fn spell(&mut self, held: Held) -> (usize, u64) {
+    fn spell(&mut self, held: Held) -> HeldAs {
         let Held { by, take } = held;
         if let Some(place) = self.places.get(&by) {
             return (*place, take);

@@ -141,6 +141,8 @@ fn hinted(world: &World) -> u32 {
 
 /// Uses all that `h1` holds free, so that its hint is to be written within a second.
 fn use_all_that_is_free(world: &mut World) {
+    // While there is something to take, a hint is gathered at leisure.
+    world.pass(5_000);
     world.settle();
     assert!(hinted(world) > 0, "nothing is told to be free");
     while world.view(0).subnets[0].blocks[0].here.free + world.block().counts().free > 0 {
