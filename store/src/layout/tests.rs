@@ -63,16 +63,23 @@ fn keys_are_spelled_as_the_protocol_says() {
     let spelled: Vec<String> = every_item().iter().map(|item| item.key().to_string()).collect();
     assert_eq!(spelled[0], "cluster");
     assert_eq!(spelled[1], "hosts/a%2Fb%252F%0Ac");
-    assert_eq!(spelled[3], "blocks/10.11.4.0-26/3");
+    assert_eq!(spelled[3], "blocks/z/10.11.4.0-26/3");
     assert_eq!(spelled[7], "published/h1/10.11.4.0-26/0");
     assert_eq!(spelled[10], "dependents/10.11.4.18/1.9.2.3/lb%2F7");
 }
 
 #[test]
 fn a_key_that_nobody_spells_is_no_item() {
-    for key in
-        ["", "hosts", "hosts/a/b", "blocks/10.0.0.0-26/03", "blocks/10.0.0.0/26", "hosts/%zz", "moon/1"]
-    {
+    for key in [
+        "",
+        "hosts",
+        "hosts/a/b",
+        "blocks/z/10.0.0.0-26/03",
+        "blocks/10.0.0.0-26/3",
+        "blocks/z/10.0.0.0/26",
+        "hosts/%zz",
+        "moon/1",
+    ] {
         assert_eq!(Item::of(&Key::new(key.into())), None, "{key}");
     }
 }
