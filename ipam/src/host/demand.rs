@@ -283,7 +283,8 @@ impl Host {
         let gives = hints.iter().flat_map(|(_, hint)| hint.free.keys());
         let told = self.identity.zones.iter().filter_map(by_the_store).flat_map(|told| told.free.keys());
         let is_short = !due && gives.chain(told).any(|pool| self.all_is_held(pool));
-        if !due && !(is_short && told_none) {
+        let at_once = due || (is_short && told_none);
+        if !at_once {
             let gathered = if is_short { SURPLUS_MILLIS } else { SURPLUS_AT_LEISURE_MILLIS };
             self.surplus_due.get_or_insert(self.now.after(gathered));
             return;
