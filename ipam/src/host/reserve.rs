@@ -120,7 +120,12 @@ impl Host {
         if let Some(not_ready) = self.not_ready() {
             return Served::unless_passing(not_ready);
         }
-        if let Some(id) = self.block_of(reservation.address).filter(|id| self.idle(*id)) {
+        let block = self.block_of(reservation.address);
+        if block.is_none() && self.listed_all() {
+            // Blocks of other zones are not shown to this host.
+            return Served::Refused(Refusal::in_the_way(reservation.address, AddressState::Outside));
+        }
+        if let Some(id) = block.filter(|id| self.idle(*id)) {
             let writes = vec![Write::Delete(Key::Reservation(name.clone()))];
             let also = Transaction { compares: Vec::new(), writes };
             self.begin(id, Deed::Unreserve(name.clone()), also).ok();

@@ -341,7 +341,7 @@ impl Host {
         }
     }
 
-    fn listed_all(&self) -> bool {
+    pub(super) fn listed_all(&self) -> bool {
         self.watches().iter().all(|prefix| self.listed.contains(prefix))
     }
 }

@@ -107,7 +107,10 @@ impl fmt::Display for AddressState {
             }
             Self::Quarantined { was: None, why } => write!(f, "is quarantined: {why}"),
             Self::Reserved(name) => write!(f, "is reserved as {name}"),
-            Self::Outside => write!(f, "is in no subnet of the pool that this host can use"),
+            Self::Outside => write!(
+                f,
+                "is in no subnet of the pool that this host can use; `berth subnet list` shows those of its zones"
+            ),
         }
     }
 }

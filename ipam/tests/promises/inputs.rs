@@ -129,6 +129,19 @@ fn in_a_zone_that_a_host_left_it_is_given_nothing_and_what_ends_there_goes_back(
     assert!(world.view(0).subnets.is_empty());
 }
 
+/// Found by the simulation: it was waited for in vain.
+#[test]
+fn a_reservation_in_a_zone_that_is_not_this_host_s_is_not_ended_here() {
+    let mut world = World::running(1, SUBNET);
+    let address = "10.51.0.2".parse().unwrap();
+    let name = || ReservationName::from("db");
+    let elsewhere = Reservation { name: name(), address, pool: pool() };
+    world.store.put(Key::Reservation(name()), Value::Reservation(elsewhere));
+    world.settle();
+    let ended = world.call(0, |request| Input::Unreserve { request, name: name() });
+    assert_eq!(ended, Err(Refusal::InTheWay { address, state: AddressState::Outside }));
+}
+
 #[test]
 fn a_host_back_in_its_zone_goes_on_as_before() {
     let (mut world, kept) = moved();

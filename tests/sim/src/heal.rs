@@ -95,7 +95,9 @@ impl Fleet {
         }
         // What was written late, and what services keep, ends with the containers.
         for name in 0..3 {
-            if let Some(machine) = self.machines.iter().position(|at| at.awake().is_some()) {
+            // A host ends what lies in its own zones.
+            let awake = (0..self.machines.len()).filter(|machine| self.machines[*machine].awake().is_some());
+            for machine in awake.collect::<Vec<_>>() {
                 self.unreserve(machine, name);
             }
         }
