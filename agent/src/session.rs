@@ -180,6 +180,7 @@ mod tests {
             incarnation: Incarnation(1),
             boot: boot.into(),
             zones: BTreeSet::new(),
+            left: BTreeSet::new(),
             answered: None,
         };
         let key = Item::Host("h1".into()).key();

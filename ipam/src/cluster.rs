@@ -41,6 +41,10 @@ pub struct HostRecord {
     pub boot: BootId,
     /// The zones it has a network in.
     pub zones: BTreeSet<Zone>,
+    /// The zones it had a network in before, and has not yet found to have nothing of its own: it looks there also
+    /// when its disk does not know of them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub left: BTreeSet<Zone>,
     /// The life of the cluster in which it has accounted for all that it used in the lives before: what it
     /// uses is held by it, and it uses nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]

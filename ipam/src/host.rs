@@ -296,13 +296,16 @@ impl Host {
         dues.into_iter().flatten().chain(wants).chain(idle).min()
     }
 
-    /// The prefixes to list and watch, each from the revision of its listing. Those that grow with the cluster
+    /// The prefixes to list and watch, each from the revision of its listing. There may be more once the hosts are
+    /// listed. Those that grow with the cluster
     /// change with its hosts, pools and subnets alone, not with what containers do.
     pub fn watches(&self) -> Vec<Prefix> {
         let host = &self.identity.host;
         // What the journal shows as held in a zone that this host has left goes back there.
         let held = self.blocks.values().map(|facts| &facts.zone);
-        let blocks: BTreeSet<&Zone> = self.identity.zones.iter().chain(held).collect();
+        // The record knows also what a journal that was put back does not.
+        let left = self.hosts.get(host).into_iter().flat_map(|(own, _)| &own.left);
+        let blocks: BTreeSet<&Zone> = self.identity.zones.iter().chain(held).chain(left).collect();
         let zones = self.identity.zones.iter().flat_map(|zone| {
             [Prefix::Surplus(zone.clone()), Prefix::Wants { zone: zone.clone(), holder: host.clone() }]
         });

@@ -14,8 +14,8 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use ipam::{
-    Answer, BlockId, BootId, Durability, Effect, Epoch, Host, Input, Key, Life, Persisted, Record, Refusal,
-    RequestId, Seen, Sent, Timestamp, Token, Transaction,
+    Answer, BlockId, BootId, Durability, Effect, Epoch, Host, Input, Key, Life, Persisted, Prefix, Record,
+    Refusal, RequestId, Seen, Sent, Timestamp, Token, Transaction,
 };
 use ledger::{Note, Tally};
 use store::{Commit, Store, StoreError};
@@ -79,11 +79,8 @@ impl Task {
     /// Runs until `stop` is cancelled and every request that was taken is answered.
     pub(super) async fn run(mut self, mut calls: mpsc::Receiver<Call>, stop: CancellationToken) {
         let (showing, mut shown) = mpsc::channel(SHOWN_MAX);
-        for prefix in self.host.watches() {
-            let store = Arc::clone(&self.store);
-            tokio::spawn(follow(store, prefix, self.newest.clone(), showing.clone()));
-        }
-        drop(showing);
+        let mut followed = BTreeSet::new();
+        self.follow_all(&mut followed, &showing);
         self.note_start().await;
         self.step(vec![Input::Tick]).await;
         let mut ready = Vec::with_capacity(CALLS_MAX);
@@ -97,9 +94,25 @@ impl Task {
                 biased;
                 () = stop.cancelled(), if !calls.is_closed() => calls.close(),
                 Some(outcome) = self.asked.next() => self.step(vec![outcome]).await,
-                Some(shown) = shown.recv() => self.look_at(shown).await,
+                Some(shown) = shown.recv() => {
+                    let listed = matches!(shown, Shown::Listed { .. });
+                    self.look_at(shown).await;
+                    if listed {
+                        self.follow_all(&mut followed, &showing);
+                    }
+                }
                 1.. = calls.recv_many(&mut ready, CALLS_MAX) => self.serve(ready.drain(..)).await,
                 () = until(&*self.clock, self.host.next_deadline()) => self.step(vec![Input::Tick]).await,
+            }
+        }
+    }
+
+    /// Begins to follow what the host watches and is not followed yet.
+    fn follow_all(&self, followed: &mut BTreeSet<Prefix>, showing: &mpsc::Sender<Shown>) {
+        for prefix in self.host.watches() {
+            if followed.insert(prefix.clone()) {
+                let store = Arc::clone(&self.store);
+                tokio::spawn(follow(store, prefix, self.newest.clone(), showing.clone()));
             }
         }
     }

@@ -240,7 +240,7 @@ async fn a_host_is_gone_on_an_operator_s_word_that_nobody_contradicts() {
     assert_eq!(rebuild.silent(&hosts).collect::<Vec<_>>(), [&HostId::from("h2")]);
     assert!(!rebuild.is_over(&hosts) && rebuild.no_others.is_some());
 
-    let live = HostRecord { instance: "h2".into(), answered: None, ..record };
+    let live = HostRecord { instance: "h2".into(), left: BTreeSet::new(), answered: None, ..record };
     put(&store, Item::Host("h2".into()), &live).await;
     put(&store, Item::Session("h2".into()), &SignOfLife { boot: "b".into() }).await;
     let refused = take_words(&store, &plea(&["h2"]), &nobody).await.unwrap_err();

@@ -236,9 +236,9 @@ impl Host {
     /// Nothing free is kept in a subnet that is being emptied, or is of a zone that this host left, and nothing
     /// that is to be set aside: it goes back to the block, also if it was promised to another host.
     pub(super) fn let_go_of_unwanted(&mut self, id: BlockId) {
-        let Some((block, _)) = self.blocks.get(&id).and_then(|facts| facts.seen.as_ref()) else { return };
-        let zone = self.subnets.get(&id.subnet).map(|subnet| &subnet.zone);
-        let left = zone.is_some_and(|zone| !self.identity.zones.contains(zone));
+        let Some(facts) = self.blocks.get(&id) else { return };
+        let Some((block, _)) = &facts.seen else { return };
+        let left = !self.identity.zones.contains(&facts.zone);
         let all = left || block.state() != BlockState::Open;
         if !all && block.unwanted().is_empty() {
             return;

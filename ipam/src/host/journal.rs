@@ -247,7 +247,7 @@ impl Host {
         let again = again.iter().filter_map(|key| self.record_of(key));
         // The newest statement comes last and counts.
         let records: Vec<Record> = again.chain(records).collect();
-        if records.is_empty() {
+        if records.is_empty() && matches!(after, AfterPersist::Nothing) {
             return;
         }
         let token = self.next_token();

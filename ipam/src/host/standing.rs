@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use super::blocks::BlockFacts;
 use super::journal::AfterPersist;
 use super::{AfterSend, Durability, Host, RETRY_MILLIS};
 use crate::cluster::{ClusterRecord, ClusterState, HostRecord};
 use crate::epoch::Generation;
-use crate::names::{BootId, Incarnation, InstanceId, Revision, Timestamp};
+use crate::names::{BootId, Incarnation, InstanceId, Revision, Timestamp, Zone};
 use crate::record::Record;
 use crate::transaction::{Compare, Key, Prefix, Seen, Sent, Transaction, Value, Write};
 
@@ -84,7 +85,9 @@ impl Host {
             return self.freeze("the record of this host shows an earlier incarnation than its journal");
         }
         let current = self.incarnation == Some(own.incarnation);
-        let all_told = own.zones == self.identity.zones && !self.has_an_answer(&own);
+        let all_told = own.zones == self.identity.zones
+            && own.left == self.left_after(&own)
+            && !self.has_an_answer(&own);
         if own.boot == self.identity.boot && known && current && all_told {
             self.stand(own.incarnation, revision);
             return;
@@ -122,18 +125,39 @@ impl Host {
     fn register(&mut self, incarnation: Incarnation, compare: Compare) {
         let boot = self.identity.boot.clone();
         // Once all is claimed in a life of the cluster, it stays so.
-        let before = self.hosts.get(&self.identity.host).and_then(|(own, _)| own.answered);
+        let own = self.hosts.get(&self.identity.host).map(|(own, _)| own);
+        let before = own.and_then(|own| own.answered);
+        let left = own.map(|own| self.left_after(own)).unwrap_or_default();
         let record = HostRecord {
             instance: self.identity.instance.clone(),
             incarnation,
             boot: boot.clone(),
             zones: self.identity.zones.clone(),
+            left,
             answered: self.accounted_in().max(before),
         };
         self.known_boots.insert(boot.clone());
         self.incarnation = Some(incarnation);
         self.standing = Standing::Registering { record, compare: Box::new(compare) };
         self.persist(vec![Record::Boot { boot, incarnation }], Durability::Synced, AfterPersist::Register);
+    }
+
+    /// The zones in which this host may still have something, although it is not in them any more.
+    fn left_after(&self, own: &HostRecord) -> BTreeSet<Zone> {
+        let former = own.zones.union(&own.left).filter(|zone| !self.identity.zones.contains(zone));
+        former.filter(|zone| !self.has_nothing_in(zone)).cloned().collect()
+    }
+
+    fn has_nothing_in(&self, zone: &Zone) -> bool {
+        let host = &self.identity.host;
+        let is_its = |facts: &BlockFacts| {
+            let shown =
+                facts.seen.iter().any(|(block, _)| block.held().values().any(|held| held.by.host == *host));
+            shown || facts.flight.is_some()
+        };
+        let mut blocks = self.blocks.iter().filter(|(_, facts)| facts.zone == *zone);
+        self.listed.contains(&Prefix::Blocks(zone.clone()))
+            && blocks.all(|(id, facts)| !is_its(facts) && self.held_of(*id).next().is_none())
     }
 
     /// Whether this host can say what its record does not: that it has accounted for the lives before.

@@ -142,6 +142,35 @@ fn a_reservation_in_a_zone_that_is_not_this_host_s_is_not_ended_here() {
     assert_eq!(ended, Err(Refusal::InTheWay { address, state: AddressState::Outside }));
 }
 
+/// Found by the simulation: its journal was put back, and nobody else looks into a zone that it left.
+#[test]
+fn what_a_host_held_in_a_zone_that_it_left_goes_back_also_if_its_disk_does_not_know_of_it() {
+    let mut world = World::running(2, SUBNET);
+    assert!(world.block().held_by(&holder(1)).next().is_some());
+    world.kill(0);
+    world.machines[0].identity.zones = [Zone::from("dal10-901")].into();
+    world.start(0);
+    let left = |world: &World| match world.store.get(&Key::Host("h1".into())).value {
+        Some(Value::Host(record)) => record.left,
+        _ => panic!("gone"),
+    };
+    // What the journal knows of the zone is lost before anything came of it.
+    world.list(0);
+    while left(&world).is_empty() {
+        assert!(world.carry(0, Fate::Known) | world.hear(0), "it does not say what it left");
+    }
+    world.kill(0);
+    let at = &mut world.machines[0];
+    at.written.clear();
+    at.synced.retain(|record| matches!(record, Record::Boot { .. }));
+    world.start(0);
+    world.settle();
+    world.list(0);
+    world.settle();
+    assert!(world.block().held_by(&holder(1)).next().is_none());
+    assert_eq!(left(&world), BTreeSet::new(), "it is looked at for no longer than it must");
+}
+
 #[test]
 fn a_host_back_in_its_zone_goes_on_as_before() {
     let (mut world, kept) = moved();
@@ -227,6 +256,7 @@ fn host(boot: &str, incarnation: u64) -> HostSeen {
         incarnation: Incarnation(incarnation),
         boot: BootId::from(boot),
         zones: [Zone::from(ZONE)].into(),
+        left: BTreeSet::new(),
         answered: None,
     };
     HostSeen { record, revision: Revision(1), alive: true, witnessed: None }

@@ -158,6 +158,9 @@ fn heal(world: &mut World) {
     world.settle();
     world.pass(COOLING);
     world.settle();
+    // Whether the cloud still names an address is looked at that often.
+    world.pass(10_000);
+    world.settle();
     let usable = world.block().counts().total - world.block().counts().set_aside;
     for nth in 0..usable {
         if let Err(refusal) = world.assign_any(0) {

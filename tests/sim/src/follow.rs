@@ -23,10 +23,12 @@ pub(crate) struct Follower {
 }
 
 impl Fleet {
-    /// Begins to follow everything that the agent watches.
+    /// Begins to follow everything that the agent watches and does not follow yet.
     pub(crate) fn follow_all(&mut self, machine: usize) {
         let Some(agent) = &self.machines[machine].agent else { return };
-        for prefix in agent.host.watches() {
+        let mut watches = agent.host.watches();
+        watches.retain(|prefix| !agent.followers.contains_key(prefix));
+        for prefix in watches {
             self.list_soon(machine, prefix, 0);
         }
     }
@@ -81,6 +83,7 @@ impl Fleet {
             agent.followers.insert(prefix.clone(), follower);
         }
         self.feed(machine, Input::Listed { prefix: prefix.clone(), revision: Revision(revision), entries });
+        self.follow_all(machine);
         self.look_soon(machine, &prefix);
     }
 

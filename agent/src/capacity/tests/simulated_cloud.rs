@@ -98,6 +98,7 @@ impl Rig {
             incarnation: Incarnation(1),
             boot: BootId::from("b"),
             zones: BTreeSet::new(),
+            left: BTreeSet::new(),
             answered: None,
         };
         rig.put(Item::Host("h1".into()), &host).await;

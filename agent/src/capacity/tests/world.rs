@@ -254,6 +254,7 @@ impl World {
             incarnation: Incarnation(incarnation),
             boot: BootId::from("b"),
             zones: [ipam::Zone(zone().to_string())].into(),
+            left: BTreeSet::new(),
             answered: None,
         };
         self.put(Item::Host(host.into()), &record).await;

@@ -24,6 +24,7 @@ fn host(incarnation: u64, alive: bool) -> HostSeen {
         incarnation: Incarnation(incarnation),
         boot: "b".into(),
         zones: BTreeSet::new(),
+        left: BTreeSet::new(),
         answered: None,
     };
     HostSeen { record, revision: Revision(30), alive, witnessed: None }

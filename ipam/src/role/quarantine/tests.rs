@@ -40,6 +40,7 @@ fn hosts(alive: bool, witnessed: Option<u64>) -> HostsSeen {
         incarnation: Incarnation(2),
         boot: "b".into(),
         zones: BTreeSet::new(),
+        left: BTreeSet::new(),
         answered: None,
     };
     let witnessed = witnessed.map(Incarnation);

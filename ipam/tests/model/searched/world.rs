@@ -1,6 +1,6 @@
 //! The world as a value: a store, machines, what the oracle remembers, and the faults still to come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -95,7 +95,14 @@ impl World {
                 machine.disk.append(&[record], Durability::Synced);
             }
             let Identity { instance, zones, host, .. } = machine.identity.clone();
-            let record = HostRecord { instance, incarnation, boot, zones, answered: None };
+            let record = HostRecord {
+                instance,
+                incarnation,
+                boot,
+                zones,
+                left: std::collections::BTreeSet::new(),
+                answered: None,
+            };
             store.put(Key::Host(host), Value::Host(record));
             machines.push(Arc::new(machine));
         }

@@ -189,6 +189,7 @@ fn records(zone: usize, host: usize, holder: &Holder) -> Result<Vec<Write>> {
         incarnation: holder.incarnation,
         boot: boot.clone(),
         zones: BTreeSet::from([zone_name(zone)]),
+        left: BTreeSet::new(),
         answered: None,
     };
     let name = &holder.host.0;
