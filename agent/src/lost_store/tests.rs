@@ -224,6 +224,7 @@ async fn a_host_is_gone_on_an_operator_s_word_that_nobody_contradicts() {
         incarnation: Incarnation(1),
         boot: "b".into(),
         zones: BTreeSet::new(),
+        left: BTreeSet::new(),
         answered: Some(generation),
     };
     put(&store, Item::Host("h1".into()), &record).await;

@@ -95,14 +95,8 @@ impl World {
                 machine.disk.append(&[record], Durability::Synced);
             }
             let Identity { instance, zones, host, .. } = machine.identity.clone();
-            let record = HostRecord {
-                instance,
-                incarnation,
-                boot,
-                zones,
-                left: std::collections::BTreeSet::new(),
-                answered: None,
-            };
+            let record =
+                HostRecord { instance, incarnation, boot, zones, left: BTreeSet::new(), answered: None };
             store.put(Key::Host(host), Value::Host(record));
             machines.push(Arc::new(machine));
         }
