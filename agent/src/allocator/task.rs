@@ -93,7 +93,11 @@ impl Task {
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if !calls.is_closed() => calls.close(),
-                Some(outcome) = self.asked.next() => self.step(vec![outcome]).await,
+                Some(outcome) = self.asked.next() => {
+                    self.step(vec![outcome]).await;
+                    // It may have been the registration, and that names zones to look into.
+                    self.follow_all(&mut followed, &showing);
+                }
                 Some(shown) = shown.recv() => {
                     let listed = matches!(shown, Shown::Listed { .. });
                     self.look_at(shown).await;

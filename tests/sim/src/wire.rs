@@ -204,6 +204,7 @@ impl Fleet {
             self.coverage.reached(Sometimes::UnknownOutcome);
         }
         self.feed(machine, input);
+        self.follow_all(machine);
     }
 }
 
