@@ -139,7 +139,8 @@ impl Fleet {
         }
     }
 
-    /// The blocks of zones that have a host: elsewhere nobody has the role, and what was quarantined stays so.
+    /// The blocks of zones that have a host: elsewhere nobody has the role, and what was held by the dead or
+    /// quarantined stays so.
     fn inhabited_blocks(&self) -> impl Iterator<Item = &Block> {
         let inhabited = |number: &usize| self.is_inhabited(&zone(*number));
         (0..self.script.zones).filter(inhabited).flat_map(|zone| self.blocks_in(zone)).map(|(block, _)| block)
@@ -155,18 +156,20 @@ impl Fleet {
         let mut left = self.left_over();
         for block in self.blocks() {
             for (address, held) in block.held() {
-                let alive = self.machines.iter().any(|at| {
-                    at.identity.host == held.by.host && at.power == Power::On && at.agent.is_some()
-                });
-                if !alive {
-                    left.push(format!("{address} is held by {}, which is gone", held.by));
-                }
                 if self.is_elsewhere(block, &held.by.host) {
                     left.push(format!("{address} is held by {}, which is in another zone", held.by));
                 }
             }
         }
         for block in self.inhabited_blocks() {
+            for (address, held) in block.held() {
+                let alive = self.machines.iter().any(|at| {
+                    at.identity.host == held.by.host && at.power == Power::On && at.agent.is_some()
+                });
+                if !alive {
+                    left.push(format!("{address} is held by {}, which is gone", held.by));
+                }
+            }
             left.extend(block.quarantined().keys().map(|address| format!("{address} is quarantined")));
         }
         for at in &self.machines {
