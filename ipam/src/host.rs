@@ -297,8 +297,8 @@ impl Host {
     }
 
     /// The prefixes to list and watch, each from the revision of its listing. There may be more once the hosts are
-    /// listed. Those that grow with the cluster
-    /// change with its hosts, pools and subnets alone, not with what containers do.
+    /// listed, or this one has registered. Those that grow with the cluster change with its hosts, pools and subnets
+    /// alone, not with what containers do.
     pub fn watches(&self) -> Vec<Prefix> {
         let host = &self.identity.host;
         // What the journal shows as held in a zone that this host has left goes back there.

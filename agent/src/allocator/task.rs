@@ -94,9 +94,12 @@ impl Task {
                 biased;
                 () = stop.cancelled(), if !calls.is_closed() => calls.close(),
                 Some(outcome) = self.asked.next() => {
+                    // Of a host that is ready no outcome is its registration, which may name zones to look into.
+                    let was_ready = self.host.is_ready();
                     self.step(vec![outcome]).await;
-                    // It may have been the registration, and that names zones to look into.
-                    self.follow_all(&mut followed, &showing);
+                    if !was_ready {
+                        self.follow_all(&mut followed, &showing);
+                    }
                 }
                 Some(shown) = shown.recv() => {
                     let listed = matches!(shown, Shown::Listed { .. });
