@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
-use crate::cluster::{ClusterState, HostRecord, Surplus};
+use crate::cluster::{ClusterState, HostRecord};
 use crate::epoch::Epoch;
 use crate::names::{
     BlockId, BootId, EndpointId, Holder, HostId, Incarnation, PoolName, RequestId, ReservationName, Revision,
@@ -24,6 +24,7 @@ mod asking;
 mod blocks;
 mod demand;
 mod giving;
+mod hints;
 mod holding;
 mod input;
 mod journal;
@@ -41,6 +42,7 @@ use asking::Asked;
 use blocks::BlockFacts;
 use demand::Demand;
 use giving::Wanted;
+use hints::Hints;
 use holding::HeldHere;
 pub use input::{
     Answer, Assignment, Durability, Effect, Explanation, Family, Identity, Input, Persisted, Released, Wish,
@@ -83,7 +85,6 @@ pub struct Host {
     reservations: BTreeMap<ReservationName, Reservation>,
     capacity: BTreeMap<PoolName, Capacity>,
     hosts: BTreeMap<HostId, (HostRecord, Revision)>,
-    surplus: BTreeMap<(Zone, HostId), Surplus>,
     /// The prefixes listed since this agent started.
     listed: BTreeSet<Prefix>,
 
@@ -99,7 +100,7 @@ pub struct Host {
     /// Addresses on their way back, or to another host.
     leaving: BTreeSet<IpAddr>,
     endpoints: BTreeMap<EndpointId, BTreeSet<IpAddr>>,
-    demand: BTreeMap<(PoolName, Family), Demand>,
+    demand: BTreeMap<Family, BTreeMap<PoolName, Demand>>,
     published: BTreeMap<BlockId, PublishedFacts>,
     /// Held addresses that services may know, in use or cooling.
     published_here: BTreeSet<IpAddr>,
@@ -112,11 +113,7 @@ pub struct Host {
     adopted: u64,
     /// What others want of this host.
     wants: BTreeMap<(Zone, HostId), Wanted>,
-    /// What was sent of what this host could give, and the store has not shown since.
-    told_surplus: BTreeMap<Zone, Surplus>,
-    surplus_due: Option<Timestamp>,
-    /// No hint is sent before: the last one did not arrive.
-    surplus_rest: Option<Timestamp>,
+    hints: Hints,
     /// Addresses lost while in use, until they have fallen silent.
     revoked: BTreeMap<IpAddr, Epoch>,
 
@@ -133,8 +130,8 @@ pub struct Host {
     effects: Vec<Effect>,
     /// Blocks that this step changed something about; empty between steps.
     stirred: BTreeSet<BlockId>,
-    /// What of them this step assigned addresses of; empty between steps.
-    drawn: BTreeSet<(PoolName, Family)>,
+    /// The subnets that this step assigned addresses of, or saw something new of; empty between steps.
+    drawn: BTreeSet<IpNetwork>,
 }
 
 /// How far a step looks round.
@@ -232,6 +229,7 @@ impl Host {
             }
             Scope::Stirred => std::mem::take(&mut self.stirred),
         };
+        let mut any_stirred = scope == Scope::All || !stirred.is_empty();
         self.look_at_blocks(stirred.iter().copied());
         match scope {
             Scope::All => self.look_at_published(self.published.keys().copied().collect()),
@@ -246,7 +244,9 @@ impl Host {
         while !self.stirred.is_empty() {
             let stirred = std::mem::take(&mut self.stirred);
             self.look_at_blocks(stirred.into_iter());
+            any_stirred = true;
         }
+        self.look_at_hints(any_stirred);
         self.drawn.clear();
         if scope == Scope::All || self.block_due.is_some_and(|due| due <= self.now) {
             self.block_due = self.soonest_due();
@@ -283,12 +283,12 @@ impl Host {
         let cooled = self.cooling.first().map(|(until, _)| *until);
         let patience = self.waiting.values().map(|w| w.since().after(REQUEST_PATIENCE_MILLIS)).min();
         let wants = self.wants.values().filter_map(Wanted::due);
-        let idle = self.demand.values().filter_map(Demand::due);
+        let idle = self.demand.values().flat_map(BTreeMap::values).filter_map(Demand::due);
         let dues = [
             cooled,
             patience,
             self.block_due,
-            self.surplus_due,
+            self.hints.due,
             self.flush_due,
             self.ask_due,
             self.standing.due(),

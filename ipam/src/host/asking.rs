@@ -78,7 +78,7 @@ impl Host {
             .into_iter()
             .filter(|((host, zone), _)| !self.declined(zone, host, asks_pool, since))
             .map(|((host, zone), held)| {
-                let hint = self.surplus.get(&(zone, host.clone()));
+                let hint = self.hints.of(&zone, &host);
                 let hint = hint.and_then(|hint| hint.free.get(pool)).copied().unwrap_or(0);
                 (hint, held, host)
             })

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::journal::AfterPersist;
 use super::operation::{Flight, Phase};
 use super::standing::Standing;
-use super::{Durability, Family, Host, PublishedFacts};
+use super::{Durability, Host, PublishedFacts};
 use crate::block::Block;
 use crate::epoch::Generation;
 use crate::names::{BlockId, BootId, HostId, Incarnation, Revision, Timestamp, Zone};
@@ -161,9 +161,7 @@ impl Host {
         facts.seen = Some((block, revision));
         facts.gone = false;
         self.stirred.insert(id);
-        if let Some(subnet) = self.subnets.get(&id.subnet) {
-            self.drawn.insert((subnet.pool.clone(), Family::of(subnet.cidr.ip())));
-        }
+        self.drawn.insert(id.subnet);
         self.published.entry(id).or_default();
         self.settle_by_sight(id);
         self.reconcile(id);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::blocks::BlockFacts;
+use super::hints::Hints;
 use super::operation::{Flight, Phase};
 use super::standing::{ClusterFacts, Standing};
 use super::{Answer, Durability, Effect, Host, Identity, Persisted, RETRY_MILLIS};
@@ -97,7 +98,6 @@ impl Host {
             reservations: BTreeMap::new(),
             capacity: BTreeMap::new(),
             hosts: BTreeMap::new(),
-            surplus: BTreeMap::new(),
             listed: BTreeSet::new(),
             blocks: BTreeMap::new(),
             block_due: None,
@@ -114,9 +114,7 @@ impl Host {
             ask_due: None,
             adopted: 0,
             wants: BTreeMap::new(),
-            told_surplus: BTreeMap::new(),
-            surplus_due: None,
-            surplus_rest: None,
+            hints: Hints::default(),
             revoked: BTreeMap::new(),
             counter: 0,
             turn: 0,

@@ -70,7 +70,7 @@ impl Host {
             asker: asker.clone(),
         });
         let surplus =
-            self.surplus.keys().map(|(zone, host)| Key::Surplus { zone: zone.clone(), host: host.clone() });
+            self.hints.whose().map(|(zone, host)| Key::Surplus { zone: zone.clone(), host: host.clone() });
         (self.pools.keys().cloned().map(Key::Pool))
             .chain(self.subnets.keys().copied().map(Key::Subnet))
             .chain(self.reservations.keys().cloned().map(Key::Reservation))

@@ -309,8 +309,7 @@ impl Host {
     fn forget_words(&mut self) {
         self.asked.clear();
         self.wants.clear();
-        self.surplus.clear();
-        self.told_surplus.clear();
+        self.hints.forget();
         self.published.values_mut().for_each(super::PublishedFacts::forget);
     }
 

@@ -44,7 +44,7 @@ impl Host {
     }
 
     fn pool_view(&self, name: &PoolName) -> PoolView {
-        let warm = |family| self.demand.get(&(name.clone(), family)).map_or(0, |demand| demand.warm);
+        let warm = |family| self.demand_of(name, family).map_or(0, |demand| demand.warm);
         PoolView {
             pool: self.pools[name].clone(),
             capacity: self.capacity.get(name).cloned().unwrap_or_default(),

@@ -167,13 +167,14 @@ impl World {
         Ok(Agent { allocator, _stop: stop.drop_guard() })
     }
 
-    /// Returns once nothing has been asked of the store for a second and a half: agents gather hints for one.
+    /// Returns once nothing has been written for a second and a half: agents gather hints for one. Reads do not
+    /// count: each ledger looks every ten seconds for what it is to keep for others.
     pub(crate) async fn quiet(&self) -> Result<()> {
         let quiet = async {
             loop {
-                let before = self.counts.calls();
+                let before = self.counts.commits();
                 sleep(Duration::from_millis(1500)).await;
-                if self.counts.calls() - before <= 2 {
+                if self.counts.commits() == before {
                     return;
                 }
             }
