@@ -176,7 +176,10 @@ impl Host {
     pub fn step_all(&mut self, now: Timestamp, inputs: impl IntoIterator<Item = Input>) -> Vec<Effect> {
         self.now = self.now.max(now);
         self.expire();
-        let mut scope = Scope::Stirred;
+        // A time that has come is looked at whole, whatever comes with it: a request that came in just that moment
+        // must not be all that is looked at.
+        let come = self.next_deadline().is_some_and(|due| due <= self.now);
+        let mut scope = if come { Scope::All } else { Scope::Stirred };
         for input in inputs {
             if self.scope_of(&input) == Scope::All {
                 scope = Scope::All;

@@ -28,3 +28,5 @@ mod scene;
 mod sharing;
 #[path = "fleet/storm.rs"]
 mod storm;
+#[path = "fleet/zones.rs"]
+mod zones;

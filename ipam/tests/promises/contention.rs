@@ -87,6 +87,28 @@ fn a_lost_take_is_tried_again_soon_for_who_waits_and_late_for_nobody() {
     assert!(world.tries_again_after(0) <= 320, "somebody waits now");
 }
 
+/// With a thousand hosts, one of which had lost a take and was asked about its pool every 20 ms.
+#[test]
+fn a_question_in_the_moment_in_which_a_pause_ends_does_not_make_it_endless() {
+    let mut world = World::new(1, "10.60.0.0/26");
+    world.start(0);
+    world.list(0);
+    world.until_it_takes(0);
+    world.take_elsewhere(1);
+    while world.carry(0, Fate::Known) | world.hear(0) {}
+    let begun = world.now;
+    while !world.machines[0].effects.iter().any(takes) {
+        if world.carry(0, Fate::Known) | world.hear(0) {
+            continue;
+        }
+        let deadline = world.machines[0].agent.as_ref().and_then(Host::next_deadline);
+        world.now = deadline.expect("it waits for some time to come").max(world.now);
+        assert!(world.now <= begun.after(1_100), "it waits for {deadline:?}");
+        let request = world.request();
+        world.feed(0, Input::Explain { request, pool: pool(), wish: ANY });
+    }
+}
+
 #[test]
 fn the_last_addresses_are_left_to_those_who_need_them() {
     let mut world = World::running(5, "10.60.0.0/28");

@@ -13,18 +13,12 @@ use store::{
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     commits: AtomicU64,
-    reads: AtomicU64,
 }
 
 impl Counts {
     /// Transactions, those that failed their compare included.
     pub(crate) fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
-    }
-
-    /// Everything.
-    pub(crate) fn calls(&self) -> u64 {
-        self.commits() + self.reads.load(Ordering::Relaxed)
     }
 }
 
@@ -34,20 +28,12 @@ pub(crate) struct Counted {
     pub(crate) counts: Arc<Counts>,
 }
 
-impl Counted {
-    fn read(&self) {
-        self.counts.reads.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 impl Store for Counted {
     fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Read, StoreError>> {
-        self.read();
         self.store.get(key)
     }
 
     fn range<'a>(&'a self, prefix: &'a Prefix) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
-        self.read();
         self.store.range(prefix)
     }
 
@@ -57,7 +43,6 @@ impl Store for Counted {
     }
 
     fn watch<'a>(&'a self, prefix: &'a Prefix, after: Revision) -> BoxFuture<'a, Result<Watch, StoreError>> {
-        self.read();
         self.store.watch(prefix, after)
     }
 

@@ -208,8 +208,13 @@ impl Fleet {
 
     /// The virtual machine pings an address again and again, until the answer is asked for.
     pub(crate) fn ping(&self, address: IpAddr) -> Result<Ping> {
+        self.ping_from("vm1", address)
+    }
+
+    /// Another machine does.
+    pub(crate) fn ping_from(&self, machine: &str, address: IpAddr) -> Result<Ping> {
         let options = ["-i", "0.2", "-W", "5", &address.to_string()];
-        Ok(Ping(self.lab.node("vm1")?.spawn("ping", &options)?))
+        Ok(Ping(self.lab.node(machine)?.spawn("ping", &options)?))
     }
 
     /// Which of a host's running containers has which address.
@@ -325,7 +330,7 @@ impl Ping {
             .flat_map(|line| line.split_whitespace().filter_map(|word| word.parse().ok()))
             .collect();
         let [sent, received, ..] = counts[..] else { return Err(anyhow!("ping said: {log}")) };
-        ensure!(sent == received && sent > 0, "{} of {sent} packets lost", sent - received);
+        ensure!(sent == received && sent > 0, "{} of {sent} packets lost:\n{log}", sent - received);
         Ok(sent)
     }
 }
