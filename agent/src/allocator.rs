@@ -155,6 +155,14 @@ impl Allocator {
         assigned(self.ask(move |request| Input::Claim { request, address, endpoint }).await?)
     }
 
+    /// Opens an address in use to services; answered once the store has it.
+    pub async fn publish(&self, address: IpAddr, epoch: Epoch) -> Result<(), AllocateError> {
+        match self.ask(move |request| Input::Publish { request, address, epoch }).await? {
+            Answer::Published => Ok(()),
+            other => Err(AllocateError::OtherAnswer(other)),
+        }
+    }
+
     /// Ends the cooling of an address before its time, by an operator's word.
     pub async fn uncool(&self, address: IpAddr, epoch: Epoch) -> Result<Released, AllocateError> {
         released(self.ask(move |request| Input::Uncool { request, address, epoch }).await?)

@@ -15,6 +15,7 @@ mod networks;
 mod orders;
 mod pools;
 mod rebuild;
+mod services;
 mod status;
 mod words;
 
@@ -64,6 +65,8 @@ fn router(desk: Desk, access: Access) -> Router {
             paths::RESERVATIONS,
             post(addresses::reserve).delete(addresses::release).get(addresses::reservations),
         )
+        .route(paths::SERVICES, get(services::services).post(services::apply))
+        .route(&format!("{}/{{name}}", paths::SERVICES), get(services::show).delete(services::delete))
         .route(paths::NETWORKS, get(networks::networks))
         .route(paths::ORDERS, get(orders::orders))
         .route(&format!("{}/{{order}}", paths::ORDERS), get(orders::show))

@@ -21,12 +21,14 @@ use crate::late::{LateAllocator, Progress};
 use crate::metrics::{self, Metrics};
 use crate::reconciler::{self, Announcements, Arp, Reconciler};
 use crate::roll::Roll;
+use crate::services::{Report, vigilance};
 use crate::shared;
 use crate::sockets::{Origin, Sockets, reading_group};
 use crate::troubles::{Troubles, with_causes};
 use ::api::Source;
 use hostnet::Netlink;
 use ipam::BootId;
+use services::Vigil;
 use standing::Standing;
 use std::fs::DirBuilder;
 use std::future::Future;
@@ -206,6 +208,8 @@ async fn serve(
     let (cloud_told, cloud) = watch::channel(None);
     let (capacity_told, capacity) = watch::channel(Vec::new());
     let (ledger_told, ledger) = watch::channel(None);
+    let (registered_told, registered) = watch::channel(Report::default());
+    let vigil = tasks.keep_vigil(&store, &clock);
     let roll = Arc::new(Roll::open(&config.rim.host.state_dir));
     let desk = Desk::new(api::Parts {
         started: clock.wall(),
@@ -224,6 +228,8 @@ async fn serve(
         reconciler: reconciler.clone(),
         announcements,
         capacity,
+        vigil,
+        registered,
         roll: Arc::clone(&roll),
     });
     tasks.serve_api(sockets.api.listener, desk);
@@ -242,6 +248,7 @@ async fn serve(
         capacity: capacity_told,
         roll,
         ledger: ledger_told,
+        registered: registered_told,
         book,
         docker,
         kernel,
@@ -301,6 +308,8 @@ fn refuse(
         reconciler,
         announcements: Announcements::default(),
         capacity: watch::channel(Vec::new()).1,
+        vigil: watch::channel(Vigil::default()).1,
+        registered: watch::channel(Report::default()).1,
         roll,
     });
     tasks.serve_api(sockets.api.listener, desk);
@@ -340,6 +349,13 @@ impl Tasks {
         let (socket, clock) = (rim.docker.api_socket.clone(), Arc::clone(clock));
         self.tracker.spawn(events::follow(socket, clock, watched, self.stop.clone()));
         docker
+    }
+
+    fn keep_vigil(&self, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> watch::Receiver<Vigil> {
+        let (told, vigil) = watch::channel(Vigil::default());
+        let (store, clock) = (Arc::clone(store), Arc::clone(clock));
+        self.tracker.spawn(vigilance::keep(store, clock, told, self.stop.clone()));
+        vigil
     }
 
     fn serve_api(&self, listener: tokio::net::UnixListener, desk: Desk) {

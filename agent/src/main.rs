@@ -3,7 +3,7 @@
 use agent::assembly;
 use agent::config::{Config, DEFAULT_PATH, Rejected};
 use agent::migrate;
-use agent::service;
+use agent::unit;
 use agent::sockets::{Passed, Sockets};
 use anyhow::Context;
 use clap::Parser;
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    service::log();
+    unit::log();
     let ended = match config {
         Ok(config) if args.is_command() => command(&args, &config),
         config => run(config, passed),
@@ -94,7 +94,7 @@ async fn command(args: &Args, config: &Config) -> anyhow::Result<()> {
 
 #[tokio::main]
 async fn run(config: Result<Config, Box<Rejected>>, passed: Passed) -> anyhow::Result<()> {
-    let stop = service::stop_signal().context("cannot listen for signals")?;
+    let stop = unit::stop_signal().context("cannot listen for signals")?;
     let rim = config.as_ref().map_or_else(|rejected| &rejected.rim, |config| &config.rim);
     let sockets = Sockets::take(passed, rim)?;
     for bound in [&sockets.plugin, &sockets.api] {
@@ -104,10 +104,10 @@ async fn run(config: Result<Config, Box<Rejected>>, passed: Passed) -> anyhow::R
         tracing::error!("taking releases only: {}", rejected.mistakes);
     }
     let running = assembly::start(config, sockets, stop.clone()).await?;
-    service::ready();
+    unit::ready();
 
     stop.cancelled().await;
-    service::stopping();
+    unit::stopping();
     tracing::info!("finishing the calls under way");
     if tokio::time::timeout(DRAIN_MAX, running.ended()).await.is_err() {
         tracing::warn!("some calls did not finish within {} s", DRAIN_MAX.as_secs());

@@ -1,9 +1,10 @@
 //! What somebody should put right although everything works: configurations that differ, subnets that the cloud shows
-//! otherwise, addresses of a zone that this host left, a store that is being made anew. For `berth status` and `berth doctor`.
+//! otherwise, addresses of a zone that this host left, a store that is being made anew, labels that mean nothing. For `berth status` and `berth doctor`.
 
 mod clocks;
 mod policies;
 mod rebuild;
+mod services;
 mod subnets;
 
 use crate::api::Desk;
@@ -14,6 +15,7 @@ use ipam::View;
 pub(crate) async fn gather(desk: &Desk, view: Option<&View>) -> Vec<Notice> {
     let mut notices = policies::differing(desk).await;
     notices.extend(rebuild::under_way(desk).await);
+    notices.extend(services::of_this_host(desk));
     if let Some(view) = view {
         notices.extend(policies::without_policy(desk, view));
         notices.extend(subnets::left_behind(view));

@@ -37,6 +37,7 @@ mod inspection;
 mod network;
 mod order;
 mod pool;
+mod service;
 mod status;
 
 pub use address::{
@@ -51,6 +52,10 @@ pub use inspection::{CheckCost, CheckReport, DoctorReport, Examination, Finding,
 pub use network::{Endpoint, Network};
 pub use order::{Candidate, NamedSubnet, NextStep, Order, OrderIntent, OrderReport, OrderState, Settle};
 pub use pool::{Counts, Pool, PoolZone, Quarantined, Subnet, SubnetState, Watermarks};
+pub use service::{
+    ApplyService, FieldChange, HealthCheck, Listener, LoadBalancer, Member, MemberStanding, Protocol, Readiness, Service,
+    ServiceChange, ServiceLine, ServicePort, ServiceReport, Transport,
+};
 pub use status::{Condition, Mode, Notice, Part, PoolLine, Status};
 
 /// The version of the vocabulary, as it stands in every answer and as `/v1` in every path.
@@ -76,6 +81,8 @@ pub mod paths {
     pub const EXPLAIN: &str = "/v1/explain";
     /// Named addresses that outlive containers.
     pub const RESERVATIONS: &str = "/v1/reservations";
+    /// Named sets of containers; one service below it.
+    pub const SERVICES: &str = "/v1/services";
     /// Docker networks of our driver on this host.
     pub const NETWORKS: &str = "/v1/networks";
     /// Subnets that were asked of the cloud; one order below it.

@@ -63,6 +63,11 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: NetworkVerb,
     },
+    /// Services: named sets of containers, and who takes part in them.
+    Service {
+        #[command(subcommand)]
+        verb: ServiceVerb,
+    },
     /// Subnets that were asked of the cloud.
     Order {
         #[command(subcommand)]
@@ -215,6 +220,42 @@ pub(crate) enum NetworkVerb {
     Show {
         /// Its name, its id, or the beginning of its id.
         network: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ServiceVerb {
+    /// All services, declared or made by labels of containers.
+    List,
+    /// One service: what is declared, and each container in it.
+    Show {
+        /// The service's name.
+        name: String,
+    },
+    /// What applying a declaration would change; exit 1 if anything.
+    Diff {
+        /// The file; - is stdin.
+        file: PathBuf,
+    },
+    /// Declares a service. Needs root.
+    ///
+    /// A file declares one service, such as
+    ///
+    /// name = "web"
+    /// [[port]]
+    /// port = 8080
+    ///
+    /// and its containers are those with the label berth.service=web, or those that `selector` names.
+    #[command(verbatim_doc_comment)]
+    Apply {
+        /// The file; - is stdin.
+        #[arg(short, long, value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Takes a declaration back. Needs root. Containers go on as they are.
+    Delete {
+        /// The service's name.
+        name: String,
     },
 }
 

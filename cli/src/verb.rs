@@ -10,6 +10,7 @@ pub(crate) mod manual;
 pub(crate) mod network;
 pub(crate) mod order;
 pub(crate) mod pool;
+pub(crate) mod service;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod subnet;

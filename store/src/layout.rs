@@ -91,6 +91,17 @@ pub enum Item {
         /// The cloud object.
         object: String,
     },
+    /// `services/<name>`: a service as an operator declared it.
+    Service(String),
+    /// `declaring`: whose turn it is to declare services; each declaration compares it.
+    Declaring,
+    /// `members/<service>/<address>`: a container in a service, as its host has it.
+    Member {
+        /// The service.
+        service: String,
+        /// The container's address.
+        address: IpAddr,
+    },
     /// `pools/<name>`: what users ask addresses from.
     Pool(String),
     /// `subnets/<cidr>`: a portable subnet, its zone and how it came.
@@ -207,6 +218,15 @@ pub enum Under {
     Endpoints,
     /// What depends on one address, under any epoch.
     DependentsOf(IpAddr),
+    /// Every declared service.
+    Services,
+    /// Every container in any service.
+    Members,
+    /// The containers in one service.
+    MembersOf {
+        /// The service.
+        service: String,
+    },
     /// Every want in a zone.
     WantsIn {
         /// The zone.
@@ -286,6 +306,9 @@ impl Item {
             Item::Dependent { address, epoch, object } => {
                 join(&["dependents", &address.to_string(), &text::numbers(epoch), object])
             }
+            Item::Declaring => "declaring".to_owned(),
+            Item::Service(name) => join(&["services", name]),
+            Item::Member { service, address } => join(&["members", service, &address.to_string()]),
             Item::Pool(name) => join(&["pools", name]),
             Item::Subnet(cidr) => join(&["subnets", &text::subnet(cidr)]),
             Item::Takes(zone) => join(&["takes", zone]),
@@ -349,6 +372,11 @@ impl Item {
                 epoch: text::parse_numbers(epoch)?,
                 object: owned(object),
             },
+            ["declaring"] => Item::Declaring,
+            ["services", name] => Item::Service(owned(name)),
+            ["members", service, address] => {
+                Item::Member { service: owned(service), address: address.parse().ok()? }
+            }
             ["pools", name] => Item::Pool(owned(name)),
             ["subnets", cidr] => Item::Subnet(text::parse_subnet(cidr)?),
             ["takes", zone] => Item::Takes(owned(zone)),
@@ -410,6 +438,9 @@ impl Under {
             Under::PublishedOf { host } => join(&["published", host]),
             Under::Endpoints => join(&["endpoints"]),
             Under::DependentsOf(address) => join(&["dependents", &address.to_string()]),
+            Under::Services => join(&["services"]),
+            Under::Members => join(&["members"]),
+            Under::MembersOf { service } => join(&["members", service]),
             Under::WantsIn { zone } => join(&["wants", zone]),
             Under::Pools => join(&["pools"]),
             Under::Policies => join(&["policies"]),

@@ -13,6 +13,7 @@ use crate::late::{LateAllocator, Progress};
 use crate::ledger::Ledger;
 use crate::reconciler::{Announcements, Reconciler};
 use crate::roll::Roll;
+use crate::services::Report;
 use crate::troubles::{Troubles, with_causes};
 use ::api::{Problem, ProblemKind, Silence, Source};
 use hostnet::Netlink;
@@ -23,6 +24,7 @@ use std::error::Error;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
+use services::Vigil;
 use store::Store;
 use tokio::sync::watch;
 
@@ -73,6 +75,10 @@ pub struct Parts {
     pub announcements: Announcements,
     /// The capacity role of each zone of this host, once they run.
     pub capacity: watch::Receiver<Vec<Capacity>>,
+    /// Which hosts are taken for silent.
+    pub vigil: watch::Receiver<Vigil>,
+    /// How the members of services on this host are registered.
+    pub registered: watch::Receiver<Report>,
     /// The hosts that were ever seen.
     pub roll: Arc<Roll>,
 }

@@ -18,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::own_use::OwnUse;
 use crate::reconciler::Reconciler;
 use crate::roll::Roll;
+use crate::services::{self, Registrar, Report};
 use crate::session;
 use crate::troubles::{Trouble, Troubles, with_causes};
 use crate::wanted::Interfaces;
@@ -54,6 +55,7 @@ pub(super) struct Standing {
     pub(super) capacity: watch::Sender<Vec<Capacity>>,
     pub(super) roll: Arc<Roll>,
     pub(super) ledger: watch::Sender<Option<Ledger>>,
+    pub(super) registered: watch::Sender<Report>,
     pub(super) book: Book,
     pub(super) docker: watch::Receiver<Watched>,
     pub(super) kernel: Netlink,
@@ -108,6 +110,14 @@ impl Standing {
         // Also while the provider is silent: what an operator evicts, and what rests in quarantine, need not wait.
         let growing = async { tokio::join!(self.confirmed(&known), self.grow(&known, &allocator)) };
         self.tasks.spawn(history::keep(self, &host, &allocator));
+        let registrar = services::Parts {
+            store: Arc::clone(&self.store),
+            allocator: allocator.clone(),
+            docker: self.docker.clone(),
+            host: host.clone(),
+        };
+        let registrar = Registrar::new(registrar, self.registered.clone());
+        self.tasks.spawn(registrar.run(self.stop.clone()));
         let (store, stop) = (Arc::clone(&self.store), self.stop.clone());
         let description = Description::of(&known.identity);
         // To its end, also when this is cut off: a host that stops in order says so.

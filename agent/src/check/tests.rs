@@ -144,6 +144,7 @@ fn sight(last: u8) -> Sight {
         name: "web".into(),
         labels: BTreeMap::new(),
         running: true,
+        readiness: api::Readiness::Ready,
         attachments: vec![at],
     };
     let network = SeenNetwork {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::api::Readiness;
 use bollard::Docker;
 use bollard::query_parameters::{EventsOptions, ListContainersOptions, ListNetworksOptions};
 use futures::StreamExt;
@@ -80,6 +81,8 @@ pub struct Container {
     pub labels: BTreeMap<String, String>,
     /// Whether a process of it may be there: running, paused or restarting.
     pub running: bool,
+    /// Whether it serves, as far as Docker knows.
+    pub readiness: Readiness,
     /// Its places on networks.
     pub attachments: Vec<Attachment>,
 }

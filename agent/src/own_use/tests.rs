@@ -33,7 +33,7 @@ fn container(running: bool) -> Container {
         mac: None,
     };
     let (id, name, labels) = ("c".into(), "web".into(), BTreeMap::new());
-    Container { id, name, labels, running, attachments: vec![attachment] }
+    Container { id, name, labels, running, readiness: api::Readiness::Ready, attachments: vec![attachment] }
 }
 
 #[test]

@@ -61,6 +61,7 @@ fn container(name: &str, network: &str, endpoint: &str, at: &str) -> Container {
         name: name.into(),
         labels: BTreeMap::new(),
         running: true,
+        readiness: api::Readiness::Ready,
         attachments: vec![attachment],
     }
 }

@@ -45,6 +45,7 @@ fn sight() -> Sight {
         name: "web".into(),
         labels: BTreeMap::new(),
         running: true,
+        readiness: api::Readiness::Ready,
         attachments: vec![at],
     };
     Sight { containers: vec![container], ..Sight::default() }

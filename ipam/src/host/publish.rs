@@ -17,6 +17,10 @@ use crate::transaction::{Compare, Key, Prefix, Sent, Transaction, Value, Write};
 /// address of a fleet costs one transaction each time.
 const NAMED_MILLIS: u64 = 10_000;
 
+/// How many addresses one rewrite opens and closes at most: etcd takes 128 operations (`--max-txn-ops`), and a block
+/// may have twice as many addresses.
+const REWRITTEN_MAX: usize = 100;
+
 /// What is open in a block, and what is under way about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct PublishedFacts {
@@ -157,29 +161,32 @@ impl Host {
     }
 
     /// Rewrites what is open where it differs from what should be, or where an earlier rewrite may
-    /// still land.
+    /// still land: as much at once as a transaction takes, and the rest when that came through.
     fn rewrite_published(&mut self, id: BlockId) {
         let wanted = self.wanted_open(id);
-        let open: BTreeMap<IpAddr, Epoch> =
-            wanted.iter().map(|(address, (epoch, _))| (*address, *epoch)).collect();
         let Some(facts) = self.published.get(&id) else { return };
-        if *facts.open() == open && !facts.unsettled {
+        let mut open = facts.open().clone();
+        let (host, mut writes) = (self.identity.host.clone(), Vec::new());
+        let closed = facts.open().keys().filter(|address| !wanted.contains_key(address));
+        for address in closed.take(REWRITTEN_MAX) {
+            open.remove(address);
+            writes.push(Write::Delete(Key::Endpoint(*address)));
+        }
+        let room = REWRITTEN_MAX - writes.len();
+        let opened = wanted.into_iter().filter(|(address, (epoch, _))| facts.open().get(address) != Some(epoch));
+        for (address, (epoch, endpoint)) in opened.take(room) {
+            open.insert(address, epoch);
+            let record = EndpointRecord { epoch, endpoint, host: host.clone() };
+            writes.push(Write::Put { key: Key::Endpoint(address), value: Value::Endpoint(record) });
+        }
+        if writes.is_empty() && !facts.unsettled {
             return;
         }
         let Ok(mut compares) = self.footing() else { return };
         compares.push(self.published_compare(id));
-        let host = self.identity.host.clone();
         let published = Published { open };
-        let key = Key::Published { host: host.clone(), block: id };
-        let mut writes = vec![Write::Put { key, value: Value::Published(published.clone()) }];
-        for (address, (epoch, endpoint)) in wanted {
-            if facts.open().get(&address) != Some(&epoch) {
-                let record = EndpointRecord { epoch, endpoint, host: host.clone() };
-                writes.push(Write::Put { key: Key::Endpoint(address), value: Value::Endpoint(record) });
-            }
-        }
-        let closed = facts.open().keys().filter(|address| !published.open.contains_key(address));
-        writes.extend(closed.map(|address| Write::Delete(Key::Endpoint(*address))));
+        let key = Key::Published { host, block: id };
+        writes.push(Write::Put { key, value: Value::Published(published.clone()) });
         if let Some(facts) = self.published.get_mut(&id) {
             facts.flight = Some(published);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use ::api::Readiness;
 use bollard::models::{
     ContainerSummary, ContainerSummaryStateEnum, EndpointSettings, Ipam, Network as ListedNetwork,
 };
@@ -38,7 +39,19 @@ pub(super) fn container(listed: ContainerSummary) -> Container {
         name: name.trim_start_matches('/').to_owned(),
         labels: listed.labels.unwrap_or_default().into_iter().collect(),
         running: !gone,
+        readiness: readiness(listed.state, listed.status.as_deref().unwrap_or_default()),
         attachments: networks.into_iter().map(|(name, settings)| attachment(name, settings)).collect(),
+    }
+}
+
+/// A container that runs serves, unless its HEALTHCHECK says otherwise. A list has that in the words of its status
+/// alone, such as `Up 5 minutes (healthy)`. Source: moby, `container/state.go` and `container/health.go`.
+fn readiness(state: Option<ContainerSummaryStateEnum>, status: &str) -> Readiness {
+    match state {
+        Some(ContainerSummaryStateEnum::PAUSED | ContainerSummaryStateEnum::RESTARTING) => Readiness::Paused,
+        _ if status.ends_with("(health: starting)") => Readiness::Starting,
+        _ if status.ends_with("(unhealthy)") => Readiness::Unhealthy,
+        _ => Readiness::Ready,
     }
 }
 

@@ -245,6 +245,7 @@ fn container(name: &str, endpoint: &str, address: &str) -> Container {
         name: name.to_owned(),
         labels: BTreeMap::new(),
         running: true,
+        readiness: api::Readiness::Ready,
         attachments: vec![attachment],
     }
 }

@@ -120,6 +120,7 @@ impl Case {
             name: "web".into(),
             labels: BTreeMap::new(),
             running: !self.stopped,
+            readiness: api::Readiness::Ready,
             attachments: vec![attachment],
         };
         let network = SeenNetwork {

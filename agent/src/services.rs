@@ -1,0 +1,41 @@
+//! Services on this host: which of its containers are in which, and what is declared.
+//!
+//! The decisions are those of the crate `services`; here is what reads Docker and the store for them, and what
+//! writes. A member is written only after its address was published: from then on its release waits for whoever
+//! knows of it.
+
+pub(crate) mod abilities;
+pub(crate) mod catalogue;
+mod declared;
+mod followed;
+mod registrar;
+pub(crate) mod vigilance;
+
+pub use registrar::{Parts, Registrar, Report};
+
+use std::time::Duration;
+
+use store::StoreError;
+use store::layout::ValueError;
+
+/// How long the store may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Services could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ServicesError {
+    /// The store did not do what it was asked.
+    #[error("cannot read or write services in the store")]
+    Store(#[from] StoreError),
+    /// The store took too long.
+    #[error("the store does not answer")]
+    Late,
+    /// A value cannot be read or written.
+    #[error("a value of a service cannot be understood")]
+    Value(#[from] ValueError),
+}
+
+/// The store's answer, or that there was none.
+async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, ServicesError> {
+    Ok(tokio::time::timeout(PATIENCE, asked).await.map_err(|_| ServicesError::Late)??)
+}

@@ -1,0 +1,41 @@
+//! What load balancers of each provider can do, as far as a declaration is held against it.
+
+use std::collections::BTreeSet;
+
+use api::Protocol;
+use services::Abilities;
+
+use crate::config::ProviderConfig;
+
+/// Those of the provider that is configured.
+pub(crate) fn of(provider: &ProviderConfig) -> Abilities {
+    match provider {
+        ProviderConfig::SoftLayer { .. } => softlayer(),
+        ProviderConfig::Static(_) => none("static"),
+    }
+}
+
+/// IBM Cloud Load Balancer, as the API's documentation has it: protocols, limits and the ports that it keeps
+/// (<https://cloud.ibm.com/docs/loadbalancer-service>, "FAQs" and "Setting up health checks"). A member belongs to the
+/// whole balancer: the call that adds one names no port.
+fn softlayer() -> Abilities {
+    Abilities {
+        provider: "softlayer",
+        protocols: [Protocol::Tcp, Protocol::Http, Protocol::Https].into(),
+        one_service_each: true,
+        ports_kept: Some((56_500, 56_520)),
+        listeners_max: 10,
+        interval_secs: (2, 60),
+    }
+}
+
+fn none(provider: &'static str) -> Abilities {
+    Abilities {
+        provider,
+        protocols: BTreeSet::new(),
+        one_service_each: false,
+        ports_kept: None,
+        listeners_max: 0,
+        interval_secs: (1, u16::MAX),
+    }
+}

@@ -1,0 +1,189 @@
+//! Services as they stand in the store: declared, changed, shown with their members.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use api::{MemberStanding, Service, ServiceChange, ServiceLine, ServicePort, ServiceReport};
+use ipam::{EndpointRecord, Epoch};
+use services::{Abilities, Declined, Member, Standing, Vigil, check, difference, judge};
+use store::layout::{self, Item, Under};
+use store::{Commit, Store, Transaction};
+
+use super::declared::{self, Declared};
+use super::{ServicesError, in_time};
+
+/// How often a declaration is tried against others that are made in the same moment.
+const TRIES: usize = 8;
+
+/// A declaration was not applied.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApplyError {
+    /// It cannot be.
+    #[error(transparent)]
+    Declined(#[from] Declined),
+    /// The store.
+    #[error(transparent)]
+    Services(#[from] ServicesError),
+    /// Others declare services again and again.
+    #[error("services were declared by others {TRIES} times in this moment; hint: apply it again")]
+    Contended,
+    /// There is none to delete.
+    #[error("there is no declared service {0}; hint: `berth service list` shows those there are")]
+    Unknown(String),
+}
+
+/// Declares a service, or says what that would change.
+///
+/// It is written under the condition that nothing else was declared since the others were read: two services that
+/// want one listener cannot both be applied.
+pub(crate) async fn apply(
+    store: &dyn Store,
+    service: &Service,
+    abilities: &Abilities,
+    dry_run: bool,
+) -> Result<ServiceChange, ApplyError> {
+    let key = Item::Service(service.name.clone()).key();
+    for _ in 0..TRIES {
+        let (declared, transaction) = as_read(store).await?;
+        let others: Vec<Service> = declared.values().cloned().collect();
+        check(service, &others, abilities)?;
+        let change = difference(&service.name, declared.get(&service.name), Some(service));
+        if dry_run || change.changes.is_empty() {
+            return Ok(change);
+        }
+        let value = layout::encode(&key, service).map_err(ServicesError::from)?;
+        if let Commit::Done { .. } = in_time(store.commit(transaction.put(key.clone(), value))).await? {
+            return Ok(change);
+        }
+    }
+    Err(ApplyError::Contended)
+}
+
+/// Takes a declaration back. Containers with the service's label stay in it.
+pub(crate) async fn delete(store: &dyn Store, name: &str) -> Result<ServiceChange, ApplyError> {
+    for _ in 0..TRIES {
+        let (declared, transaction) = as_read(store).await?;
+        let Some(known) = declared.get(name) else { return Err(ApplyError::Unknown(name.to_owned())) };
+        let key = Item::Service(name.to_owned()).key();
+        if let Commit::Done { .. } = in_time(store.commit(transaction.delete(key))).await? {
+            return Ok(difference(name, Some(known), None));
+        }
+    }
+    Err(ApplyError::Contended)
+}
+
+/// What is declared, and a transaction that commits only while that is so.
+async fn as_read(store: &dyn Store) -> Result<(Declared, Transaction), ServicesError> {
+    let turn = Item::Declaring.key();
+    let read = in_time(store.get(&turn)).await?;
+    let declared = declared::read(store).await?;
+    let transaction = match &read.entry {
+        Some(entry) => Transaction::new().unchanged(turn.clone(), entry.revision),
+        None => Transaction::new().absent(turn.clone()),
+    };
+    Ok((declared, transaction.put(turn, Vec::new())))
+}
+
+/// Every service, with how many take part.
+pub(crate) async fn list(store: &dyn Store, vigil: &Vigil) -> Result<Vec<ServiceLine>, ServicesError> {
+    let declared = declared::read(store).await?;
+    let mut members = members(store, &Under::Members).await?;
+    let names: BTreeSet<String> = declared.keys().chain(members.keys()).cloned().collect();
+    let line = |name: String| {
+        let of = members.remove(&name).unwrap_or_default();
+        let taking_part = judge(&of, vigil).into_iter().filter(|standing| standing.is_in()).count();
+        let service = declared.get(&name);
+        ServiceLine {
+            declared: service.is_some(),
+            ports: service.map_or_else(|| labelled(&of), |service| service.ports.clone()),
+            load_balancer: service.and_then(|it| it.load_balancer.as_ref()).map(|it| it.name.clone()),
+            members_in: u32::try_from(taking_part).unwrap_or(u32::MAX),
+            members_out: u32::try_from(of.len() - taking_part).unwrap_or(u32::MAX),
+            name,
+        }
+    };
+    Ok(names.into_iter().map(line).collect())
+}
+
+/// One service and who is in it, if it is there.
+pub(crate) async fn show(
+    store: &dyn Store,
+    name: &str,
+    vigil: &Vigil,
+) -> Result<Option<ServiceReport>, ServicesError> {
+    let declared = declared::read(store).await?;
+    let members = members(store, &Under::MembersOf { service: name.to_owned() }).await?.remove(name);
+    let members = members.unwrap_or_default();
+    let known = declared.get(name);
+    if known.is_none() && members.is_empty() {
+        return Ok(None);
+    }
+    let service = known.cloned().unwrap_or_else(|| Service {
+        name: name.to_owned(),
+        selector: BTreeMap::new(),
+        ports: labelled(&members),
+        load_balancer: None,
+    });
+    let standings = judge(&members, vigil);
+    let members = members.into_iter().zip(standings).map(|(member, standing)| told(member, standing)).collect();
+    Ok(Some(ServiceReport { service, declared: known.is_some(), members }))
+}
+
+/// The members that count, by service: those whose address is open under their epoch.
+async fn members(store: &dyn Store, under: &Under) -> Result<BTreeMap<String, Vec<Member>>, ServicesError> {
+    let written = in_time(store.range(&under.prefix())).await?;
+    let open = open(store).await?;
+    let mut members: BTreeMap<String, Vec<Member>> = BTreeMap::new();
+    for entry in &written.entries {
+        let Some(Item::Member { service, .. }) = Item::of(&entry.key) else { continue };
+        // One of another version is not shown; its own host shows it.
+        let Ok(member) = layout::decode::<Member>(&entry.key, &entry.value) else { continue };
+        if open.get(&member.address) == Some(&member.epoch) {
+            members.entry(service).or_default().push(member);
+        }
+    }
+    Ok(members)
+}
+
+/// The addresses that are open to services, and under which epoch.
+async fn open(store: &dyn Store) -> Result<BTreeMap<IpAddr, Epoch>, ServicesError> {
+    let entries = in_time(store.range(&Under::Endpoints.prefix())).await?.entries;
+    let open = entries.iter().filter_map(|entry| {
+        let Some(Item::Endpoint(address)) = Item::of(&entry.key) else { return None };
+        Some(layout::decode::<EndpointRecord>(&entry.key, &entry.value).map(|record| (address, record.epoch)))
+    });
+    Ok(open.collect::<Result<_, _>>()?)
+}
+
+/// The ports that labels of members name.
+fn labelled(members: &[Member]) -> Vec<ServicePort> {
+    let ports: BTreeSet<_> = members.iter().filter_map(|member| member.port).collect();
+    let port = |port| ServicePort { name: None, port, transport: Default::default() };
+    ports.into_iter().map(port).collect()
+}
+
+fn told(member: Member, standing: Standing) -> api::Member {
+    let out = |because: &str| MemberStanding::Out { because: because.to_owned() };
+    let kept = |because: &str| MemberStanding::Kept { because: because.to_owned() };
+    let standing = match standing {
+        Standing::In => MemberStanding::In,
+        Standing::NotReady(readiness) => out(readiness.in_words()),
+        Standing::HostSilent => out("its host gives no sign of life"),
+        Standing::KeptInMassLapse => {
+            kept("its host gives no sign of life, nor do so many of its zone that it is not they who failed")
+        }
+        Standing::KeptAsTheLast => kept("its host gives no sign of life, and no other member is ready"),
+    };
+    let Member { address, epoch, container, host, zone, port, weight, readiness } = member;
+    api::Member {
+        address,
+        epoch: epoch.to_string(),
+        container,
+        host: host.0,
+        zone: zone.0,
+        port,
+        weight,
+        readiness,
+        standing,
+    }
+}

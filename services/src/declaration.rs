@@ -1,0 +1,268 @@
+//! Whether a declared service can be: by itself, beside the others, and at this provider.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU16;
+
+use api::{HealthCheck, Listener, LoadBalancer, Protocol, Service, ServicePort, Transport};
+
+/// How long a label of a DNS name may be. Source: RFC 1035, section 2.3.4.
+const NAME_MAX: usize = 63;
+
+/// How many ports or listeners one service may have: bounds what comes from outside.
+const PORTS_MAX: usize = 32;
+
+/// How many labels a selector may have.
+const SELECTOR_MAX: usize = 32;
+
+/// How long one text of a declaration may be, in bytes.
+const TEXT_MAX: usize = 255;
+
+/// What the load balancers of a provider can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// What the provider is called.
+    pub provider: &'static str,
+    /// What its load balancers take; nothing where it has none.
+    pub protocols: BTreeSet<Protocol>,
+    /// Whether a member is a member of all listeners of a load balancer, so that it can be of one service only.
+    pub one_service_each: bool,
+    /// Ports that it keeps for itself, if it does: from and to.
+    pub ports_kept: Option<(u16, u16)>,
+    /// How many listeners a load balancer can have.
+    pub listeners_max: usize,
+    /// Seconds between two questions after a member's health: the least and the most.
+    pub interval_secs: (u16, u16),
+}
+
+/// Why a declaration is not taken: everything that is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("service {name} is not taken: {}", faults.join("; "))]
+pub struct Declined {
+    /// The service.
+    pub name: String,
+    /// What is wrong, each with what would be right.
+    pub faults: Vec<String>,
+}
+
+/// Whether the service can be, beside all that are declared.
+///
+/// # Errors
+/// Everything that is wrong with it at once.
+pub fn check(service: &Service, others: &[Service], abilities: &Abilities) -> Result<(), Declined> {
+    let mut faults = Vec::new();
+    of_itself(service, &mut faults);
+    if let Some(balancer) = &service.load_balancer {
+        of_the_provider(balancer, abilities, &mut faults);
+        let others = others.iter().filter(|other| other.name != service.name);
+        beside(balancer, others, abilities, &mut faults);
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Declined { name: service.name.clone(), faults }) }
+}
+
+/// Whether this can be one label of a DNS name. Source: RFC 1035, section 2.3.1; lower case, so that it has one form.
+pub(crate) fn is_name(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    text.len() <= NAME_MAX
+        && text.bytes().all(inner)
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && !text.ends_with('-')
+}
+
+fn of_itself(service: &Service, faults: &mut Vec<String>) {
+    if !is_name(&service.name) {
+        faults.push(format!(
+            "its name {:?} is not one: lower-case letters, digits and `-`, at most {NAME_MAX}, beginning with a letter",
+            shown(&service.name)
+        ));
+    }
+    let Service { selector, ports, load_balancer, .. } = service;
+    let long = |text: &String| text.len() > TEXT_MAX;
+    if selector.len() > SELECTOR_MAX || selector.iter().any(|(key, value)| long(key) || long(value)) {
+        faults.push(format!(
+            "its selector is too large: at most {SELECTOR_MAX} labels, {TEXT_MAX} bytes each"
+        ));
+    }
+    if selector.keys().any(String::is_empty) {
+        faults.push("a label of its selector has no name".to_owned());
+    }
+    let listeners = load_balancer.as_ref().map_or(&[][..], |balancer| &balancer.listeners);
+    if ports.len() > PORTS_MAX || listeners.len() > PORTS_MAX {
+        return faults.push(format!("it has more than {PORTS_MAX} ports or listeners"));
+    }
+    if ports.is_empty() {
+        faults.push("it has no port: add [[port]] with port = NUMBER, where its containers listen".to_owned());
+    }
+    twice(ports, faults);
+    for listener in listeners {
+        leads_somewhere(listener, ports, faults);
+        health(listener, faults);
+    }
+}
+
+fn twice(ports: &[ServicePort], faults: &mut Vec<String>) {
+    let (mut names, mut numbers) = (BTreeSet::new(), BTreeSet::new());
+    for ServicePort { name, port, transport } in ports {
+        if !numbers.insert((port, transport)) {
+            faults.push(format!("port {port} stands twice"));
+        }
+        match name {
+            Some(name) if !is_name(name) => {
+                faults.push(format!("a port is called {:?}, which is no name", shown(name)));
+            }
+            Some(name) if !names.insert(name) => faults.push(format!("two ports are called {name}")),
+            None if ports.len() > 1 => faults.push(format!("port {port} has no name, and there are several")),
+            _ => (),
+        }
+    }
+}
+
+fn leads_somewhere(listener: &Listener, ports: &[ServicePort], faults: &mut Vec<String>) {
+    let at = listener.port;
+    let to = match &listener.to {
+        Some(to) => ports.iter().find(|port| port.name.as_ref() == Some(to)),
+        None => ports.first(),
+    };
+    match (to, listener.protocol) {
+        (None, _) if listener.to.is_some() => {
+            let to = listener.to.as_deref().map(shown).unwrap_or_default();
+            faults.push(format!("listener {at} passes on to {to:?}, and no port is called so"));
+        }
+        // That there is no port at all is said already.
+        (None, _) => (),
+        (Some(port), protocol) if (port.transport == Transport::Udp) != (protocol == Protocol::Udp) => {
+            faults.push(format!(
+                "listener {at} takes {} and passes on to port {}, which takes {}",
+                word(protocol),
+                port.port,
+                if port.transport == Transport::Udp { "udp" } else { "tcp" }
+            ));
+        }
+        _ => (),
+    }
+}
+
+fn health(listener: &Listener, faults: &mut Vec<String>) {
+    let Some(HealthCheck { path, interval_secs, timeout_secs, retries }) = &listener.health else { return };
+    let at = listener.port;
+    if path.as_ref().is_some_and(|path| !path.starts_with('/') || path.len() > TEXT_MAX) {
+        faults.push(format!("the health check of listener {at} has a path that does not begin with /"));
+    }
+    if path.is_some() && !matches!(listener.protocol, Protocol::Http | Protocol::Https) {
+        faults.push(format!(
+            "the health check of listener {at} has a path, and a listener that takes {} asks for none",
+            word(listener.protocol)
+        ));
+    }
+    if let (Some(interval), Some(timeout)) = (interval_secs, timeout_secs)
+        && timeout >= interval
+    {
+        faults.push(format!(
+            "the health check of listener {at} waits {timeout} s and asks every {interval} s: wait less than that"
+        ));
+    }
+    if *retries == Some(0) || *interval_secs == Some(0) || *timeout_secs == Some(0) {
+        faults.push(format!("the health check of listener {at} has a 0: every number is at least 1"));
+    }
+}
+
+fn of_the_provider(balancer: &LoadBalancer, abilities: &Abilities, faults: &mut Vec<String>) {
+    let provider = abilities.provider;
+    if abilities.protocols.is_empty() {
+        return faults.push(format!("the provider {provider} has no load balancers: leave [load_balancer] out"));
+    }
+    let name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
+    if balancer.name.is_empty() || balancer.name.len() > 40 || !balancer.name.bytes().all(name) {
+        faults.push(format!(
+            "its load balancer is called {:?}: 1 to 40 letters, digits, dots and `-` are a name",
+            shown(&balancer.name)
+        ));
+    }
+    if balancer.listeners.is_empty() {
+        faults.push("its load balancer listens on nothing: add [[load_balancer.listener]]".to_owned());
+    }
+    for Listener { port, protocol, health, .. } in &balancer.listeners {
+        if !abilities.protocols.contains(protocol) {
+            let known: Vec<&str> = abilities.protocols.iter().copied().map(word).collect();
+            faults.push(format!(
+                "listener {port} takes {}, and the load balancers of {provider} take {}",
+                word(*protocol),
+                known.join(", ")
+            ));
+        }
+        if let Some((from, to)) = abilities.ports_kept.filter(|(from, to)| (*from..=*to).contains(&port.get())) {
+            faults.push(format!("listener {port} is one of {from} to {to}, which {provider} keeps for itself"));
+        }
+        let interval = health.as_ref().and_then(|health| health.interval_secs);
+        let (least, most) = abilities.interval_secs;
+        if let Some(interval) = interval.filter(|interval| *interval != 0 && !(least..=most).contains(interval)) {
+            faults.push(format!(
+                "the health check of listener {port} asks every {interval} s, and {provider} asks every {least} to \
+                 {most} s"
+            ));
+        }
+    }
+}
+
+/// What other services have at the same load balancer.
+fn beside<'a>(
+    balancer: &LoadBalancer,
+    others: impl Iterator<Item = &'a Service>,
+    abilities: &Abilities,
+    faults: &mut Vec<String>,
+) {
+    let mut taken: Vec<(NonZeroU16, &str)> = Vec::new();
+    for listener in &balancer.listeners {
+        if taken.iter().any(|(port, _)| *port == listener.port) {
+            faults.push(format!("it has two listeners on port {}", listener.port));
+        }
+        taken.push((listener.port, ""));
+    }
+    for other in others {
+        // Names of load balancers are compared without regard to case at SoftLayer: nowhere do two differ by it.
+        let theirs = other.load_balancer.as_ref();
+        let Some(theirs) = theirs.filter(|it| it.name.eq_ignore_ascii_case(&balancer.name)) else { continue };
+        if abilities.one_service_each {
+            faults.push(format!(
+                "service {} is behind load balancer {} already, and there a container is behind all listeners or none: \
+                 name another load balancer, or give {} another listener",
+                other.name, balancer.name, other.name
+            ));
+            continue;
+        }
+        for listener in &theirs.listeners {
+            if balancer.listeners.iter().any(|own| own.port == listener.port) {
+                faults.push(format!(
+                    "service {} has listener {} of load balancer {} already: choose another port",
+                    other.name, listener.port, balancer.name
+                ));
+            }
+            taken.push((listener.port, &other.name));
+        }
+    }
+    if taken.len() > abilities.listeners_max {
+        faults.push(format!(
+            "load balancer {} would have {} listeners, and {} allows {}",
+            balancer.name,
+            taken.len(),
+            abilities.provider,
+            abilities.listeners_max
+        ));
+    }
+}
+
+fn word(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::Http => "http",
+        Protocol::Https => "https",
+    }
+}
+
+/// As much of a text from outside as an error should repeat.
+fn shown(text: &str) -> String {
+    text.chars().take(NAME_MAX + 1).collect()
+}
+
+#[cfg(test)]
+mod tests;

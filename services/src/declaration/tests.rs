@@ -1,0 +1,153 @@
+use super::*;
+
+/// A provider as large ones are.
+fn cloud() -> Abilities {
+    Abilities {
+        provider: "cloud",
+        protocols: [Protocol::Tcp, Protocol::Http, Protocol::Https].into(),
+        one_service_each: false,
+        ports_kept: Some((56_500, 56_520)),
+        listeners_max: 3,
+        interval_secs: (2, 60),
+    }
+}
+
+fn service(text: &str) -> Service {
+    serde_json::from_str(text).expect("the tests' own text")
+}
+
+/// A service `web` on port 8080 behind `lb` with these listeners.
+fn web(listeners: &str) -> Service {
+    service(&format!(
+        r#"{{"name": "web", "port": [{{"port": 8080}}], "load_balancer": {{"name": "lb", "listener": [{listeners}]}}}}"#
+    ))
+}
+
+fn faults(service: &Service, others: &[Service], abilities: &Abilities) -> Vec<String> {
+    check(service, others, abilities).err().map(|declined| declined.faults).unwrap_or_default()
+}
+
+/// There is one fault, and it has these words.
+#[track_caller]
+fn one_fault(service: &Service, others: &[Service], abilities: &Abilities, words: &[&str]) {
+    let all = faults(service, others, abilities);
+    let [fault] = &all[..] else { panic!("not one fault: {all:?}") };
+    assert!(words.iter().all(|word| fault.contains(word)), "{fault}");
+}
+
+#[test]
+fn a_whole_service_is_taken() {
+    let whole = web(r#"{"port": 80, "protocol": "http", "health": {"path": "/", "interval_secs": 5, "timeout_secs": 2}}"#);
+    assert_eq!(faults(&whole, &[], &cloud()), [""; 0]);
+}
+
+#[test]
+fn a_name_is_one_label_of_a_dns_name() {
+    for name in ["", "Web", "1web", "web-", "we_b", "a.b", &"w".repeat(64)] {
+        let named = Service { name: name.to_owned(), ..web(r#"{"port": 80, "protocol": "http"}"#) };
+        one_fault(&named, &[], &cloud(), &["its name", "lower-case letters"]);
+    }
+    assert!(is_name(&"w".repeat(63)) && is_name("web-2"));
+}
+
+#[test]
+fn a_port_out_of_range_is_no_port() {
+    for port in ["0", "65536", "-1", "\"http\""] {
+        let text = format!(r#"{{"name": "web", "port": [{{"port": {port}}}]}}"#);
+        assert!(serde_json::from_str::<Service>(&text).is_err(), "{port} was taken");
+    }
+    one_fault(&service(r#"{"name": "web"}"#), &[], &cloud(), &["no port", "[[port]]"]);
+}
+
+#[test]
+fn what_is_unknown_is_refused_and_not_left_out() {
+    let text = r#"{"name": "web", "port": [{"port": 80, "protcol": "tcp"}]}"#;
+    let refused = serde_json::from_str::<Service>(text).unwrap_err().to_string();
+    assert!(refused.contains("protcol"), "{refused}");
+}
+
+#[test]
+fn ports_have_names_where_there_are_several_and_none_stands_twice() {
+    let two = |second: &str| service(&format!(r#"{{"name": "web", "port": [{{"name": "a", "port": 80}}, {second}]}}"#));
+    assert_eq!(faults(&two(r#"{"name": "b", "port": 81}"#), &[], &cloud()), [""; 0]);
+    one_fault(&two(r#"{"name": "b", "port": 80}"#), &[], &cloud(), &["port 80 stands twice"]);
+    one_fault(&two(r#"{"name": "a", "port": 81}"#), &[], &cloud(), &["two ports are called a"]);
+    one_fault(&two(r#"{"port": 81}"#), &[], &cloud(), &["port 81 has no name"]);
+    assert_eq!(faults(&two(r#"{"name": "b", "port": 80, "transport": "udp"}"#), &[], &cloud()), [""; 0]);
+}
+
+#[test]
+fn a_listener_leads_to_a_port_that_takes_the_same() {
+    let named = web(r#"{"port": 80, "protocol": "http", "to": "admin"}"#);
+    one_fault(&named, &[], &cloud(), &["listener 80 passes on to \"admin\"", "no port is called so"]);
+    let mut udp = web(r#"{"port": 80, "protocol": "http"}"#);
+    udp.ports[0].transport = Transport::Udp;
+    one_fault(&udp, &[], &cloud(), &["takes http", "port 8080, which takes udp"]);
+}
+
+#[test]
+fn two_services_on_one_listener_are_refused_with_the_other_s_name() {
+    let other = Service { name: "other".into(), ..web(r#"{"port": 80, "protocol": "tcp"}"#) };
+    let own = web(r#"{"port": 80, "protocol": "http"}"#);
+    one_fault(&own, std::slice::from_ref(&other), &cloud(), &["service other has listener 80 of load balancer lb"]);
+    // Applied again it does not stand in its own way.
+    assert_eq!(faults(&own, std::slice::from_ref(&own), &cloud()), [""; 0]);
+    one_fault(&web(r#"{"port": 80, "protocol": "http"}, {"port": 80, "protocol": "tcp"}"#), &[], &cloud(), &["two listeners on port 80"]);
+}
+
+#[test]
+fn where_members_are_behind_all_listeners_a_load_balancer_has_one_service() {
+    let other = Service { name: "other".into(), ..web(r#"{"port": 81, "protocol": "tcp"}"#) };
+    let own = web(r#"{"port": 80, "protocol": "http"}"#);
+    assert_eq!(faults(&own, std::slice::from_ref(&other), &cloud()), [""; 0]);
+    let each = Abilities { one_service_each: true, ..cloud() };
+    one_fault(&own, &[other], &each, &["service other is behind load balancer lb already", "another load balancer"]);
+}
+
+#[test]
+fn what_the_provider_lacks_is_said_with_what_it_has() {
+    let mut udp = web(r#"{"port": 53, "protocol": "udp"}"#);
+    udp.ports[0].transport = Transport::Udp;
+    one_fault(&udp, &[], &cloud(), &["takes udp", "of cloud take tcp, http, https"]);
+    let none = Abilities { protocols: [].into(), ..cloud() };
+    one_fault(&web(r#"{"port": 80, "protocol": "http"}"#), &[], &none, &["no load balancers", "leave [load_balancer] out"]);
+    one_fault(&web(r#"{"port": 56510, "protocol": "tcp"}"#), &[], &cloud(), &["56500 to 56520", "keeps for itself"]);
+    let slow = web(r#"{"port": 80, "protocol": "http", "health": {"interval_secs": 61}}"#);
+    one_fault(&slow, &[], &cloud(), &["every 61 s", "every 2 to 60 s"]);
+    let four = web(
+        r#"{"port": 1, "protocol": "tcp"}, {"port": 2, "protocol": "tcp"}, {"port": 3, "protocol": "tcp"}, {"port": 4, "protocol": "tcp"}"#,
+    );
+    one_fault(&four, &[], &cloud(), &["would have 4 listeners", "cloud allows 3"]);
+}
+
+#[test]
+fn a_health_check_can_be() {
+    let checked = |health: &str| web(&format!(r#"{{"port": 80, "protocol": "tcp", "health": {health}}}"#));
+    one_fault(&checked(r#"{"path": "/"}"#), &[], &cloud(), &["takes tcp asks for none"]);
+    one_fault(&checked(r#"{"interval_secs": 5, "timeout_secs": 5}"#), &[], &cloud(), &["waits 5 s", "less than that"]);
+    one_fault(&checked(r#"{"retries": 0}"#), &[], &cloud(), &["at least 1"]);
+    let path = web(r#"{"port": 80, "protocol": "http", "health": {"path": "health"}}"#);
+    one_fault(&path, &[], &cloud(), &["does not begin with /"]);
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    let mut wrong = web(r#"{"port": 80, "protocol": "udp", "to": "x"}"#);
+    wrong.name = "Web".into();
+    assert_eq!(faults(&wrong, &[], &cloud()).len(), 3);
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_is_declared_is_judged_and_said_in_bounded_words(name in ".{0,400}", path in ".{0,400}", port in 1u16..) {
+        let mut any = web(r#"{"port": 80, "protocol": "http", "health": {}}"#);
+        any.name = name;
+        let balancer = any.load_balancer.as_mut().unwrap();
+        balancer.name.clone_from(&any.name);
+        balancer.listeners[0].port = port.try_into().unwrap();
+        balancer.listeners[0].health.as_mut().unwrap().path = Some(path);
+        for fault in faults(&any, &[], &cloud()) {
+            proptest::prop_assert!(fault.len() < 2_000);
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Which containers are in which service, and which of them take part.
+//!
+//! A [`Service`](api::Service) is declared by an operator, or is there because containers have its label. Each host
+//! finds its own members ([`select`]) and writes them to the store; whoever needs them reads all of them and judges
+//! who takes part ([`judge`]), from what the hosts wrote and which of them live ([`Vigil`]).
+//!
+//! Nothing here does I/O, reads a clock or spawns anything.
+
+mod declaration;
+mod difference;
+mod judgement;
+mod labels;
+mod member;
+mod selection;
+mod vigil;
+
+pub use declaration::{Abilities, Declined, check};
+pub use difference::difference;
+pub use judgement::{Standing, judge};
+pub use labels::{LabelFault, Shorthand};
+pub use member::Member;
+pub use selection::{Candidate, Selected, select};
+pub use vigil::{TOGETHER_MILLIS, Vigil};

@@ -1,0 +1,32 @@
+//! What a host writes of a container that is in a service.
+
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+
+use api::Readiness;
+use ipam::{Epoch, HostId, Zone};
+use serde::{Deserialize, Serialize};
+
+/// A container in a service, as its host has it: the value at `members/<service>/<address>`.
+///
+/// It counts while `endpoints/<address>` is open under the same epoch: so what a dead host left of it ends with its
+/// assignment, whoever takes the address next.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Member {
+    /// Its address.
+    pub address: IpAddr,
+    /// The number under which it has the address.
+    pub epoch: Epoch,
+    /// Its name.
+    pub container: String,
+    /// The host it runs on.
+    pub host: HostId,
+    /// The zone it is in.
+    pub zone: Zone,
+    /// Where it listens, where its label says so.
+    pub port: Option<NonZeroU16>,
+    /// Its share beside others, 0 to 100.
+    pub weight: u8,
+    /// What Docker says of it.
+    pub readiness: Readiness,
+}
