@@ -33,18 +33,22 @@ pub(crate) async fn hosts(State(desk): State<Desk>) -> Json<Answer<Vec<Host>>> {
 
 /// The hosts of the cluster, as the store shows them, and this one as it knows itself.
 pub(super) async fn read(desk: &Desk) -> Result<Vec<Host>, Silence> {
-    let register = Register::read(desk).await?;
-    let mut hosts: Vec<Host> = register.hosts.iter().map(|(id, record)| host(id, record)).collect();
-    for host in &mut hosts {
-        register.tell_life(host);
-        register.tell_name(host);
-        tell_suspicion(desk, host);
+    let mut register = Register::read(desk).await?;
+    register.read_holdings(desk).await?;
+    Ok(register.tell(desk))
+}
+
+/// The same where what they hold matters only if one of them is silent or was evicted: if none is, no block of the
+/// cluster is read.
+pub(super) async fn read_at_a_glance(desk: &Desk) -> Result<Vec<Host>, Silence> {
+    let mut register = Register::read(desk).await?;
+    let first = Incarnation(1);
+    let well =
+        |(id, record): (&HostId, &HostRecord)| register.sessions.contains(id) && record.incarnation == first;
+    if !register.hosts.iter().all(well) {
+        register.read_holdings(desk).await?;
     }
-    if let Some(known) = &*desk.known.borrow() {
-        let this = this(known);
-        hosts.iter_mut().filter(|host| host.id == this).for_each(|host| describe(host, known));
-    }
-    Ok(hosts)
+    Ok(register.tell(desk))
 }
 
 fn this(known: &Known) -> String {
@@ -57,24 +61,49 @@ struct Register {
     sessions: BTreeSet<HostId>,
     evictions: BTreeMap<HostId, ipam::Eviction>,
     descriptions: BTreeMap<HostId, Description>,
-    blocks: Vec<Block>,
+    /// How many addresses each holds, by incarnation.
+    holdings: BTreeMap<HostId, BTreeMap<Incarnation, u32>>,
 }
 
 impl Register {
+    fn tell(&self, desk: &Desk) -> Vec<Host> {
+        let mut hosts: Vec<Host> = self.hosts.iter().map(|(id, record)| host(id, record)).collect();
+        for host in &mut hosts {
+            self.tell_life(host);
+            self.tell_name(host);
+            tell_suspicion(desk, host);
+        }
+        if let Some(known) = &*desk.known.borrow() {
+            let this = this(known);
+            hosts.iter_mut().filter(|host| host.id == this).for_each(|host| describe(host, known));
+        }
+        hosts
+    }
+
     async fn read(desk: &Desk) -> Result<Self, Silence> {
         let mut register = Self {
             hosts: BTreeMap::new(),
             sessions: BTreeSet::new(),
             evictions: BTreeMap::new(),
             descriptions: BTreeMap::new(),
-            blocks: Vec::new(),
+            holdings: BTreeMap::new(),
         };
-        for under in [Under::Hosts, Under::Sessions, Under::Evictions, Under::Descriptions, Under::Blocks] {
-            for entry in entries(desk, &under).await? {
-                register.note(&entry).map_err(|error| silence(Source::Store, with_causes(&error)))?;
-            }
+        for under in [Under::Hosts, Under::Sessions, Under::Evictions, Under::Descriptions] {
+            register.read_all(desk, &under).await?;
         }
         Ok(register)
+    }
+
+    /// Counts what every host holds. Reads every block of the cluster.
+    async fn read_holdings(&mut self, desk: &Desk) -> Result<(), Silence> {
+        self.read_all(desk, &Under::Blocks).await
+    }
+
+    async fn read_all(&mut self, desk: &Desk, under: &Under) -> Result<(), Silence> {
+        for entry in entries(desk, under).await? {
+            self.note(&entry).map_err(|error| silence(Source::Store, with_causes(&error)))?;
+        }
+        Ok(())
     }
 
     fn note(&mut self, entry: &store::Entry) -> Result<(), ValueError> {
@@ -91,10 +120,22 @@ impl Register {
             Some(Item::Description(id)) => {
                 self.descriptions.insert(HostId(id), layout::decode(&entry.key, &entry.value)?);
             }
-            Some(Item::Block { .. }) => self.blocks.push(layout::decode(&entry.key, &entry.value)?),
+            Some(Item::Block { .. }) => self.count(&layout::decode(&entry.key, &entry.value)?),
             _ => (),
         }
         Ok(())
+    }
+
+    fn count(&mut self, block: &Block) {
+        for held in block.held().values() {
+            // Names are compared once for each address of the fleet, and copied once for each host.
+            if !self.holdings.contains_key(&held.by.host) {
+                self.holdings.insert(held.by.host.clone(), BTreeMap::new());
+            }
+            if let Some(holdings) = self.holdings.get_mut(&held.by.host) {
+                *holdings.entry(held.by.incarnation).or_default() += 1;
+            }
+        }
     }
 
     fn tell_name(&self, host: &mut Host) {
@@ -105,14 +146,10 @@ impl Register {
 
     fn tell_life(&self, host: &mut Host) {
         let id = HostId(host.id.clone());
-        let count = |is_it: &dyn Fn(Incarnation) -> bool| {
-            let held = self.blocks.iter().flat_map(|block| block.held().values());
-            let its = held.filter(|held| held.by.host == id && is_it(held.by.incarnation)).count();
-            u32::try_from(its).unwrap_or(u32::MAX)
-        };
         let now = Incarnation(host.incarnation);
-        host.holds = count(&|incarnation| incarnation == now);
-        host.unswept = count(&|incarnation| incarnation < now);
+        let holdings = self.holdings.get(&id);
+        host.holds = holdings.and_then(|holdings| holdings.get(&now)).copied().unwrap_or(0);
+        host.unswept = holdings.map_or(0, |holdings| holdings.range(..now).map(|(_, count)| count).sum());
         let eviction = self.evictions.get(&id);
         host.eviction = eviction.map(|it| Eviction {
             at: it.at.clone(),

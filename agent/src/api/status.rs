@@ -21,7 +21,7 @@ pub(crate) async fn status(State(desk): State<Desk>) -> Json<Answer<Status>> {
     };
     let lines = pools.into_iter().map(|((pool, zone), (_, counts))| PoolLine { pool, zone, counts });
     let orders = unfinished(orders::read(&desk).await.unwrap_or_default());
-    let hosts = needing_a_look(hosts::read(&desk).await.unwrap_or_default());
+    let hosts = needing_a_look(hosts::read_at_a_glance(&desk).await.unwrap_or_default());
     let status = Status {
         agent: env!("CARGO_PKG_VERSION").into(),
         cluster: desk.config.as_ref().map_or_else(|_| "-".into(), |config| config.cluster.clone()),

@@ -65,7 +65,11 @@ async fn storm(count: usize, suffix: &str) -> Result<Storm> {
     let begun = Instant::now();
     let answers = join_all(agents.iter().map(containers)).await;
     let answered = begun.elapsed();
-    let addresses: Vec<IpAddr> = answers.into_iter().flatten().collect();
+    let (addresses, refused): (Vec<Vec<IpAddr>>, Vec<Option<String>>) = answers.into_iter().unzip();
+    let (addresses, refused) = (addresses.concat(), refused.into_iter().flatten());
+    if let Some(first) = refused.clone().next() {
+        eprintln!("storm: refused on {} of {count} agents, on one of them so: {first}", refused.count());
+    }
     timeout(PUBLISHED, published(&world, addresses.len()))
         .await
         .context("not all of them are published")??;
@@ -76,20 +80,20 @@ async fn storm(count: usize, suffix: &str) -> Result<Storm> {
     Ok(Storm { seconds, served: addresses.len(), duplicates: addresses.len() - distinct, transactions })
 }
 
-/// A hundred containers at once; what they got.
-async fn containers(agent: &Agent) -> Vec<IpAddr> {
+/// A hundred containers at once; what they got, and why the first that was refused was.
+async fn containers(agent: &Agent) -> (Vec<IpAddr>, Option<String>) {
     let asked = join_all((0..EACH).map(|_| agent.assign())).await;
-    if let Some(Err(first)) = asked.iter().find(|answer| answer.is_err()) {
-        eprintln!("storm: {first:#}");
-    }
-    asked.into_iter().flatten().map(|assignment| assignment.address).collect()
+    let refused = asked.iter().find_map(|answer| answer.as_ref().err()).map(|error| format!("{error:#}"));
+    (asked.into_iter().flatten().map(|assignment| assignment.address).collect(), refused)
 }
 
 /// Returns once the store shows so many intervals as running.
 async fn published(world: &World, count: usize) -> Result<()> {
     loop {
         let mut running = 0;
-        for entry in world.store().range(&Under::Running.prefix()).await?.entries {
+        // A store that is busy with the storm is asked again.
+        let shown = world.store().range(&Under::Running.prefix()).await.map(|all| all.entries);
+        for entry in shown.unwrap_or_default() {
             let bytes = entry.value.as_slice();
             running += Segment::check(bytes)?.find(&bytes, &Query::default())?.len();
         }

@@ -30,12 +30,12 @@ pub(crate) fn measure(size: &Size) -> Result<()> {
     Ok(())
 }
 
-/// Opens subnets with a few addresses for each host; how many addresses they have.
+/// Opens subnets with an address for each host and a few more; how many addresses they have.
 async fn open_for(world: &World, hosts: usize) -> Result<usize> {
     let cidrs: Vec<IpNetwork> = match hosts {
         ..=10 => vec!["10.80.0.0/26".parse()?],
         11..=100 => vec![subnet(0)?],
-        _ => (0..hosts / 200).map(subnet).collect::<Result<_>>()?,
+        _ => (0..hosts / 250).map(subnet).collect::<Result<_>>()?,
     };
     let mut room = 0;
     for cidr in cidrs {
