@@ -3,8 +3,8 @@
 use agent::assembly;
 use agent::config::{Config, DEFAULT_PATH, Rejected};
 use agent::migrate;
-use agent::unit;
 use agent::sockets::{Passed, Sockets};
+use agent::unit;
 use anyhow::Context;
 use clap::Parser;
 use std::path::PathBuf;

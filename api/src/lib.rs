@@ -53,8 +53,8 @@ pub use network::{Endpoint, Network};
 pub use order::{Candidate, NamedSubnet, NextStep, Order, OrderIntent, OrderReport, OrderState, Settle};
 pub use pool::{Counts, Pool, PoolZone, Quarantined, Subnet, SubnetState, Watermarks};
 pub use service::{
-    ApplyService, FieldChange, HealthCheck, Listener, LoadBalancer, Member, MemberStanding, Protocol, Readiness, Service,
-    ServiceChange, ServiceLine, ServicePort, ServiceReport, Transport,
+    ApplyService, FieldChange, HealthCheck, Listener, LoadBalancer, Member, MemberStanding, Protocol,
+    Readiness, Service, ServiceChange, ServiceLine, ServicePort, ServiceReport, Transport,
 };
 pub use status::{Condition, Mode, Notice, Part, PoolLine, Status};
 

@@ -78,9 +78,8 @@ fn of_itself(service: &Service, faults: &mut Vec<String>) {
     let Service { selector, ports, load_balancer, .. } = service;
     let long = |text: &String| text.len() > TEXT_MAX;
     if selector.len() > SELECTOR_MAX || selector.iter().any(|(key, value)| long(key) || long(value)) {
-        faults.push(format!(
-            "its selector is too large: at most {SELECTOR_MAX} labels, {TEXT_MAX} bytes each"
-        ));
+        faults
+            .push(format!("its selector is too large: at most {SELECTOR_MAX} labels, {TEXT_MAX} bytes each"));
     }
     if selector.keys().any(String::is_empty) {
         faults.push("a label of its selector has no name".to_owned());
@@ -90,7 +89,8 @@ fn of_itself(service: &Service, faults: &mut Vec<String>) {
         return faults.push(format!("it has more than {PORTS_MAX} ports or listeners"));
     }
     if ports.is_empty() {
-        faults.push("it has no port: add [[port]] with port = NUMBER, where its containers listen".to_owned());
+        faults
+            .push("it has no port: add [[port]] with port = NUMBER, where its containers listen".to_owned());
     }
     twice(ports, faults);
     for listener in listeners {
@@ -168,7 +168,8 @@ fn health(listener: &Listener, faults: &mut Vec<String>) {
 fn of_the_provider(balancer: &LoadBalancer, abilities: &Abilities, faults: &mut Vec<String>) {
     let provider = abilities.provider;
     if abilities.protocols.is_empty() {
-        return faults.push(format!("the provider {provider} has no load balancers: leave [load_balancer] out"));
+        return faults
+            .push(format!("the provider {provider} has no load balancers: leave [load_balancer] out"));
     }
     let name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
     if balancer.name.is_empty() || balancer.name.len() > 40 || !balancer.name.bytes().all(name) {
@@ -189,12 +190,17 @@ fn of_the_provider(balancer: &LoadBalancer, abilities: &Abilities, faults: &mut 
                 known.join(", ")
             ));
         }
-        if let Some((from, to)) = abilities.ports_kept.filter(|(from, to)| (*from..=*to).contains(&port.get())) {
-            faults.push(format!("listener {port} is one of {from} to {to}, which {provider} keeps for itself"));
+        if let Some((from, to)) =
+            abilities.ports_kept.filter(|(from, to)| (*from..=*to).contains(&port.get()))
+        {
+            faults
+                .push(format!("listener {port} is one of {from} to {to}, which {provider} keeps for itself"));
         }
         let interval = health.as_ref().and_then(|health| health.interval_secs);
         let (least, most) = abilities.interval_secs;
-        if let Some(interval) = interval.filter(|interval| *interval != 0 && !(least..=most).contains(interval)) {
+        if let Some(interval) =
+            interval.filter(|interval| *interval != 0 && !(least..=most).contains(interval))
+        {
             faults.push(format!(
                 "the health check of listener {port} asks every {interval} s, and {provider} asks every {least} to \
                  {most} s"

@@ -64,7 +64,7 @@ mod tests {
     use crate::labels::implied;
 
     fn web() -> Service {
-        implied("web", NonZeroU16::new(80).unwrap())
+        implied("web", NonZeroU16::new(80))
     }
 
     fn lines(change: &ServiceChange) -> Vec<(&str, Option<&str>, Option<&str>)> {
@@ -94,7 +94,13 @@ mod tests {
 
     #[test]
     fn a_new_one_is_all_new_and_one_that_goes_is_all_gone() {
-        assert_eq!(lines(&difference("web", None, Some(&web()))), [("name", None, Some("web")), ("port.80/tcp", None, Some("-"))]);
-        assert_eq!(lines(&difference("web", Some(&web()), None)), [("name", Some("web"), None), ("port.80/tcp", Some("-"), None)]);
+        assert_eq!(
+            lines(&difference("web", None, Some(&web()))),
+            [("name", None, Some("web")), ("port.80/tcp", None, Some("-"))]
+        );
+        assert_eq!(
+            lines(&difference("web", Some(&web()), None)),
+            [("name", Some("web"), None), ("port.80/tcp", Some("-"), None)]
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! The shorthand: a service declared by labels on containers, as users of reverse proxies know it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
 
 use api::{Service, ServicePort};
@@ -51,7 +51,9 @@ pub enum LabelFault {
         value: String,
     },
     /// No port.
-    #[error("container {container} has the label {PORT}={value}, which is no port; hint: a number from 1 to 65535")]
+    #[error(
+        "container {container} has the label {PORT}={value}, which is no port; hint: a number from 1 to 65535"
+    )]
     Port {
         /// Which.
         container: String,
@@ -81,7 +83,9 @@ pub enum LabelFault {
         service: String,
     },
     /// A label that begins as ours do and is none.
-    #[error("container {container} has the label {label}, which means nothing; hint: {SERVICE}, {PORT} and {WEIGHT} do")]
+    #[error(
+        "container {container} has the label {label}, which means nothing; hint: {SERVICE}, {PORT} and {WEIGHT} do"
+    )]
     Unknown {
         /// Which.
         container: String,
@@ -107,7 +111,9 @@ impl Shorthand {
         });
         let weight = labels.get(WEIGHT).and_then(|value| {
             let weight = value.parse().ok().filter(|weight| *weight <= WEIGHT_MAX);
-            faults.extend(weight.is_none().then(|| LabelFault::Weight { container: of(), value: value.clone() }));
+            faults.extend(
+                weight.is_none().then(|| LabelFault::Weight { container: of(), value: value.clone() }),
+            );
             weight
         });
         let unknown = labels.keys().filter(|label| label.starts_with(OURS));
@@ -117,12 +123,15 @@ impl Shorthand {
     }
 }
 
-/// The service that is there because a container has its label, and nobody declared it.
-pub(crate) fn implied(name: &str, port: NonZeroU16) -> Service {
+/// The service that is there because containers have its label, and nobody declared it; and the ports that their
+/// labels name.
+pub fn implied(name: &str, ports: impl IntoIterator<Item = NonZeroU16>) -> Service {
+    let ports: BTreeSet<NonZeroU16> = ports.into_iter().collect();
+    let port = |port| ServicePort { name: None, port, transport: Default::default() };
     Service {
         name: name.to_owned(),
         selector: BTreeMap::new(),
-        ports: vec![ServicePort { name: None, port, transport: Default::default() }],
+        ports: ports.into_iter().map(port).collect(),
         load_balancer: None,
     }
 }

@@ -17,7 +17,7 @@ mod vigil;
 pub use declaration::{Abilities, Declined, check};
 pub use difference::difference;
 pub use judgement::{Standing, judge};
-pub use labels::{LabelFault, Shorthand};
+pub use labels::{LabelFault, Shorthand, implied};
 pub use member::Member;
 pub use selection::{Candidate, Selected, select};
 pub use vigil::{TOGETHER_MILLIS, Vigil};

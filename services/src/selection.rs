@@ -107,7 +107,7 @@ mod tests {
     fn a_container_is_in_every_service_all_of_whose_labels_it_has() {
         let service = |name: &str, labels: &[(&str, &str)]| Service {
             selector: labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
-            ..implied(name, eighty())
+            ..implied(name, [eighty()])
         };
         let all = declared(&[
             service("one", &[("tier", "front")]),
@@ -134,20 +134,16 @@ mod tests {
 
     #[test]
     fn a_declared_service_says_where_its_labelled_containers_listen() {
-        let all = declared(&[implied("web", eighty())]);
+        let all = declared(&[implied("web", [eighty()])]);
         let selected = select([candidate("c", &[("berth.service", "web")])], &all, &"h1".into());
         assert_eq!((names(&selected), selected.faults.len()), (vec!["web"], 0));
     }
 
     #[test]
     fn who_is_selected_by_other_labels_is_not_in_the_service_of_its_own_name_by_chance() {
-        let mut web = implied("web", eighty());
+        let mut web = implied("web", [eighty()]);
         web.selector.insert("tier".into(), "front".into());
-        let selected = select(
-            [candidate("c", &[("berth.service", "web")])],
-            &declared(&[web]),
-            &"h1".into(),
-        );
+        let selected = select([candidate("c", &[("berth.service", "web")])], &declared(&[web]), &"h1".into());
         assert_eq!(names(&selected), [""; 0]);
     }
 }

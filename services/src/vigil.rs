@@ -28,14 +28,21 @@ impl Vigil {
     /// If more than a third of a zone, and more than one host of it, fell silent and was not judged before, nothing
     /// changes there: who was judged stays so, everybody else is spared. A host is judged in all its zones together:
     /// it is spared if it is spared in one of them.
-    pub fn look(&mut self, now: Timestamp, zones: &BTreeMap<Zone, BTreeSet<HostId>>, alive: &BTreeSet<HostId>) {
-        let lapsed: BTreeSet<&HostId> = zones.values().flatten().filter(|host| !alive.contains(*host)).collect();
+    pub fn look(
+        &mut self,
+        now: Timestamp,
+        zones: &BTreeMap<Zone, BTreeSet<HostId>>,
+        alive: &BTreeSet<HostId>,
+    ) {
+        let lapsed: BTreeSet<&HostId> =
+            zones.values().flatten().filter(|host| !alive.contains(*host)).collect();
         self.silent.retain(|host| lapsed.contains(host));
         self.fresh.retain(|host, _| lapsed.contains(host));
         for host in lapsed.into_iter().filter(|host| !self.silent.contains(*host)) {
             self.fresh.entry(host.clone()).or_insert(now);
         }
-        let of_zone = |hosts: &BTreeSet<HostId>| hosts.iter().filter(|host| self.fresh.contains_key(*host)).count();
+        let of_zone =
+            |hosts: &BTreeSet<HostId>| hosts.iter().filter(|host| self.fresh.contains_key(*host)).count();
         let mass = zones.values().filter(|hosts| {
             let fresh = of_zone(hosts);
             fresh > 1 && fresh * 3 > hosts.len()

@@ -12,3 +12,5 @@ mod networks;
 mod ports;
 #[path = "docker/restarts.rs"]
 mod restarts;
+#[path = "docker/services.rs"]
+mod services;

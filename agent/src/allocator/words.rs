@@ -138,6 +138,9 @@ fn key(spelled: &store::Key) -> Option<Key> {
         | Item::Copying
         | Item::Moved
         | Item::Rebuild
+        | Item::Service(_)
+        | Item::Declaring
+        | Item::Member { .. }
         | Item::Takes(_)
         | Item::Owner(_)
         | Item::Order(_)

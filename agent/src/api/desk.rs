@@ -20,11 +20,11 @@ use hostnet::Netlink;
 use ipam::{EndpointId, View};
 use jiff::Timestamp;
 use provider::{CloudSubnet, Provider, ZoneId};
+use services::Vigil;
 use std::error::Error;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
-use services::Vigil;
 use store::Store;
 use tokio::sync::watch;
 

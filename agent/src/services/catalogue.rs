@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use api::{MemberStanding, Service, ServiceChange, ServiceLine, ServicePort, ServiceReport};
+use api::{MemberStanding, Service, ServiceChange, ServiceLine, ServiceReport};
 use ipam::{EndpointRecord, Epoch};
-use services::{Abilities, Declined, Member, Standing, Vigil, check, difference, judge};
+use services::{Abilities, Declined, Member, Standing, Vigil, check, difference, implied, judge};
 use store::layout::{self, Item, Under};
 use store::{Commit, Store, Transaction};
 
@@ -92,11 +92,12 @@ pub(crate) async fn list(store: &dyn Store, vigil: &Vigil) -> Result<Vec<Service
     let line = |name: String| {
         let of = members.remove(&name).unwrap_or_default();
         let taking_part = judge(&of, vigil).into_iter().filter(|standing| standing.is_in()).count();
-        let service = declared.get(&name);
+        let known = declared.get(&name);
+        let service = known.cloned().unwrap_or_else(|| labelled(&name, &of));
         ServiceLine {
-            declared: service.is_some(),
-            ports: service.map_or_else(|| labelled(&of), |service| service.ports.clone()),
-            load_balancer: service.and_then(|it| it.load_balancer.as_ref()).map(|it| it.name.clone()),
+            declared: known.is_some(),
+            ports: service.ports,
+            load_balancer: service.load_balancer.map(|balancer| balancer.name),
             members_in: u32::try_from(taking_part).unwrap_or(u32::MAX),
             members_out: u32::try_from(of.len() - taking_part).unwrap_or(u32::MAX),
             name,
@@ -118,14 +119,10 @@ pub(crate) async fn show(
     if known.is_none() && members.is_empty() {
         return Ok(None);
     }
-    let service = known.cloned().unwrap_or_else(|| Service {
-        name: name.to_owned(),
-        selector: BTreeMap::new(),
-        ports: labelled(&members),
-        load_balancer: None,
-    });
+    let service = known.cloned().unwrap_or_else(|| labelled(name, &members));
     let standings = judge(&members, vigil);
-    let members = members.into_iter().zip(standings).map(|(member, standing)| told(member, standing)).collect();
+    let members =
+        members.into_iter().zip(standings).map(|(member, standing)| told(member, standing)).collect();
     Ok(Some(ServiceReport { service, declared: known.is_some(), members }))
 }
 
@@ -155,11 +152,9 @@ async fn open(store: &dyn Store) -> Result<BTreeMap<IpAddr, Epoch>, ServicesErro
     Ok(open.collect::<Result<_, _>>()?)
 }
 
-/// The ports that labels of members name.
-fn labelled(members: &[Member]) -> Vec<ServicePort> {
-    let ports: BTreeSet<_> = members.iter().filter_map(|member| member.port).collect();
-    let port = |port| ServicePort { name: None, port, transport: Default::default() };
-    ports.into_iter().map(port).collect()
+/// The service that its members' labels make.
+fn labelled(name: &str, members: &[Member]) -> Service {
+    implied(name, members.iter().filter_map(|member| member.port))
 }
 
 fn told(member: Member, standing: Standing) -> api::Member {

@@ -82,7 +82,8 @@ impl Registrar {
         let registering = async {
             loop {
                 // The newest of each, so that nothing that comes while it is written is missed.
-                let (sight, known) = (docker.borrow_and_update().sight.clone(), declared.borrow_and_update().clone());
+                let (sight, known) =
+                    (docker.borrow_and_update().sight.clone(), declared.borrow_and_update().clone());
                 changes.borrow_and_update();
                 let pause = match (sight, known) {
                     (Some(sight), Some(known)) => self.look(&sight, &known).await,
@@ -115,7 +116,7 @@ impl Registrar {
             tracing::warn!("{fault}");
         }
         let outcome = self.register(&selected).await;
-        let trouble = outcome.as_ref().err().map(with_causes);
+        let trouble = outcome.as_ref().err().map(|error| with_causes(error));
         if let Some(trouble) = &trouble
             && self.report.borrow().trouble.is_none()
         {
@@ -154,7 +155,9 @@ impl Registrar {
     }
 
     /// What this host has in the store: read once, and known from then on, because nobody else writes it.
-    async fn written(&mut self) -> Result<&mut BTreeMap<(String, IpAddr), (Member, Revision)>, ServicesError> {
+    async fn written(
+        &mut self,
+    ) -> Result<&mut BTreeMap<(String, IpAddr), (Member, Revision)>, ServicesError> {
         if self.written.is_none() {
             let mut own = BTreeMap::new();
             for entry in in_time(self.parts.store.range(&Under::Members.prefix())).await?.entries {
@@ -176,7 +179,10 @@ impl Registrar {
         let read = in_time(self.parts.store.get(&endpoint)).await?;
         let open = read.entry.as_ref().map(|entry| {
             let record: ipam::EndpointRecord = layout::decode(&entry.key, &entry.value)?;
-            Ok::<_, ServicesError>((record.epoch == member.epoch && record.host == member.host, entry.revision))
+            Ok::<_, ServicesError>((
+                record.epoch == member.epoch && record.host == member.host,
+                entry.revision,
+            ))
         });
         let Some((true, revision)) = open.transpose()? else { return Ok(false) };
         let key = key_of(at);

@@ -5,8 +5,8 @@ use crate::args::ServiceVerb;
 use crate::page::{Page, Verdict};
 use crate::table::{list, or_dash, table};
 use api::{
-    ApplyService, Listener, LoadBalancer, Member, MemberStanding, Problem, ProblemKind, Service, ServiceChange,
-    ServiceLine, ServicePort, ServiceReport, paths,
+    ApplyService, Listener, LoadBalancer, Member, MemberStanding, Problem, ProblemKind, Service,
+    ServiceChange, ServiceLine, ServicePort, ServiceReport, paths,
 };
 use std::io::Read;
 use std::path::Path;
@@ -64,13 +64,18 @@ fn read(file: &Path) -> Result<Service, AskError> {
     let mut text = String::new();
     let read = opened.and_then(|opened| opened.take(FILE_BYTES_MAX + 1).read_to_string(&mut text));
     let name = file.display();
-    read.map_err(|error| declined(format!("cannot read {name}: {error}"), "name a TOML file, or - for stdin"))?;
+    read.map_err(|error| {
+        declined(format!("cannot read {name}: {error}"), "name a TOML file, or - for stdin")
+    })?;
     if text.len() as u64 > FILE_BYTES_MAX {
         let error = format!("{name} has more than {FILE_BYTES_MAX} bytes");
         return Err(declined(error, "one file declares one service"));
     }
     toml::from_str(&text).map_err(|error| {
-        declined(format!("{name} declares no service: {error}"), "`berth service apply --help` shows an example")
+        declined(
+            format!("{name} declares no service: {error}"),
+            "`berth service apply --help` shows an example",
+        )
     })
 }
 
@@ -102,7 +107,8 @@ fn show(report: &ServiceReport) -> String {
     let selector = match (service.selector.is_empty(), declared) {
         (true, _) => format!("berth.service={}", service.name),
         (false, _) => {
-            let all: Vec<String> = service.selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let all: Vec<String> =
+                service.selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
             all.join(", ")
         }
     };
@@ -112,7 +118,12 @@ fn show(report: &ServiceReport) -> String {
         ("listen on", or_dash(Some(ports(&service.ports)).filter(|ports| !ports.is_empty()))),
     ];
     facts.extend(service.load_balancer.as_ref().map(|balancer| ("load balancer", balanced(balancer))));
-    format!("{}\n{}\n{}", service.name, facts.iter().map(|(name, fact)| format!("  {name:16} {fact}\n")).collect::<String>(), table(&MEMBER, members.iter().map(member)))
+    format!(
+        "{}\n{}\n{}",
+        service.name,
+        facts.iter().map(|(name, fact)| format!("  {name:16} {fact}\n")).collect::<String>(),
+        table(&MEMBER, members.iter().map(member))
+    )
 }
 
 fn balanced(LoadBalancer { name, listeners }: &LoadBalancer) -> String {
@@ -147,7 +158,8 @@ fn change(change: &ServiceChange, verb: &str) -> String {
     if change.changes.is_empty() {
         return format!("service {}: nothing {verb}\n", change.name);
     }
-    let row = |it: &api::FieldChange| vec![it.field.clone(), or_dash(it.from.as_ref()), or_dash(it.to.as_ref())];
+    let row =
+        |it: &api::FieldChange| vec![it.field.clone(), or_dash(it.from.as_ref()), or_dash(it.to.as_ref())];
     let lines = table(&["field", "is", "is to be"], change.changes.iter().map(row));
     format!("service {}: {} of it {verb}\n{lines}", change.name, change.changes.len())
 }

@@ -173,7 +173,8 @@ impl Host {
             writes.push(Write::Delete(Key::Endpoint(*address)));
         }
         let room = REWRITTEN_MAX - writes.len();
-        let opened = wanted.into_iter().filter(|(address, (epoch, _))| facts.open().get(address) != Some(epoch));
+        let opened =
+            wanted.into_iter().filter(|(address, (epoch, _))| facts.open().get(address) != Some(epoch));
         for (address, (epoch, endpoint)) in opened.take(room) {
             open.insert(address, epoch);
             let record = EndpointRecord { epoch, endpoint, host: host.clone() };

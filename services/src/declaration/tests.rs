@@ -37,7 +37,9 @@ fn one_fault(service: &Service, others: &[Service], abilities: &Abilities, words
 
 #[test]
 fn a_whole_service_is_taken() {
-    let whole = web(r#"{"port": 80, "protocol": "http", "health": {"path": "/", "interval_secs": 5, "timeout_secs": 2}}"#);
+    let whole = web(
+        r#"{"port": 80, "protocol": "http", "health": {"path": "/", "interval_secs": 5, "timeout_secs": 2}}"#,
+    );
     assert_eq!(faults(&whole, &[], &cloud()), [""; 0]);
 }
 
@@ -68,7 +70,9 @@ fn what_is_unknown_is_refused_and_not_left_out() {
 
 #[test]
 fn ports_have_names_where_there_are_several_and_none_stands_twice() {
-    let two = |second: &str| service(&format!(r#"{{"name": "web", "port": [{{"name": "a", "port": 80}}, {second}]}}"#));
+    let two = |second: &str| {
+        service(&format!(r#"{{"name": "web", "port": [{{"name": "a", "port": 80}}, {second}]}}"#))
+    };
     assert_eq!(faults(&two(r#"{"name": "b", "port": 81}"#), &[], &cloud()), [""; 0]);
     one_fault(&two(r#"{"name": "b", "port": 80}"#), &[], &cloud(), &["port 80 stands twice"]);
     one_fault(&two(r#"{"name": "a", "port": 81}"#), &[], &cloud(), &["two ports are called a"]);
@@ -89,10 +93,20 @@ fn a_listener_leads_to_a_port_that_takes_the_same() {
 fn two_services_on_one_listener_are_refused_with_the_other_s_name() {
     let other = Service { name: "other".into(), ..web(r#"{"port": 80, "protocol": "tcp"}"#) };
     let own = web(r#"{"port": 80, "protocol": "http"}"#);
-    one_fault(&own, std::slice::from_ref(&other), &cloud(), &["service other has listener 80 of load balancer lb"]);
+    one_fault(
+        &own,
+        std::slice::from_ref(&other),
+        &cloud(),
+        &["service other has listener 80 of load balancer lb"],
+    );
     // Applied again it does not stand in its own way.
     assert_eq!(faults(&own, std::slice::from_ref(&own), &cloud()), [""; 0]);
-    one_fault(&web(r#"{"port": 80, "protocol": "http"}, {"port": 80, "protocol": "tcp"}"#), &[], &cloud(), &["two listeners on port 80"]);
+    one_fault(
+        &web(r#"{"port": 80, "protocol": "http"}, {"port": 80, "protocol": "tcp"}"#),
+        &[],
+        &cloud(),
+        &["two listeners on port 80"],
+    );
 }
 
 #[test]
@@ -101,7 +115,12 @@ fn where_members_are_behind_all_listeners_a_load_balancer_has_one_service() {
     let own = web(r#"{"port": 80, "protocol": "http"}"#);
     assert_eq!(faults(&own, std::slice::from_ref(&other), &cloud()), [""; 0]);
     let each = Abilities { one_service_each: true, ..cloud() };
-    one_fault(&own, &[other], &each, &["service other is behind load balancer lb already", "another load balancer"]);
+    one_fault(
+        &own,
+        &[other],
+        &each,
+        &["service other is behind load balancer lb already", "another load balancer"],
+    );
 }
 
 #[test]
@@ -110,8 +129,18 @@ fn what_the_provider_lacks_is_said_with_what_it_has() {
     udp.ports[0].transport = Transport::Udp;
     one_fault(&udp, &[], &cloud(), &["takes udp", "of cloud take tcp, http, https"]);
     let none = Abilities { protocols: [].into(), ..cloud() };
-    one_fault(&web(r#"{"port": 80, "protocol": "http"}"#), &[], &none, &["no load balancers", "leave [load_balancer] out"]);
-    one_fault(&web(r#"{"port": 56510, "protocol": "tcp"}"#), &[], &cloud(), &["56500 to 56520", "keeps for itself"]);
+    one_fault(
+        &web(r#"{"port": 80, "protocol": "http"}"#),
+        &[],
+        &none,
+        &["no load balancers", "leave [load_balancer] out"],
+    );
+    one_fault(
+        &web(r#"{"port": 56510, "protocol": "tcp"}"#),
+        &[],
+        &cloud(),
+        &["56500 to 56520", "keeps for itself"],
+    );
     let slow = web(r#"{"port": 80, "protocol": "http", "health": {"interval_secs": 61}}"#);
     one_fault(&slow, &[], &cloud(), &["every 61 s", "every 2 to 60 s"]);
     let four = web(
@@ -124,7 +153,12 @@ fn what_the_provider_lacks_is_said_with_what_it_has() {
 fn a_health_check_can_be() {
     let checked = |health: &str| web(&format!(r#"{{"port": 80, "protocol": "tcp", "health": {health}}}"#));
     one_fault(&checked(r#"{"path": "/"}"#), &[], &cloud(), &["takes tcp asks for none"]);
-    one_fault(&checked(r#"{"interval_secs": 5, "timeout_secs": 5}"#), &[], &cloud(), &["waits 5 s", "less than that"]);
+    one_fault(
+        &checked(r#"{"interval_secs": 5, "timeout_secs": 5}"#),
+        &[],
+        &cloud(),
+        &["waits 5 s", "less than that"],
+    );
     one_fault(&checked(r#"{"retries": 0}"#), &[], &cloud(), &["at least 1"]);
     let path = web(r#"{"port": 80, "protocol": "http", "health": {"path": "health"}}"#);
     one_fault(&path, &[], &cloud(), &["does not begin with /"]);

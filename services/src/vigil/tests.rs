@@ -11,7 +11,10 @@ fn zone(hosts: &[&str]) -> BTreeMap<Zone, BTreeSet<HostId>> {
 }
 
 /// Who is silent after these looks, each so many milliseconds after the one before.
-fn silent_after(zones: &BTreeMap<Zone, BTreeSet<HostId>>, looks: &[(u64, &[&str])]) -> (Vigil, BTreeSet<HostId>) {
+fn silent_after(
+    zones: &BTreeMap<Zone, BTreeSet<HostId>>,
+    looks: &[(u64, &[&str])],
+) -> (Vigil, BTreeSet<HostId>) {
     let (mut vigil, mut now) = (Vigil::default(), Timestamp(1_000));
     for (millis, alive) in looks {
         now = now.after(*millis);
@@ -24,7 +27,8 @@ fn silent_after(zones: &BTreeMap<Zone, BTreeSet<HostId>>, looks: &[(u64, &[&str]
 #[test]
 fn a_host_is_judged_when_it_was_waited_for_others() {
     let zones = zone(&SIX);
-    let (vigil, silent) = silent_after(&zones, &[(0, &SIX), (10, &SIX[1..]), (TOGETHER_MILLIS - 1, &SIX[1..])]);
+    let (vigil, silent) =
+        silent_after(&zones, &[(0, &SIX), (10, &SIX[1..]), (TOGETHER_MILLIS - 1, &SIX[1..])]);
     assert_eq!(silent, set(&[]));
     assert_eq!(vigil.next_deadline(), Some(Timestamp(1_010).after(TOGETHER_MILLIS)));
     let (vigil, silent) = silent_after(&zones, &[(0, &SIX[1..]), (TOGETHER_MILLIS, &SIX[1..])]);
@@ -34,7 +38,8 @@ fn a_host_is_judged_when_it_was_waited_for_others() {
 
 #[test]
 fn more_than_a_third_of_a_zone_together_changes_nothing_also_if_they_lapse_one_after_the_other() {
-    let looks: &[(u64, &[&str])] = &[(0, &SIX[1..]), (1_500, &SIX[2..]), (1_500, &SIX[3..]), (60_000, &SIX[3..])];
+    let looks: &[(u64, &[&str])] =
+        &[(0, &SIX[1..]), (1_500, &SIX[2..]), (1_500, &SIX[3..]), (60_000, &SIX[3..])];
     let (vigil, silent) = silent_after(&zone(&SIX), looks);
     assert_eq!(silent, set(&[]));
     assert!(SIX[..3].iter().all(|host| vigil.is_spared(&HostId::from(*host))));
@@ -73,7 +78,8 @@ fn the_only_host_of_a_zone_and_one_of_two_are_no_mass() {
 #[test]
 fn a_host_of_two_zones_is_spared_if_it_is_in_one() {
     let zones: BTreeMap<Zone, BTreeSet<HostId>> =
-        [("vlan-1".into(), set(&["h1", "h2", "h3"])), ("vlan-2".into(), set(&["h1", "h4", "h5", "h6"]))].into();
+        [("vlan-1".into(), set(&["h1", "h2", "h3"])), ("vlan-2".into(), set(&["h1", "h4", "h5", "h6"]))]
+            .into();
     let alive = ["h3", "h4", "h5", "h6"];
     let (_, silent) = silent_after(&zones, &[(0, &alive), (TOGETHER_MILLIS, &alive)]);
     assert_eq!(silent, set(&[]));
