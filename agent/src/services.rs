@@ -11,6 +11,9 @@ mod followed;
 mod registrar;
 pub(crate) mod vigilance;
 
+#[cfg(test)]
+mod tests;
+
 pub use registrar::{Parts, Registrar, Report};
 
 use std::time::Duration;

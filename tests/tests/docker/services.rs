@@ -54,7 +54,8 @@ fn members(host: &Host, service: &str) -> Result<Vec<Seen>> {
 
 /// Waits until these, and no others, are in the service.
 fn has(host: &Host, service: &str, expected: &[(IpAddr, &str, bool)]) -> Result<()> {
-    let expected: Vec<Seen> = expected.iter().map(|(at, name, part)| (*at, (*name).to_owned(), *part)).collect();
+    let expected: Vec<Seen> =
+        expected.iter().map(|(at, name, part)| (*at, (*name).to_owned(), *part)).collect();
     let mut last = String::new();
     until(SOON, &format!("{expected:?} are in service {service}"), || {
         let seen = members(host, service);
@@ -123,7 +124,10 @@ fn what_cannot_be_is_refused_with_what_can(host: &Host) -> Result<()> {
         println!("{}", said.stderr.trim());
         Ok(())
     };
-    ensure!(declare(host, "apply -f", &balanced("first", "http"))?.is_success(), "the first has the balancer");
+    ensure!(
+        declare(host, "apply -f", &balanced("first", "http"))?.is_success(),
+        "the first has the balancer"
+    );
     refused(&balanced("second", "http"), &["service first is behind load balancer lb already"])?;
     refused(&balanced("third", "udp"), &["listener 80 takes udp", "tcp, http, https"])?;
     refused("name = \"Web\"\n[[port]]\nport = 80\n", &["its name \"Web\""])?;
