@@ -72,9 +72,9 @@ impl PublishedFacts {
 impl Host {
     pub(super) fn publish(&mut self, request: RequestId, address: IpAddr, epoch: Epoch) {
         let fresh = match self.held.get(&address).map(|held| &held.holding.state) {
-            Some(Life::Assigned { epoch: now, usage: Usage::Bound(_), published, .. })
-                if *now == epoch && self.block_of(address).is_some_and(|id| self.this_boots(id)) =>
-            {
+            Some(Life::Assigned {
+                epoch: now, usage: Usage::Bound(_) | Usage::Unbound, published, ..
+            }) if *now == epoch && self.block_of(address).is_some_and(|id| self.this_boots(id)) => {
                 !*published
             }
             _ => return self.answer(request, Err(Refusal::Superseded { address, epoch })),
@@ -199,9 +199,14 @@ impl Host {
         of_block
             .filter(|(_, held)| held.block == id)
             .filter_map(|(address, held)| match &held.holding.state {
-                Life::Assigned {
-                    epoch, usage: Usage::Bound(e) | Usage::Gone(e), published: true, ..
-                } => Some((address, (*epoch, e.clone()))),
+                Life::Assigned { epoch, usage, published: true, .. } => {
+                    let endpoint = match usage {
+                        Usage::Bound(endpoint) | Usage::Gone(endpoint) => endpoint.clone(),
+                        // Of one that is lent to another driver nobody told the name.
+                        Usage::Unbound => EndpointId(String::new()),
+                    };
+                    Some((address, (*epoch, endpoint)))
+                }
                 _ => None,
             })
             .collect()

@@ -393,6 +393,45 @@ fn a_published_address_cools_until_nothing_in_the_cloud_names_it() {
     assert_eq!(world.state(0, address), AddressState::FreeHere);
 }
 
+/// Docker's own drivers use addresses of ours, and tell us of no endpoint.
+#[test]
+fn an_address_that_is_lent_to_another_driver_is_published_too() {
+    let mut world = World::running(1, SUBNET);
+    let Assignment { address, epoch, .. } = world.assign_any(0).unwrap();
+    world.call(0, |request| Input::Publish { request, address, epoch }).unwrap();
+    assert!(world.store.get(&Key::Endpoint(address)).value.is_some());
+    world.release(0, address).unwrap();
+    world.pass(COOLING);
+    world.settle();
+    assert_eq!(world.store.get(&Key::Endpoint(address)).value, None);
+    assert_eq!(world.state(0, address), AddressState::FreeHere);
+}
+
+#[test]
+fn a_whole_block_is_opened_and_closed_as_transactions_of_etcd_take_it() {
+    let mut world = World::running(1, "10.60.0.0/24");
+    let all: Vec<_> = (0..250).map(|_| world.assign_any(0).unwrap()).collect();
+    for (Assignment { address, epoch, .. }, nth) in all.iter().zip(0..) {
+        world.bind(0, *address, &format!("e{nth}")).unwrap();
+        let request = world.request();
+        world.feed(0, Input::Publish { request, address: *address, epoch: *epoch });
+    }
+    world.settle();
+    let open = |world: &World| {
+        all.iter().filter(|it| world.store.get(&Key::Endpoint(it.address)).value.is_some()).count()
+    };
+    assert_eq!(open(&world), 250);
+    for nth in 0..250 {
+        let endpoint = EndpointId(format!("e{nth}"));
+        let request = world.request();
+        world.feed(0, Input::EndpointGone { request, endpoint });
+        let request = world.request();
+        world.feed(0, Input::Release { request, address: all[nth].address });
+    }
+    world.settle();
+    assert_eq!(open(&world), 0);
+}
+
 #[test]
 fn late_open_cannot_undo_a_close() {
     let mut world = World::running(1, SUBNET);

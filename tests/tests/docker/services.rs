@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use anyhow::{Context, Result, ensure};
 use api::{MemberStanding, ServiceLine, ServiceReport, Status};
 use tests::lab::{Daemon, Host, until};
-use tests::stage::{SOON, Stage, without_cooling};
+use tests::stage::{SITE, SOON, Stage, without_cooling};
 
 /// A member as these tests look at it: where, what it is called, and whether it takes part.
 type Seen = (IpAddr, String, bool);
@@ -38,6 +38,25 @@ fn containers_are_in_services_by_label_and_by_declaration_as_docker_shows_them()
         Ok(services.iter().all(|service| service.members_in + service.members_out == 0).then_some(()))
     })?;
     // Published addresses come back too: nothing in a cloud names them.
+    stage.settles_on(&[], SOON)
+}
+
+#[test]
+fn containers_on_dockers_own_bridge_are_in_services_as_well() -> Result<()> {
+    let stage = Stage::set(without_cooling())?;
+    let host = stage.host();
+    host.sh("docker network create -d bridge --ipam-driver berth --ipam-opt bridge=brcloud \
+         -o com.docker.network.bridge.name=brcloud -o com.docker.network.bridge.inhibit_ipv4=true \
+         -o com.docker.network.bridge.enable_ip_masquerade=false theirs")?;
+    host.sh(&format!(
+        "docker run -d --name web --network theirs -l berth.service=web -l berth.port=80 {SITE}"
+    ))?;
+    let web = host.address_of("web")?;
+    has(host, "web", &[(web, "web", true)])?;
+    host.kill(Daemon::Berthd)?;
+    host.start(Daemon::Berthd)?;
+    has(host, "web", &[(web, "web", true)])?;
+    host.sh("docker rm -f web")?;
     stage.settles_on(&[], SOON)
 }
 

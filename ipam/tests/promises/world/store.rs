@@ -36,6 +36,8 @@ impl Store {
     }
 
     pub(crate) fn commit(&mut self, transaction: &Transaction) -> Sent {
+        // etcd's own limit, `--max-txn-ops`.
+        assert!(transaction.writes.len() <= 128, "{} writes at once", transaction.writes.len());
         let holds = |compare: &Compare| match compare {
             Compare::At { key, revision } => self.entries.get(key).is_some_and(|(_, at)| at == revision),
             Compare::Holds { key, value } => self.entries.get(key).is_some_and(|(stands, _)| stands == value),
