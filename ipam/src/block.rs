@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -65,8 +66,9 @@ pub enum SetAside {
 /// Who holds an address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Held {
-    /// The holder, in the incarnation in which it gained the address.
-    pub by: Holder,
+    /// The holder, in the incarnation in which it gained the address. Shared by all that it holds here: a block is
+    /// read anew with each take of any host.
+    pub by: Arc<Holder>,
     /// The take number under which it was gained.
     pub take: u64,
 }
@@ -324,7 +326,7 @@ impl Block {
     pub fn held_by<'a>(&'a self, holder: &'a Holder) -> impl Iterator<Item = (IpAddr, u64)> + 'a {
         self.held
             .iter()
-            .filter(move |(_, held)| held.by == *holder)
+            .filter(move |(_, held)| *held.by == *holder)
             .map(|(address, held)| (*address, held.take))
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::{Block, BlockCommand, BlockState, Held, Quarantined, SetAside, Step};
 use crate::names::{Holder, HostId};
@@ -128,15 +129,16 @@ impl Block {
     /// Makes `holder` the holder, under a take number that nothing was ever gained under.
     fn gain(&mut self, holder: &Holder, addresses: impl IntoIterator<Item = IpAddr>) {
         self.take = self.take.saturating_add(1);
+        let by = Arc::new(holder.clone());
         for address in addresses {
-            self.held.insert(address, Held { by: holder.clone(), take: self.take });
+            self.held.insert(address, Held { by: Arc::clone(&by), take: self.take });
         }
     }
 
     fn let_go(&mut self, holder: &Holder, addresses: &BTreeSet<IpAddr>) -> Result<(), Refusal> {
         for address in addresses {
             match self.held.get(address) {
-                Some(held) if held.by == *holder => self.held.remove(address),
+                Some(held) if *held.by == *holder => self.held.remove(address),
                 _ => return Err(Refusal::in_the_way(*address, self.state_of(*address))),
             };
             self.falls_aside(*address);
@@ -177,7 +179,7 @@ impl Block {
             return Err(Refusal::in_the_way(address, AddressState::Reserved(other.clone())));
         }
         match self.held.get(&address) {
-            Some(held) if held.by == *holder => (),
+            Some(held) if *held.by == *holder => (),
             _ => self.must_be_free(address)?,
         }
         self.reserved.insert(address, name);

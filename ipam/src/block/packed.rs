@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +77,7 @@ impl TryFrom<Packed> for Block {
 
     fn try_from(packed: Packed) -> Result<Self, Unpackable> {
         let Packed { id, state, opened, take, holders, reserved, operations, .. } = packed;
+        let holders: Vec<Arc<Holder>> = holders.into_iter().map(Arc::new).collect();
         let held_by = |holder: usize, take: u64| {
             let by = holders.get(holder).cloned().ok_or(Unpackable::Holder(holder))?;
             Ok(Held { by, take })
@@ -99,7 +101,7 @@ impl TryFrom<Packed> for Block {
 #[derive(Default)]
 struct Holders {
     all: Vec<Holder>,
-    places: BTreeMap<Holder, usize>,
+    places: BTreeMap<Arc<Holder>, usize>,
 }
 
 impl Holders {
@@ -109,7 +111,7 @@ impl Holders {
             return (*place, take);
         }
         let place = self.all.len();
-        self.all.push(by.clone());
+        self.all.push(Holder::clone(&by));
         self.places.insert(by, place);
         (place, take)
     }

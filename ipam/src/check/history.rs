@@ -94,7 +94,7 @@ impl History {
 }
 
 fn gain(address: IpAddr, held: &Held) -> Gain {
-    (address, held.by.clone(), held.take)
+    (address, Holder::clone(&held.by), held.take)
 }
 
 /// Reads one host's journal.

@@ -264,7 +264,7 @@ impl Host {
     /// What is held here of a block that does not show it.
     fn unshown(&self, block: &Block, me: &Holder) -> Vec<IpAddr> {
         let shown = |address: &IpAddr, take: u64| {
-            block.held().get(address).is_some_and(|held| held.by == *me && held.take == take)
+            block.held().get(address).is_some_and(|held| *held.by == *me && held.take == take)
         };
         self.held_of(block.id())
             .filter(|(address, held)| !shown(address, held.holding.take))

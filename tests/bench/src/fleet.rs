@@ -147,6 +147,9 @@ fn store(endpoint: &str) -> EtcdStore {
     EtcdStore::new(EtcdOptions { endpoints, prefix: PREFIX.to_owned(), tls: None, user: None })
 }
 
+/// A prime: steps of it come to every host.
+const STRIDE: usize = 7_919;
+
 impl Fill {
     pub(crate) fn run(self) -> Result<()> {
         on_runtime(async {
@@ -168,8 +171,10 @@ impl Traffic {
             let mut zones = Zones::default();
             // Each host once a minute.
             let mut turn = tokio::time::interval(Duration::from_secs(60) / u32::try_from(self.hosts)?);
-            for (turns, host) in (0..self.hosts).cycle().enumerate() {
+            for turns in 0.. {
                 turn.tick().await;
+                // Not one zone after the other: each hears of its hosts all the time.
+                let host = turns * STRIDE % self.hosts;
                 store.commit(fleet.turn(&mut zones, host, turns as u64)?).await?;
             }
             Ok(())

@@ -4,11 +4,15 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use futures::future::try_join_all;
 
 use crate::Size;
 use crate::agents::{Agent, ROOM, World, on_one_core};
 use crate::etcd::Etcd;
 use crate::report::{micros, quantile, say};
+
+/// Callers at the same time.
+const CALLERS: usize = 32;
 
 pub(crate) fn measure(size: &Size) -> Result<()> {
     on_one_core(async {
@@ -20,6 +24,7 @@ pub(crate) fn measure(size: &Size) -> Result<()> {
         for agent in &agents {
             agent.hold(held).await?;
             world.quiet().await?;
+            together(agent, size).await?;
             for (fill, in_use) in [("0", 0), ("99", held - 2)] {
                 let used = agent.assign_many(in_use).await?;
                 measure_at(agent, fill, size).await?;
@@ -44,6 +49,19 @@ async fn measure_at(agent: &Agent, fill: &str, size: &Size) -> Result<()> {
     say(&format!("assign_journalled_p50_us_{fill}_percent_full"), "us", &p50);
     say(&format!("assign_journalled_p99_us_{fill}_percent_full"), "us", &p99);
     say(&format!("assign_pairs_per_s_{fill}_percent_full"), "pairs/s", &pairs);
+    Ok(())
+}
+
+/// The same by callers that do not wait for each other, as containers that start together are.
+async fn together(agent: &Agent, size: &Size) -> Result<()> {
+    let each = size.of(500, 50);
+    let mut pairs = Vec::new();
+    for _ in 0..size.of(7, 2) {
+        let begun = Instant::now();
+        try_join_all((0..CALLERS).map(|_| round(agent, each))).await?;
+        pairs.push((CALLERS * each) as f64 / begun.elapsed().as_secs_f64());
+    }
+    say(&format!("assign_pairs_per_s_{CALLERS}_callers"), "pairs/s", &pairs);
     Ok(())
 }
 

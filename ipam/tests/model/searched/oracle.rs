@@ -117,7 +117,7 @@ impl Stage<'_> {
             let below = machine.swept_below?;
             let of = |held: &Held| held.by.host == *machine.host() && held.by.incarnation < below;
             let mut held = self.world.blocks().flat_map(|block| block.held());
-            held.find(|(_, held)| of(held)).map(|(address, held)| (*address, held.by.clone()))
+            held.find(|(_, held)| of(held)).map(|(address, held)| (*address, Holder::clone(&held.by)))
         });
         if let Some((address, by)) = lost {
             let how = format!("{address} came to be held by {by} after the sweep: nobody can use it");

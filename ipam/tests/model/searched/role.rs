@@ -168,7 +168,7 @@ impl Stage<'_> {
             for record in machine.disk.records() {
                 if let Record::Address { address, holding: Some(holding), .. } = record {
                     let by = Holder { host: machine.host().clone(), incarnation: holding.incarnation };
-                    known.insert(*address, Held { by, take: holding.take });
+                    known.insert(*address, Held { by: by.into(), take: holding.take });
                 }
             }
         }
