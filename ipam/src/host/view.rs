@@ -40,7 +40,8 @@ impl Host {
         let seen = self.blocks.values().filter_map(|facts| facts.seen.as_ref());
         let seen = seen.filter(|_| self.listed.contains(&Prefix::Hosts));
         let held = seen.flat_map(|(block, _)| block.held());
-        held.filter(move |(_, held)| !lives(&held.by)).map(|(address, held)| (*address, Holder::clone(&held.by)))
+        held.filter(move |(_, held)| !lives(&held.by))
+            .map(|(address, held)| (*address, Holder::clone(&held.by)))
     }
 
     fn pool_view(&self, name: &PoolName) -> PoolView {
