@@ -99,7 +99,7 @@ fn ports(ports: &[ServicePort]) -> String {
         let number = format!("{}/{}", port.port, format!("{:?}", port.transport).to_lowercase());
         port.name.as_ref().map_or(number.clone(), |name| format!("{name} {number}"))
     };
-    list(&ports.iter().map(one).collect::<Vec<_>>())
+    list(ports.iter().map(one))
 }
 
 fn show(report: &ServiceReport) -> String {
@@ -131,7 +131,7 @@ fn balanced(LoadBalancer { name, listeners }: &LoadBalancer) -> String {
         let to = to.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
         format!("{port} {}{to}", format!("{protocol:?}").to_lowercase())
     };
-    format!("{name}: {}", list(&listeners.iter().map(one).collect::<Vec<_>>()))
+    format!("{name}: {}", list(listeners.iter().map(one)))
 }
 
 const MEMBER: [&str; 8] = ["address", "container", "host", "zone", "port", "weight", "takes part", "because"];

@@ -421,12 +421,12 @@ fn a_whole_block_is_opened_and_closed_as_transactions_of_etcd_take_it() {
         all.iter().filter(|it| world.store.get(&Key::Endpoint(it.address)).value.is_some()).count()
     };
     assert_eq!(open(&world), 250);
-    for nth in 0..250 {
+    for (Assignment { address, .. }, nth) in all.iter().zip(0..) {
         let endpoint = EndpointId(format!("e{nth}"));
         let request = world.request();
         world.feed(0, Input::EndpointGone { request, endpoint });
         let request = world.request();
-        world.feed(0, Input::Release { request, address: all[nth].address });
+        world.feed(0, Input::Release { request, address: *address });
     }
     world.settle();
     assert_eq!(open(&world), 0);
