@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use api::Service;
+use store::Store;
 use store::layout::{self, Item, Under};
-use store::{Snapshot, Store};
 
+use super::followed::Stands;
 use super::{ServicesError, in_time};
 use crate::troubles::with_causes;
 
@@ -14,15 +15,16 @@ pub(crate) type Declared = BTreeMap<String, Service>;
 
 /// Everything declared.
 pub(super) async fn read(store: &dyn Store) -> Result<Declared, ServicesError> {
-    Ok(understood(&in_time(store.range(&Under::Services.prefix())).await?))
+    let entries = in_time(store.range(&Under::Services.prefix())).await?.entries;
+    Ok(understood(&entries.into_iter().map(|entry| (entry.key, entry.value)).collect()))
 }
 
 /// What these values declare. One that cannot be understood is left out, and said.
-pub(super) fn understood(snapshot: &Snapshot) -> Declared {
+pub(super) fn understood(stands: &Stands) -> Declared {
     let mut declared = Declared::new();
-    for entry in &snapshot.entries {
-        let Some(Item::Service(name)) = Item::of(&entry.key) else { continue };
-        match layout::decode::<Service>(&entry.key, &entry.value) {
+    for (key, value) in stands {
+        let Some(Item::Service(name)) = Item::of(key) else { continue };
+        match layout::decode::<Service>(key, value) {
             Ok(service) => {
                 declared.insert(name, service);
             }

@@ -1,10 +1,12 @@
-//! Follows a few values that seldom change, read whole each time one does.
+//! Follows values that every host wants to know, and that change seldom.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::{Prefix, Snapshot, Store};
+use store::{Change, Event, Key, Prefix, Store};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::{ServicesError, in_time};
 use crate::troubles::with_causes;
@@ -15,19 +17,31 @@ const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
-/// Tells all that stands under the prefix, as `understood`, at first and whenever it changes, until nobody listens.
-/// While the store is away, what was read last counts.
+/// What stands under a prefix.
+pub(super) type Stands = BTreeMap<Key, Vec<u8>>;
+
+/// Tells what stands under the prefix, as `understood`, at first and whenever that changes, until nobody listens.
+/// While the store is away, what it showed last counts.
 pub(super) async fn follow<T: PartialEq>(
     store: Arc<dyn Store>,
     prefix: Prefix,
-    understood: impl Fn(&Snapshot) -> T,
+    understood: impl Fn(&Stands) -> T,
     told: watch::Sender<Option<T>>,
 ) {
     let mut pause = PAUSE_MIN;
     while !told.is_closed() {
+        let tell = |stands: &Stands| {
+            let now = Some(understood(stands));
+            told.send_if_modified(|known| {
+                let changed = *known != now;
+                *known = now;
+                changed
+            });
+        };
         tokio::select! {
             () = told.closed() => return,
-            changed = read_and_watch(&*store, &prefix, &understood, &told) => match changed {
+            ended = list_and_watch(&*store, &prefix, tell) => match ended {
+                // Forgotten changes, or a store that went away: all is read again.
                 Ok(()) => pause = PAUSE_MIN,
                 Err(error) => {
                     tracing::debug!(error = with_causes(&error), %prefix, "trying again to follow services");
@@ -39,22 +53,36 @@ pub(super) async fn follow<T: PartialEq>(
     }
 }
 
-/// Returns when something changed, and all is to be read again.
-async fn read_and_watch<T: PartialEq>(
+/// Returns when the watch is over.
+async fn list_and_watch(
     store: &dyn Store,
     prefix: &Prefix,
-    understood: &impl Fn(&Snapshot) -> T,
-    told: &watch::Sender<Option<T>>,
+    tell: impl Fn(&Stands),
 ) -> Result<(), ServicesError> {
     let snapshot = in_time(store.range(prefix)).await?;
-    let now = Some(understood(&snapshot));
-    told.send_if_modified(|known| {
-        let changed = *known != now;
-        *known = now;
-        changed
-    });
+    let mut stands: Stands = snapshot.entries.into_iter().map(|entry| (entry.key, entry.value)).collect();
     let mut watch = in_time(store.watch(prefix, snapshot.revision)).await?;
-    // However it ends, all is read again: a change, a compaction, a store that went away.
-    drop(watch.next().await);
-    Ok(())
+    loop {
+        tell(&stands);
+        let Ok(change) = watch.next().await else { return Ok(()) };
+        apply(&mut stands, change);
+        // What has come already is told as one.
+        while let Ok(next) = timeout(Duration::ZERO, watch.next()).await {
+            let Ok(change) = next else { return Ok(()) };
+            apply(&mut stands, change);
+        }
+    }
+}
+
+fn apply(stands: &mut Stands, change: Change) {
+    for event in change.events {
+        match event {
+            Event::Put { key, value } => {
+                stands.insert(key, value);
+            }
+            Event::Deleted(key) => {
+                stands.remove(&key);
+            }
+        }
+    }
 }

@@ -53,8 +53,26 @@ pub struct Report {
 pub struct Registrar {
     parts: Parts,
     report: watch::Sender<Report>,
+    /// What the last look that left nothing to do went by.
+    seen: Option<Seen>,
     /// What this host has in the store, and when it was written; nothing before it was read.
     written: Option<BTreeMap<(String, IpAddr), (Member, Revision)>>,
+}
+
+/// What a look goes by.
+struct Seen {
+    sight: Arc<Sight>,
+    declared: Declared,
+    assigned: BTreeMap<IpAddr, Epoch>,
+}
+
+impl Seen {
+    /// Whether the same follows from both.
+    fn is_like(&self, other: &Seen) -> bool {
+        self.sight.containers == other.sight.containers
+            && self.declared == other.declared
+            && self.assigned == other.assigned
+    }
 }
 
 /// A write could not be made now.
@@ -69,7 +87,7 @@ enum RegisterError {
 impl Registrar {
     /// Over these parts, and whom it tells what came of each look.
     pub fn new(parts: Parts, report: watch::Sender<Report>) -> Self {
-        Self { parts, report, written: None }
+        Self { parts, report, seen: None, written: None }
     }
 
     /// Registers until `stop`. What is cut off is looked for again at the next start.
@@ -86,7 +104,7 @@ impl Registrar {
                     (docker.borrow_and_update().sight.clone(), declared.borrow_and_update().clone());
                 changes.borrow_and_update();
                 let pause = match (sight, known) {
-                    (Some(sight), Some(known)) => self.look(&sight, &known).await,
+                    (Some(sight), Some(known)) => self.look(sight, known).await,
                     _ => None,
                 };
                 tokio::select! {
@@ -108,10 +126,15 @@ impl Registrar {
     }
 
     /// Brings the store in line; when to try again, if something failed.
-    async fn look(&mut self, sight: &Sight, declared: &Declared) -> Option<Duration> {
-        // The agent stops, or its allocator does not answer: the next change comes.
+    async fn look(&mut self, sight: Arc<Sight>, declared: Declared) -> Option<Duration> {
+        // The allocator changes with each take of any host. What containers have here seldom does, and is cheap to ask.
+        let Ok(assigned) = self.parts.allocator.assigned().await else { return Some(RETRY) };
+        let seen = Seen { sight, declared, assigned };
+        if self.seen.as_ref().is_some_and(|last| last.is_like(&seen)) {
+            return None;
+        }
         let Ok(view) = self.parts.allocator.view().await else { return Some(RETRY) };
-        let selected = select(candidates(sight, &view), declared, &self.parts.host);
+        let selected = select(candidates(&seen.sight, &view), &seen.declared, &self.parts.host);
         for fault in selected.faults.difference(&self.report.borrow().faults) {
             tracing::warn!("{fault}");
         }
@@ -123,6 +146,7 @@ impl Registrar {
             tracing::warn!(error = trouble, "trying again to register the members of services");
         }
         let pause = trouble.is_some().then_some(RETRY);
+        self.seen = pause.is_none().then_some(seen);
         let report = Report { faults: selected.faults, trouble };
         self.report.send_if_modified(|last| std::mem::replace(last, report.clone()) != report);
         pause

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use ipam::{HostId, HostRecord, Zone};
 use services::Vigil;
+use store::Store;
 use store::layout::{self, Item, Under};
-use store::{Snapshot, Store};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::followed::follow;
+use super::followed::{Stands, follow};
 use crate::clock::Clock;
 
 /// The hosts of each zone.
@@ -62,12 +62,12 @@ pub(crate) async fn keep(
     }
 }
 
-fn zones_in(snapshot: &Snapshot) -> Zones {
+fn zones_in(stands: &Stands) -> Zones {
     let mut zones = Zones::new();
-    for entry in &snapshot.entries {
-        let Some(Item::Host(id)) = Item::of(&entry.key) else { continue };
+    for (key, value) in stands {
+        let Some(Item::Host(id)) = Item::of(key) else { continue };
         // One of another version is not judged.
-        let Ok(record) = layout::decode::<HostRecord>(&entry.key, &entry.value) else { continue };
+        let Ok(record) = layout::decode::<HostRecord>(key, value) else { continue };
         for zone in record.zones {
             zones.entry(zone).or_default().insert(HostId(id.clone()));
         }
@@ -75,8 +75,8 @@ fn zones_in(snapshot: &Snapshot) -> Zones {
     zones
 }
 
-fn alive_in(snapshot: &Snapshot) -> BTreeSet<HostId> {
-    let ids = snapshot.entries.iter().filter_map(|entry| match Item::of(&entry.key) {
+fn alive_in(stands: &Stands) -> BTreeSet<HostId> {
+    let ids = stands.keys().filter_map(|key| match Item::of(key) {
         Some(Item::Session(id)) => Some(HostId(id)),
         _ => None,
     });
