@@ -1,4 +1,4 @@
-//! The agent as a service of the host: its log, its signals, and what it tells systemd.
+//! The agent as a unit of systemd: its log, its signals, and what it tells.
 
 use sd_notify::NotifyState;
 use std::io::{self, IsTerminal};

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipam::{AddressState, Epoch, HostId, View, Zone};
+use ipam::{AddressState, Epoch, Generation, HostId, View, Zone};
 use services::{Candidate, LabelFault, Member, Selected, select};
 use store::layout::{self, Item, Under};
 use store::{Commit, Revision, Store, Transaction};
@@ -64,6 +64,8 @@ struct Seen {
     sight: Arc<Sight>,
     declared: Declared,
     assigned: BTreeMap<IpAddr, Epoch>,
+    /// The life of the cluster: a store that was made anew has no members.
+    life: Option<Generation>,
 }
 
 impl Seen {
@@ -72,6 +74,7 @@ impl Seen {
         self.sight.containers == other.sight.containers
             && self.declared == other.declared
             && self.assigned == other.assigned
+            && self.life == other.life
     }
 }
 
@@ -129,11 +132,22 @@ impl Registrar {
     async fn look(&mut self, sight: Arc<Sight>, declared: Declared) -> Option<Duration> {
         // The allocator changes with each take of any host. What containers have here seldom does, and is cheap to ask.
         let Ok(assigned) = self.parts.allocator.assigned().await else { return Some(RETRY) };
-        let seen = Seen { sight, declared, assigned };
-        if self.seen.as_ref().is_some_and(|last| last.is_like(&seen)) {
+        let last = self.seen.as_ref();
+        let same = |last: &Seen| {
+            Arc::ptr_eq(&last.sight, &sight) && last.declared == declared && last.assigned == assigned
+        };
+        if last.is_some_and(same) {
             return None;
         }
         let Ok(view) = self.parts.allocator.view().await else { return Some(RETRY) };
+        let life = view.cluster.map(|(life, _)| life);
+        let seen = Seen { sight, declared, assigned, life };
+        if last.is_some_and(|last| last.is_like(&seen)) {
+            return None;
+        }
+        if last.is_none_or(|last| last.life != life) {
+            self.written = None;
+        }
         let selected = select(candidates(&seen.sight, &view), &seen.declared, &self.parts.host);
         for fault in selected.faults.difference(&self.report.borrow().faults) {
             tracing::warn!("{fault}");
