@@ -339,7 +339,7 @@ impl Block {
     pub fn free_count(&self) -> usize {
         // Each address is in one state.
         let taken = self.held.len() + self.set_aside.len() + self.quarantined.len();
-        self.id.addresses().count().saturating_sub(taken)
+        self.id.size().saturating_sub(taken)
     }
 
     /// Whether an address of this block is held by nobody and fit to be handed out.

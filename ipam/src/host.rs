@@ -13,8 +13,8 @@ use ipnetwork::IpNetwork;
 use crate::cluster::{ClusterState, HostRecord};
 use crate::epoch::Epoch;
 use crate::names::{
-    BlockId, BootId, EndpointId, Holder, HostId, Incarnation, PoolName, RequestId, ReservationName, Revision,
-    Timestamp, Token, Zone,
+    self, BlockId, BootId, EndpointId, Holder, HostId, Incarnation, PoolName, RequestId, ReservationName,
+    Revision, Timestamp, Token, Zone,
 };
 use crate::pool::{Pool, Reservation, Subnet};
 use crate::refusal::{Capacity, NotReady, Refusal};
@@ -430,8 +430,18 @@ impl Host {
     /// A number that looks random and is the same in every run: spreads hosts over blocks, and
     /// retries over time.
     fn scatter(&self, salt: &str) -> u64 {
+        self.scattered(salt.bytes())
+    }
+
+    /// The same for a block: all blocks of a zone are compared by it each time one is looked for to take from.
+    fn scatter_block(&self, id: BlockId) -> u64 {
+        let first = names::number_of(id.subnet.ip()).to_le_bytes();
+        self.scattered(first.into_iter().chain(id.index.to_le_bytes()))
+    }
+
+    fn scattered(&self, salt: impl Iterator<Item = u8>) -> u64 {
         // FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/).
-        let bytes = self.identity.host.0.bytes().chain([0]).chain(salt.bytes());
+        let bytes = self.identity.host.0.bytes().chain([0]).chain(salt);
         bytes
             .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
     }

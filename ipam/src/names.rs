@@ -154,6 +154,12 @@ impl BlockId {
         (first..=last).map(move |number| address_of(number, self.subnet.is_ipv4()))
     }
 
+    /// How many addresses it has, those set aside included.
+    pub(crate) fn size(self) -> usize {
+        let beyond = last_of(self.subnet).saturating_add(1).saturating_sub(self.first());
+        beyond.min(u128::from(BLOCK_ADDRESSES_MAX)) as usize
+    }
+
     /// From its first address to its last: in their order the addresses of a block follow each other.
     pub(crate) fn range(self) -> RangeInclusive<IpAddr> {
         let (first, last) = (self.first(), self.first().saturating_add(u128::from(BLOCK_ADDRESSES_MAX - 1)));
@@ -200,5 +206,31 @@ fn last_of(subnet: IpNetwork) -> u128 {
     match subnet {
         IpNetwork::V4(subnet) => u128::from(u32::from(subnet.broadcast())),
         IpNetwork::V6(subnet) => u128::from(subnet.broadcast()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_has_as_many_addresses_as_it_lists() {
+        for (subnet, index) in [
+            ("10.0.0.0/22", 3),
+            ("10.0.0.0/24", 0),
+            ("10.0.0.8/29", 0),
+            ("10.0.0.4/32", 0),
+            ("10.0.0.0/22", 4),
+        ]
+        .into_iter()
+        .chain([
+            ("2001:db8::/120", 0),
+            ("2001:db8::/64", 7),
+            ("::/0", u32::MAX),
+            ("ffff::ff00/121", 0),
+        ]) {
+            let block = BlockId { subnet: network_of(subnet.parse().unwrap()), index };
+            assert_eq!(block.size(), block.addresses().count(), "{block}");
+        }
     }
 }

@@ -260,3 +260,6 @@ pub(crate) async fn plan(State(desk): State<Desk>) -> Result<Json<Answer<HostPla
     let changes = hostnet::plan(&report.wanted, &observed).iter().map(ToString::to_string).collect();
     Ok(Json(Answer::new([Source::Journal, Source::Kernel], HostPlan { changes })))
 }
+
+#[cfg(test)]
+mod tests;

@@ -302,7 +302,7 @@ impl Host {
             let (block, _) = self.blocks.get(id)?.seen.as_ref()?;
             (block.state() == BlockState::Open && has_unreserved(block)).then_some((*id, block))
         });
-        let (id, block) = candidates.min_by_key(|(id, _)| self.scatter(&id.to_string()))?;
+        let (id, block) = candidates.min_by_key(|(id, _)| self.scatter_block(*id))?;
         let mut free: Vec<IpAddr> = unreserved(block).collect();
         let start = (self.scatter(&format!("{id}/")) % free.len() as u64) as usize;
         free.rotate_left(start);
