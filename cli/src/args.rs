@@ -241,9 +241,9 @@ pub(crate) enum ServiceVerb {
     ///
     /// A file declares one service, such as
     ///
-    /// name = "web"
-    /// [[port]]
-    /// port = 8080
+    ///     name = "web"
+    ///     [[port]]
+    ///     port = 8080
     ///
     /// and its containers are those with the label berth.service=web, or those that `selector` names.
     #[command(verbatim_doc_comment)]
