@@ -8,7 +8,8 @@ use super::*;
 fn block(index: u32, holders: &[(&str, u64, u8)]) -> Block {
     let subnet = "10.60.0.0/22".parse().unwrap();
     let mut block = Block::open(BlockId { subnet, index }, 0, &BTreeMap::new());
-    let mut free = block.id().addresses();
+    let all: Vec<IpAddr> = block.free().collect();
+    let mut free = all.into_iter();
     for (operation, (host, incarnation, count)) in (1..).zip(holders) {
         let addresses: BTreeSet<IpAddr> = free.by_ref().take(usize::from(*count)).collect();
         let holder = Holder { host: HostId::from(*host), incarnation: Incarnation(*incarnation) };
