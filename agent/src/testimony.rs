@@ -81,7 +81,7 @@ impl Testimony {
         let kernel = self.kernel.as_ref().ok();
         words.extend(kernel.map(|(wanted, observed)| and_told(in_kernel(wanted, observed, address), told)));
         words.extend(self.docker.as_ref().ok().map(|sight| in_docker(sight, address)));
-        words.extend(self.cloud.as_ref().ok().map(|subnets| in_cloud(subnets, subnet)));
+        words.extend(self.cloud.as_ref().ok().and_then(|subnets| in_cloud(subnets, subnet)));
         words
     }
 
@@ -228,13 +228,16 @@ fn in_docker(sight: &Sight, view: &AddressView) -> Word {
     }
 }
 
-fn in_cloud(subnets: &[CloudSubnet], view: &SubnetView) -> Word {
+/// The provider's word; none on a zone that this host has left, of which it was not asked.
+fn in_cloud(subnets: &[CloudSubnet], view: &SubnetView) -> Option<Word> {
     let cidr = view.subnet.cidr;
     match subnets.iter().find(|subnet| subnet.cidr == cidr) {
         Some(subnet) => {
-            Word::of(Source::Cloud, format!("{cidr} portable in zone {}, id {}", subnet.zone, subnet.id))
+            let says = format!("{cidr} portable in zone {}, id {}", subnet.zone, subnet.id);
+            Some(Word::of(Source::Cloud, says))
         }
-        None => Word::of(Source::Cloud, format!("does not show {cidr}")).differing(true),
+        None if !view.in_reach => None,
+        None => Some(Word::of(Source::Cloud, format!("does not show {cidr}")).differing(true)),
     }
 }
 

@@ -52,6 +52,19 @@ fn sight() -> Sight {
 }
 
 #[test]
+fn of_a_zone_that_was_left_the_provider_was_not_asked() {
+    let subnet = ipam::Subnet {
+        cidr: "10.11.4.0/26".parse().unwrap(),
+        pool: "default".into(),
+        zone: "vlan-1".into(),
+        gateway: None,
+    };
+    let seen = |in_reach| SubnetView { subnet: subnet.clone(), in_reach, blocks: Vec::new() };
+    assert!(in_cloud(&[], &seen(true)).is_some_and(|word| word.differs));
+    assert!(in_cloud(&[], &seen(false)).is_none());
+}
+
+#[test]
 fn a_container_in_order_is_said_the_same_of_by_everybody() {
     let kernel = in_kernel(&wanted(), &observed(), &bound());
     assert_eq!((kernel.says.as_str(), kernel.differs), ("route to berth-bn1, answered for on eth0", false));

@@ -15,6 +15,9 @@ const ROOM: usize = 13;
 fn a_host_that_changes_its_zone_keeps_what_runs_and_leaves_the_rest_to_who_stayed() -> Result<()> {
     let fleet = Fleet::over(Layout::fleet(2, 1, &in_rack("a", "10.60.0")?))?;
     let (h1, h2) = (fleet.host("h1"), fleet.host("h2"));
+    // The fabric's router knows nothing of racks: this machine is the gateway of both.
+    let gateway = "ip address add 10.60.0.1/28 dev eth0 && ip address add 10.61.0.1/28 dev eth0";
+    fleet.lab().node("vm1")?.sh(gateway)?;
     let web = fleet.run("h1", "web", "")?;
     // Free ones that are to go back, besides the one that stays in use.
     fleet.run_many(&[("h1", 4)])?;
