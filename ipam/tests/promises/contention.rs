@@ -96,7 +96,7 @@ fn a_question_in_the_moment_in_which_a_pause_ends_does_not_make_it_endless() {
     world.until_it_takes(0);
     world.take_elsewhere(1);
     while world.carry(0, Fate::Known) | world.hear(0) {}
-    let begun = world.now;
+    let (begun, mut asked) = (world.now, 0);
     while !world.machines[0].effects.iter().any(takes) {
         if world.carry(0, Fate::Known) | world.hear(0) {
             continue;
@@ -104,6 +104,8 @@ fn a_question_in_the_moment_in_which_a_pause_ends_does_not_make_it_endless() {
         let deadline = world.machines[0].agent.as_ref().and_then(Host::next_deadline);
         world.now = deadline.expect("it waits for some time to come").max(world.now);
         assert!(world.now <= begun.after(1_100), "it waits for {deadline:?}");
+        asked += 1;
+        assert!(asked < 100, "it answers, and forgets to go on");
         let request = world.request();
         world.feed(0, Input::Explain { request, pool: pool(), wish: ANY });
     }
