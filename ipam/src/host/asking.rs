@@ -285,16 +285,16 @@ impl Host {
             return;
         }
         let Ok(compares) = self.footing() else { return };
-        let writes = over
-            .iter()
-            .map(|(zone, holder)| {
-                Write::Delete(Key::Want { zone: zone.clone(), holder: holder.clone(), asker: host.clone() })
-            })
-            .collect();
+        let want = |(zone, holder): &(Zone, HostId)| {
+            Write::Delete(Key::Want { zone: zone.clone(), holder: holder.clone(), asker: host.clone() })
+        };
+        for over in over.chunks(PLACED_MAX) {
+            let writes = over.iter().map(want).collect();
+            self.send(Transaction { compares: compares.clone(), writes }, AfterSend::Hint);
+        }
         for key in over {
             self.asked.remove(&key);
         }
-        self.send(Transaction { compares, writes }, AfterSend::Hint);
     }
 
     /// The holder gave, and may be asked for more; or it had nothing.

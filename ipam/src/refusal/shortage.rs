@@ -60,6 +60,9 @@ pub struct Capacity {
     pub limit: Option<String>,
 }
 
+/// How many holders a refusal names: it is one line in what `docker run` prints. `berth subnet list` has them all.
+const NAMED_MAX: usize = 8;
+
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pool = self.pool.as_ref().map_or("", |pool| &pool.0);
@@ -76,9 +79,14 @@ impl fmt::Display for Shortage {
         part(self.cooling_published, "cooling until the cloud has forgotten them")?;
         part(self.reserved, "reserved")?;
         part(self.leaving, "leaving")?;
-        for (host, count) in &self.held_by {
-            part(*count, &format!("held by {host}"))?;
+        let mut holders: Vec<(&HostId, u32)> = self.held_by.iter().map(|(host, count)| (host, *count)).collect();
+        // Who has most first; of those with as many, in the order of their names.
+        holders.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let others = holders.split_off(holders.len().min(NAMED_MAX));
+        for (host, count) in holders {
+            part(count, &format!("held by {host}"))?;
         }
+        part(others.iter().map(|(_, count)| count).sum(), &format!("held by {} other hosts", others.len()))?;
         part(self.free, "free in the store")?;
         part(self.emptying, "in subnets being emptied")?;
         part(self.set_aside, "set aside")?;
@@ -103,5 +111,20 @@ impl fmt::Display for Shortage {
             _ if self.not_ready.is_some() || self.capacity.order.is_some() => Ok(()),
             _ => write!(f, "; release some, or raise the pool's limit"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_largest_holders_and_counts_the_others() {
+        let held_by = (0..1_000).map(|number| (HostId(format!("h{number:03}")), 1 + u32::from(number == 7)));
+        let shortage = Shortage { held_by: held_by.collect(), ..Shortage::default() };
+        let said = shortage.to_string();
+        assert!(said.contains(", 2 held by h007, 1 held by h000, "), "{said}");
+        assert!(said.contains(", 1 held by h006, 992 held by 992 other hosts"), "{said}");
+        assert!(said.len() < 400, "{said}");
     }
 }

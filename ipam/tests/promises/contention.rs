@@ -194,3 +194,24 @@ fn requests_of_one_moment_are_one_take() {
         world.store.history[before..].iter().filter(|seen| matches!(seen.key, Key::Block { .. })).count();
     assert_eq!((takes, world.machines[0].answers.len()), (1, 100));
 }
+
+#[test]
+fn what_was_asked_of_hundreds_of_hosts_is_taken_back_although_no_transaction_takes_so_much() {
+    let mut world = World::new(1, "10.60.0.0/24");
+    for number in 0..200 {
+        let address = world.block().free().next().unwrap();
+        let holder = Holder { host: HostId(format!("silent-{number}")), incarnation: Incarnation(1) };
+        world.apply(BlockCommand::Take { holder, addresses: [address].into(), operation: 1 });
+    }
+    world.start(0);
+    world.settle();
+    for _ in 200..253 {
+        world.assign_any(0).unwrap();
+    }
+    let asked = [(0, world.ask(0, ANY))];
+    world.wait_for_all(&asked, 30_000);
+    assert_eq!(world.served(&asked), 0);
+    let of_anybody = |key: &&Key| matches!(key, Key::Want { .. });
+    assert_eq!(world.store.history.iter().filter(|seen| matches!(seen.key, Key::Want { .. })).count(), 400);
+    assert_eq!(world.store.entries.keys().filter(of_anybody).count(), 0);
+}
