@@ -7,6 +7,7 @@ mod access;
 mod addresses;
 mod cluster;
 mod desk;
+mod drains;
 mod evict;
 mod glance;
 mod history;
@@ -67,6 +68,7 @@ fn router(desk: Desk, access: Access) -> Router {
         )
         .route(paths::SERVICES, get(services::services).post(services::apply))
         .route(&format!("{}/{{name}}", paths::SERVICES), get(services::show).delete(services::delete))
+        .route(paths::DRAINS, get(drains::show).post(drains::ask))
         .route(paths::NETWORKS, get(networks::networks))
         .route(paths::ORDERS, get(orders::orders))
         .route(&format!("{}/{{order}}", paths::ORDERS), get(orders::show))

@@ -27,6 +27,7 @@ mod evict;
 mod eviction;
 mod exclude;
 mod look;
+mod members;
 mod open;
 mod policy;
 mod quarantine;

@@ -7,6 +7,7 @@
 pub(crate) mod abilities;
 pub(crate) mod catalogue;
 mod declared;
+pub(crate) mod drains;
 mod followed;
 mod registrar;
 pub(crate) mod vigilance;

@@ -31,6 +31,7 @@
 mod address;
 mod answer;
 mod cluster;
+mod drain;
 mod history;
 mod host;
 mod inspection;
@@ -46,6 +47,7 @@ pub use address::{
 };
 pub use answer::{Answer, Problem, ProblemKind, Silence, Source, Word};
 pub use cluster::{Awaited, Backup, Cluster, RebuildStore, StoreRebuild};
+pub use drain::{Drain, Drained, DrainedMember};
 pub use history::{Assignment, History, HistoryQuery, Unseen};
 pub use host::{Attachment, Evict, Eviction, Host, HostLife, HostPlan, MachineKind};
 pub use inspection::{CheckCost, CheckReport, DoctorReport, Examination, Finding, Verdict};
@@ -83,6 +85,8 @@ pub mod paths {
     pub const RESERVATIONS: &str = "/v1/reservations";
     /// Named sets of containers; one service below it.
     pub const SERVICES: &str = "/v1/services";
+    /// Containers and hosts that get nothing new.
+    pub const DRAINS: &str = "/v1/drains";
     /// Docker networks of our driver on this host.
     pub const NETWORKS: &str = "/v1/networks";
     /// Subnets that were asked of the cloud; one order below it.

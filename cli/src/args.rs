@@ -68,6 +68,20 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: ServiceVerb,
     },
+    /// Lets go of a container, or of a host with all its containers, before it ends. Needs root.
+    ///
+    /// It stays in its services and gets nothing new: out of names, weight 0 at load balancers; connections that it has
+    /// go on. Waits until that is so; exit 1 if it is not after --wait.
+    Drain {
+        /// A container of this host, by its name or id; or a host of the cluster, by its id or name.
+        what: String,
+        /// Gives it work again.
+        #[arg(long)]
+        undo: bool,
+        /// How long to wait, in seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+        wait: u64,
+    },
     /// Subnets that were asked of the cloud.
     Order {
         #[command(subcommand)]

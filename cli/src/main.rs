@@ -36,6 +36,10 @@ async fn answer(agent: &Agent, verb: &Verb) -> Result<Page, AskError> {
         Verb::Address { verb } => verb::address::answer(agent, verb).await,
         Verb::Network { verb } => verb::network::answer(agent, verb).await,
         Verb::Service { verb } => verb::service::answer(agent, verb).await,
+        Verb::Drain { what, undo, wait } => {
+            let wanted = api::Drain { what: what.clone(), undo: *undo };
+            verb::drain::drain(agent, &wanted, std::time::Duration::from_secs(*wait)).await
+        }
         Verb::Order { verb } => verb::order::answer(agent, verb).await,
         Verb::Host { verb } => verb::host::answer(agent, verb).await,
         Verb::Cluster { verb } => verb::cluster::answer(agent, verb).await,

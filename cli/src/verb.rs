@@ -4,6 +4,7 @@ pub(crate) mod address;
 pub(crate) mod check;
 pub(crate) mod cluster;
 pub(crate) mod doctor;
+pub(crate) mod drain;
 pub(crate) mod history;
 pub(crate) mod host;
 pub(crate) mod manual;

@@ -2,7 +2,7 @@
 
 use api::Readiness;
 
-use crate::member::Member;
+use crate::member::{Draining, Member};
 use crate::vigil::Vigil;
 
 /// Whether a member takes part.
@@ -12,6 +12,8 @@ pub enum Standing {
     In,
     /// It does not: Docker says that it is not ready.
     NotReady(Readiness),
+    /// It does not: it gets nothing new, and ends what it has.
+    Draining(Draining),
     /// It does not: its host gives no sign of life.
     HostSilent,
     /// It does, although its host is silent: so many of the zone are together that it is not they who failed.
@@ -29,11 +31,12 @@ impl Standing {
 
 /// Each member's standing, of all members of one service, in their order.
 pub fn judge(members: &[Member], vigil: &Vigil) -> Vec<Standing> {
-    let alone = |member: &Member| match member.readiness {
-        Readiness::Ready if vigil.is_silent(&member.host) => Standing::HostSilent,
-        Readiness::Ready if vigil.is_spared(&member.host) => Standing::KeptInMassLapse,
-        Readiness::Ready => Standing::In,
-        other => Standing::NotReady(other),
+    let alone = |member: &Member| match (member.readiness, member.draining) {
+        (Readiness::Ready, Some(why)) => Standing::Draining(why),
+        (Readiness::Ready, None) if vigil.is_silent(&member.host) => Standing::HostSilent,
+        (Readiness::Ready, None) if vigil.is_spared(&member.host) => Standing::KeptInMassLapse,
+        (Readiness::Ready, None) => Standing::In,
+        (other, _) => Standing::NotReady(other),
     };
     let mut standings: Vec<Standing> = members.iter().map(alone).collect();
     if !standings.iter().any(|standing| standing.is_in()) {
@@ -63,6 +66,7 @@ mod tests {
             port: None,
             weight: 50,
             readiness,
+            draining: None,
         }
     }
 
@@ -102,5 +106,11 @@ mod tests {
         let members = [member(1, "h1", Readiness::Ready), member(2, "h2", Readiness::Unhealthy)];
         let kept = [Standing::KeptAsTheLast, Standing::NotReady(Readiness::Unhealthy)];
         assert_eq!(judge(&members, &silent(&["h1"])), kept);
+    }
+
+    #[test]
+    fn a_member_that_is_drained_is_out_although_it_is_the_last_and_lives() {
+        let drained = Member { draining: Some(Draining::Asked), ..member(1, "h1", Readiness::Ready) };
+        assert_eq!(judge(&[drained], &silent(&[])), [Standing::Draining(Draining::Asked)]);
     }
 }

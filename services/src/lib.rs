@@ -18,6 +18,6 @@ pub use declaration::{Abilities, Declined, check};
 pub use difference::difference;
 pub use judgement::{Standing, judge};
 pub use labels::{LabelFault, Shorthand, implied};
-pub use member::Member;
+pub use member::{Draining, Member};
 pub use selection::{Candidate, Selected, select};
 pub use vigil::{TOGETHER_MILLIS, Vigil};

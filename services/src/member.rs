@@ -29,4 +29,32 @@ pub struct Member {
     pub weight: u8,
     /// What Docker says of it.
     pub readiness: Readiness,
+    /// Whether it is being let go of: it gets nothing new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draining: Option<Draining>,
 }
+
+/// Why a member gets nothing new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Draining {
+    /// An operator said so, of the container or of its host.
+    Asked,
+    /// Docker sent it the signal to end.
+    Ending,
+}
+
+impl Member {
+    /// What the member is called among those that depend on its address (docs/decisions, 13).
+    pub fn object(service: &str) -> String {
+        format!("{OBJECT}{service}")
+    }
+
+    /// The service of a dependent that is a member; nothing for other dependents.
+    pub fn service_of(object: &str) -> Option<&str> {
+        object.strip_prefix(OBJECT)
+    }
+}
+
+/// How the names of such dependents begin; the service follows.
+const OBJECT: &str = "member-";

@@ -7,7 +7,7 @@ use api::{Readiness, Service};
 use ipam::{Epoch, HostId, Zone};
 
 use crate::labels::{LabelFault, Shorthand, selector};
-use crate::member::Member;
+use crate::member::{Draining, Member};
 
 /// A container of this host that a service may be about: a running one, with an address of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Candidate {
     pub zone: Zone,
     /// What Docker says of it.
     pub readiness: Readiness,
+    /// Why it gets nothing new, if so.
+    pub draining: Option<Draining>,
 }
 
 /// What came of a selection.
@@ -61,10 +63,10 @@ pub fn select(
             }
         }
         for name in names {
-            let Candidate { container, address, epoch, zone, readiness, .. } = candidate.clone();
+            let Candidate { container, address, epoch, zone, readiness, draining, .. } = candidate.clone();
             let Shorthand { port, weight, .. } = said;
             let host = host.clone();
-            let member = Member { address, epoch, container, host, zone, port, weight, readiness };
+            let member = Member { address, epoch, container, host, zone, port, weight, readiness, draining };
             selected.members.insert((name.to_owned(), address), member);
         }
     }
@@ -88,6 +90,7 @@ mod tests {
             epoch: Epoch { generation: Generation { number: 1, id: 1 }, take: 1, counter: 1 },
             zone: "vlan-1".into(),
             readiness: Readiness::Ready,
+            draining: None,
         }
     }
 

@@ -25,6 +25,9 @@ use ipnetwork::IpNetwork;
 use crate::{Key, Prefix};
 use text::{join, split};
 
+/// Stands for every container of a host; Docker's ids are 64 hexadecimal digits.
+const WHOLE_HOST: &str = "all";
+
 /// One thing that is stored, by what it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Item {
@@ -101,6 +104,14 @@ pub enum Item {
         service: String,
         /// The container's address.
         address: IpAddr,
+    },
+    /// `drains/<host>/<container>`: this container, or with `all` each one of the host, is to be let go of by whoever
+    /// sends it work.
+    Drain {
+        /// The host.
+        host: String,
+        /// Docker's id of the container; nothing for the whole host.
+        container: Option<String>,
     },
     /// `pools/<name>`: what users ask addresses from.
     Pool(String),
@@ -227,6 +238,11 @@ pub enum Under {
         /// The service.
         service: String,
     },
+    /// What is to be drained on one host.
+    DrainsOf {
+        /// The host.
+        host: String,
+    },
     /// Every want in a zone.
     WantsIn {
         /// The zone.
@@ -309,6 +325,9 @@ impl Item {
             Item::Declaring => "declaring".to_owned(),
             Item::Service(name) => join(&["services", name]),
             Item::Member { service, address } => join(&["members", service, &address.to_string()]),
+            Item::Drain { host, container } => {
+                join(&["drains", host, container.as_deref().unwrap_or(WHOLE_HOST)])
+            }
             Item::Pool(name) => join(&["pools", name]),
             Item::Subnet(cidr) => join(&["subnets", &text::subnet(cidr)]),
             Item::Takes(zone) => join(&["takes", zone]),
@@ -377,6 +396,10 @@ impl Item {
             ["members", service, address] => {
                 Item::Member { service: owned(service), address: address.parse().ok()? }
             }
+            ["drains", host, container] => Item::Drain {
+                host: owned(host),
+                container: Some(owned(container)).filter(|id| id != WHOLE_HOST),
+            },
             ["pools", name] => Item::Pool(owned(name)),
             ["subnets", cidr] => Item::Subnet(text::parse_subnet(cidr)?),
             ["takes", zone] => Item::Takes(owned(zone)),
@@ -441,6 +464,7 @@ impl Under {
             Under::Services => join(&["services"]),
             Under::Members => join(&["members"]),
             Under::MembersOf { service } => join(&["members", service]),
+            Under::DrainsOf { host } => join(&["drains", host]),
             Under::WantsIn { zone } => join(&["wants", zone]),
             Under::Pools => join(&["pools"]),
             Under::Policies => join(&["policies"]),

@@ -141,6 +141,7 @@ fn key(spelled: &store::Key) -> Option<Key> {
         | Item::Service(_)
         | Item::Declaring
         | Item::Member { .. }
+        | Item::Drain { .. }
         | Item::Takes(_)
         | Item::Owner(_)
         | Item::Order(_)

@@ -55,7 +55,7 @@ pub(crate) async fn delete(
     Ok(Json(Answer::new([Source::Store], change)))
 }
 
-fn store(desk: &Desk) -> Result<&dyn Store, Refusal> {
+pub(super) fn store(desk: &Desk) -> Result<&dyn Store, Refusal> {
     desk.store.as_deref().ok_or_else(|| {
         Refusal(unavailable("berthd has opened no store", "`berth status` says what keeps it from starting"))
     })
@@ -71,6 +71,6 @@ fn refused(error: &ApplyError) -> Refusal {
     Refusal(Problem { kind, error: error.to_string(), causes: Vec::new(), hint: None })
 }
 
-fn silent(error: &ServicesError) -> Refusal {
+pub(super) fn silent(error: &ServicesError) -> Refusal {
     Refusal(unavailable(with_causes(error), "`berth status` says how the store is doing"))
 }

@@ -62,6 +62,12 @@ impl<P: Provider> Role<P> {
             self.quarantines.ended(self.parts.clock.now(), &ending, &outcome);
         }
         self.close_what_was_left_open(term, view).await;
+        let states = self.quarantines.states(self.parts.clock.now());
+        let named: Vec<IpAddr> = states
+            .filter(|(_, _, state)| matches!(state, QuarantineState::Named { .. }))
+            .map(|(address, _, _)| address)
+            .collect();
+        self.remove_members(term, named).await;
     }
 
     /// Who uses each of these addresses: this host first, which does not answer its own probe, then the wire.

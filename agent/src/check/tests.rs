@@ -145,6 +145,7 @@ fn sight(last: u8) -> Sight {
         labels: BTreeMap::new(),
         running: true,
         readiness: api::Readiness::Ready,
+        ending: false,
         attachments: vec![at],
     };
     let network = SeenNetwork {

@@ -22,7 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::record::NetworkId;
 use crate::clock::Clock;
+use ending::Endings;
 
+mod ending;
 mod listed;
 
 /// How long dockerd may take for a list, in seconds. It is slow while it waits for a plugin.
@@ -83,6 +85,8 @@ pub struct Container {
     pub running: bool,
     /// Whether it serves, as far as Docker knows.
     pub readiness: Readiness,
+    /// Whether it runs, and was sent a signal to end.
+    pub ending: bool,
     /// Its places on networks.
     pub attachments: Vec<Attachment>,
 }
@@ -181,20 +185,22 @@ async fn listen(
     let filters = Some([("type".to_owned(), kinds)].into());
     // Subscribed before the first look, so that nothing falls in between.
     let mut events = docker.events(Some(EventsOptions { filters, ..Default::default() }));
+    let mut endings = Endings::default();
     loop {
         let at = clock.now();
-        let sight = Arc::new(look(&docker, at).await?);
-        watched.send_replace(Watched { sight: Some(sight), silent: None });
+        let mut sight = look(&docker, at).await?;
+        endings.mark(&mut sight.containers);
+        watched.send_replace(Watched { sight: Some(Arc::new(sight)), silent: None });
         match tokio::time::timeout(LOOK_EVERY, events.next()).await {
             Err(_) => {}
             Ok(None) => return Ok(()),
             Ok(Some(event)) => {
-                event?;
+                endings.hear(&event?);
                 tokio::time::sleep(BURST).await;
                 while let Ok(next) = tokio::time::timeout(Duration::ZERO, events.next()).await {
                     match next {
                         None => return Ok(()),
-                        Some(event) => drop(event?),
+                        Some(event) => endings.hear(&event?),
                     }
                 }
             }

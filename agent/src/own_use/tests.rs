@@ -33,7 +33,15 @@ fn container(running: bool) -> Container {
         mac: None,
     };
     let (id, name, labels) = ("c".into(), "web".into(), BTreeMap::new());
-    Container { id, name, labels, running, readiness: api::Readiness::Ready, attachments: vec![attachment] }
+    Container {
+        id,
+        name,
+        labels,
+        running,
+        readiness: api::Readiness::Ready,
+        ending: false,
+        attachments: vec![attachment],
+    }
 }
 
 #[test]

@@ -62,6 +62,7 @@ fn container(name: &str, network: &str, endpoint: &str, at: &str) -> Container {
         labels: BTreeMap::new(),
         running: true,
         readiness: api::Readiness::Ready,
+        ending: false,
         attachments: vec![attachment],
     }
 }

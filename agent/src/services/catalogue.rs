@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use api::{MemberStanding, Service, ServiceChange, ServiceLine, ServiceReport};
-use ipam::{EndpointRecord, Epoch};
-use services::{Abilities, Declined, Member, Standing, Vigil, check, difference, implied, judge};
+use api::{DrainedMember, MemberStanding, Service, ServiceChange, ServiceLine, ServiceReport};
+use ipam::{EndpointRecord, Epoch, HostId};
+use services::{Abilities, Declined, Draining, Member, Standing, Vigil, check, difference, implied, judge};
 use store::layout::{self, Item, Under};
 use store::{Commit, Store, Transaction};
 
@@ -126,6 +126,22 @@ pub(crate) async fn show(
     Ok(Some(ServiceReport { service, declared: known.is_some(), members }))
 }
 
+/// The places of a host's containers in services.
+pub(crate) async fn of_host(store: &dyn Store, host: &HostId) -> Result<Vec<DrainedMember>, ServicesError> {
+    let members = members(store, &Under::Members).await?;
+    let of_service = |(service, members): (String, Vec<Member>)| {
+        let here = members.into_iter().filter(|member| member.host == *host);
+        let told = here.map(move |member| DrainedMember {
+            service: service.clone(),
+            address: member.address,
+            container: member.container,
+            draining: member.draining.is_some(),
+        });
+        told.collect::<Vec<_>>()
+    };
+    Ok(members.into_iter().flat_map(of_service).collect())
+}
+
 /// The members that count, by service: those whose address is open under their epoch.
 async fn members(store: &dyn Store, under: &Under) -> Result<BTreeMap<String, Vec<Member>>, ServicesError> {
     let written = in_time(store.range(&under.prefix())).await?;
@@ -163,13 +179,15 @@ fn told(member: Member, standing: Standing) -> api::Member {
     let standing = match standing {
         Standing::In => MemberStanding::In,
         Standing::NotReady(readiness) => out(readiness.in_words()),
+        Standing::Draining(Draining::Asked) => out("it is being drained"),
+        Standing::Draining(Draining::Ending) => out("Docker sent it the signal to end"),
         Standing::HostSilent => out("its host gives no sign of life"),
         Standing::KeptInMassLapse => {
             kept("its host gives no sign of life, nor do so many of its zone that it is not they who failed")
         }
         Standing::KeptAsTheLast => kept("its host gives no sign of life, and no other member is ready"),
     };
-    let Member { address, epoch, container, host, zone, port, weight, readiness } = member;
+    let Member { address, epoch, container, host, zone, port, weight, readiness, draining: _ } = member;
     api::Member {
         address,
         epoch: epoch.to_string(),

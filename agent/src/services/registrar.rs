@@ -8,14 +8,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipam::{AddressState, Epoch, Generation, HostId, View, Zone};
-use services::{Candidate, LabelFault, Member, Selected, select};
+use ipam::{AddressState, Dependent, Epoch, Generation, HostId, View, Zone};
+use services::{Candidate, Draining, LabelFault, Member, Selected, select};
 use store::layout::{self, Item, Under};
 use store::{Commit, Revision, Store, Transaction};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::declared::{self, Declared};
+use super::drains::{self, Drains};
 use super::followed::follow;
 use super::{ServicesError, in_time};
 use crate::allocator::{AllocateError, Allocator};
@@ -63,6 +64,7 @@ pub struct Registrar {
 struct Seen {
     sight: Arc<Sight>,
     declared: Declared,
+    drains: Drains,
     assigned: BTreeMap<IpAddr, Epoch>,
     /// The life of the cluster: a store that was made anew has no members.
     life: Option<Generation>,
@@ -73,6 +75,7 @@ impl Seen {
     fn is_like(&self, other: &Seen) -> bool {
         self.sight.containers == other.sight.containers
             && self.declared == other.declared
+            && self.drains == other.drains
             && self.assigned == other.assigned
             && self.life == other.life
     }
@@ -96,24 +99,36 @@ impl Registrar {
     /// Registers until `stop`. What is cut off is looked for again at the next start.
     pub async fn run(mut self, stop: CancellationToken) {
         let (told, mut declared) = watch::channel(None);
-        let store = Arc::clone(&self.parts.store);
-        let following = follow(store, Under::Services.prefix(), declared::understood, told);
+        let (drains_told, mut drains) = watch::channel(None);
+        let (store, host) = (Arc::clone(&self.parts.store), self.parts.host.to_string());
+        let following = async {
+            tokio::join!(
+                follow(Arc::clone(&store), Under::Services.prefix(), declared::understood, told),
+                follow(
+                    Arc::clone(&store),
+                    Under::DrainsOf { host }.prefix(),
+                    drains::understood,
+                    drains_told
+                ),
+            )
+        };
         let mut changes = self.parts.allocator.changes();
         let mut docker = self.parts.docker.clone();
         let registering = async {
             loop {
                 // The newest of each, so that nothing that comes while it is written is missed.
-                let (sight, known) =
-                    (docker.borrow_and_update().sight.clone(), declared.borrow_and_update().clone());
+                let sight = docker.borrow_and_update().sight.clone();
+                let known = (declared.borrow_and_update().clone(), drains.borrow_and_update().clone());
                 changes.borrow_and_update();
                 let pause = match (sight, known) {
-                    (Some(sight), Some(known)) => self.look(sight, known).await,
+                    (Some(sight), (Some(declared), Some(drains))) => self.look(sight, declared, drains).await,
                     _ => None,
                 };
                 tokio::select! {
                     Ok(()) = docker.changed() => {}
                     Ok(()) = changes.changed() => {}
                     Ok(()) = declared.changed() => {}
+                    Ok(()) = drains.changed() => {}
                     () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
                     // Everybody whom it would hear of is gone.
                     else => return,
@@ -123,36 +138,39 @@ impl Registrar {
         };
         tokio::select! {
             () = stop.cancelled() => {}
-            () = following => {}
+            _ = following => {}
             () = registering => {}
         }
     }
 
     /// Brings the store in line; when to try again, if something failed.
-    async fn look(&mut self, sight: Arc<Sight>, declared: Declared) -> Option<Duration> {
+    async fn look(&mut self, sight: Arc<Sight>, declared: Declared, drains: Drains) -> Option<Duration> {
         // The allocator changes with each take of any host. What containers have here seldom does, and is cheap to ask.
         let Ok(assigned) = self.parts.allocator.assigned().await else { return Some(RETRY) };
         let last = self.seen.as_ref();
         let same = |last: &Seen| {
-            Arc::ptr_eq(&last.sight, &sight) && last.declared == declared && last.assigned == assigned
+            Arc::ptr_eq(&last.sight, &sight)
+                && last.declared == declared
+                && last.drains == drains
+                && last.assigned == assigned
         };
         if last.is_some_and(same) {
             return None;
         }
         let Ok(view) = self.parts.allocator.view().await else { return Some(RETRY) };
         let life = view.cluster.map(|(life, _)| life);
-        let seen = Seen { sight, declared, assigned, life };
+        let seen = Seen { sight, declared, drains, assigned, life };
         if last.is_some_and(|last| last.is_like(&seen)) {
             return None;
         }
         if last.is_none_or(|last| last.life != life) {
             self.written = None;
         }
-        let selected = select(candidates(&seen.sight, &view), &seen.declared, &self.parts.host);
+        let selected = select(candidates(&seen.sight, &seen.drains, &view), &seen.declared, &self.parts.host);
         for fault in selected.faults.difference(&self.report.borrow().faults) {
             tracing::warn!("{fault}");
         }
-        let outcome = self.register(&selected).await;
+        let outcome = self.register(&selected).await.and(self.forget_drains(&seen).await);
         let trouble = outcome.as_ref().err().map(|error| with_causes(error));
         if let Some(trouble) = &trouble
             && self.report.borrow().trouble.is_none()
@@ -168,8 +186,10 @@ impl Registrar {
 
     async fn register(&mut self, selected: &Selected) -> Result<(), RegisterError> {
         let written = self.written().await?.clone();
-        for (at, (_, revision)) in written.iter().filter(|(at, _)| !selected.members.contains_key(*at)) {
-            self.remove(at, *revision).await?;
+        let stays =
+            |at, written: &Member| selected.members.get(at).is_some_and(|it| it.epoch == written.epoch);
+        for (at, (member, revision)) in written.iter().filter(|(at, (member, _))| !stays(*at, member)) {
+            self.remove(at, member, *revision).await?;
         }
         for (at, member) in &selected.members {
             if written.get(at).is_some_and(|(known, _)| known == member) {
@@ -181,6 +201,11 @@ impl Registrar {
             }
         }
         Ok(())
+    }
+
+    async fn forget_drains(&self, seen: &Seen) -> Result<(), RegisterError> {
+        let there = seen.sight.containers.iter().map(|container| container.id.as_str()).collect();
+        Ok(drains::forget(&*self.parts.store, &self.parts.host, &seen.drains, &there).await?)
     }
 
     /// Opens the address to services: from now on its release waits for whoever knows of it.
@@ -211,7 +236,8 @@ impl Registrar {
         Ok(self.written.get_or_insert_default())
     }
 
-    /// Writes a member while its address is open under its epoch, and not after; whether it is.
+    /// Writes a member while its address is open under its epoch, and not after; whether it is. It depends on its
+    /// address: until it is removed, nobody uses that again.
     async fn put(&mut self, at: &(String, IpAddr), member: &Member) -> Result<bool, ServicesError> {
         let endpoint = Item::Endpoint(member.address).key();
         let read = in_time(self.parts.store.get(&endpoint)).await?;
@@ -223,9 +249,11 @@ impl Registrar {
             ))
         });
         let Some((true, revision)) = open.transpose()? else { return Ok(false) };
-        let key = key_of(at);
-        let value = layout::encode(&key, member)?;
-        let transaction = Transaction::new().unchanged(endpoint, revision).put(key, value);
+        let (key, dependent) = (key_of(at), dependent_of(at, member));
+        let writers = Dependent { writers: BTreeSet::from([self.parts.host.clone()]) };
+        let (value, writers) = (layout::encode(&key, member)?, layout::encode(&dependent, &writers)?);
+        let transaction =
+            Transaction::new().unchanged(endpoint, revision).put(key, value).put(dependent, writers);
         match in_time(self.parts.store.commit(transaction)).await {
             Ok(Commit::Done { revision }) => {
                 self.written().await?.insert(at.clone(), (member.clone(), revision));
@@ -242,9 +270,15 @@ impl Registrar {
     }
 
     /// Takes back what this host wrote, if it still stands so: the address may be another host's by now.
-    async fn remove(&mut self, at: &(String, IpAddr), revision: Revision) -> Result<(), ServicesError> {
+    async fn remove(
+        &mut self,
+        at: &(String, IpAddr),
+        member: &Member,
+        revision: Revision,
+    ) -> Result<(), ServicesError> {
         let key = key_of(at);
         let transaction = Transaction::new().unchanged(key.clone(), revision).delete(key);
+        let transaction = transaction.delete(dependent_of(at, member));
         let done = in_time(self.parts.store.commit(transaction)).await;
         if done.is_err() {
             self.written = None;
@@ -259,8 +293,15 @@ fn key_of((service, address): &(String, IpAddr)) -> store::Key {
     Item::Member { service: service.clone(), address: *address }.key()
 }
 
+/// Where it is said that a member depends on its address.
+fn dependent_of((service, address): &(String, IpAddr), member: &Member) -> store::Key {
+    let Epoch { generation, take, counter } = member.epoch;
+    let epoch = [generation.number, generation.id, take, counter];
+    Item::Dependent { address: *address, epoch, object: Member::object(service) }.key()
+}
+
 /// The containers that run and have an address of ours, as often as they have one.
-fn candidates(sight: &Sight, view: &View) -> Vec<Candidate> {
+fn candidates(sight: &Sight, drains: &Drains, view: &View) -> Vec<Candidate> {
     let assigned = assigned(view);
     let running = sight.containers.iter().filter(|container| container.running);
     running
@@ -275,6 +316,11 @@ fn candidates(sight: &Sight, view: &View) -> Vec<Candidate> {
                 epoch: *epoch,
                 zone: (*zone).clone(),
                 readiness: container.readiness,
+                draining: match () {
+                    () if drains.ask(&container.id) => Some(Draining::Asked),
+                    () if container.ending => Some(Draining::Ending),
+                    () => None,
+                },
             })
         })
         .collect()

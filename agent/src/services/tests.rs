@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::catalogue::{self, ApplyError};
-use super::{Parts, Registrar, Report};
+use super::{Parts, Registrar, Report, drains};
 use crate::allocator::{self, Allocator};
 use crate::clock::ManualClock;
 use crate::config::{ProviderConfig, StaticConfig};
@@ -121,6 +121,11 @@ impl Rig {
         members
     }
 
+    /// How many depend on an address.
+    async fn named(&self, address: IpAddr) -> usize {
+        self.store.range(&Under::DependentsOf(address).prefix()).await.unwrap().entries.len()
+    }
+
     async fn written(&self) -> usize {
         self.store.range(&Under::Members.prefix()).await.unwrap().entries.len()
     }
@@ -149,6 +154,7 @@ fn container(name: &str, at: IpAddr, labels: &[(&str, &str)]) -> Container {
         labels: labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
         running: true,
         readiness: Readiness::Ready,
+        ending: false,
         attachments: vec![Attachment {
             network: NetworkId("n1".into()),
             network_name: "cloud".into(),
@@ -205,6 +211,69 @@ async fn a_member_of_an_older_epoch_does_not_count() {
     rig.allocator.ended().await;
     rig.store.commit(Transaction::new().delete(Item::Endpoint(at).key())).await.unwrap();
     assert_eq!((rig.written().await, rig.members("web").await), (1, vec![]));
+}
+
+#[tokio::test]
+async fn a_member_keeps_its_address_from_being_used_again_until_it_is_removed() {
+    let rig = Rig::new().await;
+    let given = rig.attach("web").await;
+    rig.shows(&[container("web", given.address, WEB)]);
+    rig.has("web", &[("web", true)]).await;
+    assert_eq!(rig.named(given.address).await, 1, "nothing says that the member depends on its address");
+    // Docker lets go of it, and shows the container all the same: its address must not be given to another.
+    rig.allocator.endpoint_gone(EndpointId::from("web")).await.unwrap();
+    rig.allocator.release(given.address).await.unwrap();
+    let removed = async {
+        while rig.named(given.address).await > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, removed).await.unwrap();
+    assert_eq!(rig.written().await, 0, "its member stands");
+}
+
+#[tokio::test]
+async fn what_is_drained_gets_nothing_new_until_that_is_taken_back() {
+    let rig = Rig::new().await;
+    let (one, two) = (rig.attach("one").await.address, rig.attach("two").await.address);
+    let both = [container("one", one, WEB), container("two", two, WEB)];
+    rig.shows(&both);
+    rig.has("web", &[("one", true), ("two", true)]).await;
+    let host = HostId::from("h1");
+    drains::ask(&rig.store, &host, Some("one"), false).await.unwrap();
+    drains::ask(&rig.store, &host, Some("one"), false).await.unwrap();
+    rig.has("web", &[("one", false), ("two", true)]).await;
+    drains::ask(&rig.store, &host, None, false).await.unwrap();
+    rig.has("web", &[("one", false), ("two", false)]).await;
+    drains::ask(&rig.store, &host, None, true).await.unwrap();
+    rig.has("web", &[("one", false), ("two", true)]).await;
+    // A drain of a container that is gone is forgotten: a later one has another id.
+    rig.shows(&both[1..]);
+    rig.has("web", &[("two", true)]).await;
+    let left = async {
+        while !rig
+            .store
+            .range(&Under::DrainsOf { host: host.0.clone() }.prefix())
+            .await
+            .unwrap()
+            .entries
+            .is_empty()
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, left).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_container_that_was_sent_its_stop_signal_gets_nothing_new() {
+    let rig = Rig::new().await;
+    let mut web = container("web", rig.attach("web").await.address, WEB);
+    rig.shows(&[web.clone()]);
+    rig.has("web", &[("web", true)]).await;
+    web.ending = true;
+    rig.shows(&[web]);
+    rig.has("web", &[("web", false)]).await;
 }
 
 #[tokio::test]

@@ -46,6 +46,7 @@ fn sight() -> Sight {
         labels: BTreeMap::new(),
         running: true,
         readiness: api::Readiness::Ready,
+        ending: false,
         attachments: vec![at],
     };
     Sight { containers: vec![container], ..Sight::default() }

@@ -2,6 +2,7 @@
 //! agent that speaks the real wire types on a real unix socket.
 
 mod addresses;
+mod drains;
 mod errors;
 mod fake;
 mod given;

@@ -13,9 +13,9 @@ use crate::record::Life;
 use crate::refusal::{CoolingWait, Refusal, Usage};
 use crate::transaction::{Compare, Key, Prefix, Sent, Transaction, Value, Write};
 
-/// How long before the store is asked again whether the cloud still names an address, in milliseconds: every named
-/// address of a fleet costs one transaction each time.
-const NAMED_MILLIS: u64 = 10_000;
+/// How long at most before the store is asked again whether the cloud still names an address, in milliseconds: every
+/// named address of a fleet costs one transaction each time.
+const NAMED_MILLIS_MAX: u64 = 10_000;
 
 /// How many addresses one rewrite opens and closes at most: etcd takes 128 operations (`--max-txn-ops`), and a block
 /// may have twice as many addresses.
@@ -269,15 +269,21 @@ impl Host {
     }
 
     pub(super) fn dependents_sent(&mut self, address: IpAddr, epoch: Epoch, outcome: Sent) {
-        let same = |life: &Life| matches!(life, Life::Cooling { epoch: cooling, .. } if *cooling == epoch);
-        if !self.held.get(&address).is_some_and(|held| same(&held.holding.state)) {
+        let Some(Life::Cooling { epoch: cooling, until, .. }) =
+            self.held.get(&address).map(|held| &held.holding.state)
+        else {
+            return;
+        };
+        if *cooling != epoch {
             return;
         }
+        // As long again as it has waited already.
+        let waited = self.now.0.saturating_sub(until.0).clamp(RETRY_MILLIS, NAMED_MILLIS_MAX);
         match outcome {
             Sent::Committed { .. } => self.cooled(address),
             Sent::Conflict { now } => {
                 self.seen(now);
-                self.overdue_again(address, self.now.after(NAMED_MILLIS));
+                self.overdue_again(address, self.now.after(waited));
             }
             Sent::Failed | Sent::Unknown => self.overdue_again(address, self.now.after(RETRY_MILLIS)),
         }

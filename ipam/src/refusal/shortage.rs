@@ -79,7 +79,8 @@ impl fmt::Display for Shortage {
         part(self.cooling_published, "cooling until the cloud has forgotten them")?;
         part(self.reserved, "reserved")?;
         part(self.leaving, "leaving")?;
-        let mut holders: Vec<(&HostId, u32)> = self.held_by.iter().map(|(host, count)| (host, *count)).collect();
+        let mut holders: Vec<(&HostId, u32)> =
+            self.held_by.iter().map(|(host, count)| (host, *count)).collect();
         // Who has most first; of those with as many, in the order of their names.
         holders.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let others = holders.split_off(holders.len().min(NAMED_MAX));

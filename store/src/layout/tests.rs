@@ -20,6 +20,8 @@ fn every_item() -> Vec<Item> {
         Item::Service("web".into()),
         Item::Declaring,
         Item::Member { service: "web".into(), address },
+        Item::Drain { host: "h/1".into(), container: None },
+        Item::Drain { host: "h1".into(), container: Some("0123abcd".into()) },
         Item::Pool("default".into()),
         Item::Subnet(six),
         Item::Takes("z".into()),

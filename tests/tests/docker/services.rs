@@ -24,6 +24,8 @@ fn containers_are_in_services_by_label_and_by_declaration_as_docker_shows_them()
     what_cannot_be_is_refused_with_what_can(host)?;
     a_label_that_cannot_be_followed_is_named(&stage)?;
 
+    what_is_drained_or_ends_gets_nothing_new(&stage, one, two)?;
+
     for how in [Host::stop, Host::kill] {
         how(host, Daemon::Berthd)?;
         // Docker asks no plugin for this.
@@ -102,6 +104,37 @@ fn a_health_check_decides_who_takes_part(stage: &Stage) -> Result<()> {
     has(host, "checked", &[(at, "checked", false)])?;
     host.sh("docker unpause checked")?;
     has(host, "checked", &[(at, "checked", true)])
+}
+
+fn what_is_drained_or_ends_gets_nothing_new(stage: &Stage, one: IpAddr, two: IpAddr) -> Result<()> {
+    let host = stage.host();
+    let said = host.sh("berth drain web-1")?;
+    ensure!(said.contains("container web-1 on host") && said.contains("draining"), "{said}");
+    has(host, "web", &[(one, "web-1", false), (two, "web-2", true)])?;
+    host.kill(Daemon::Berthd)?;
+    host.start(Daemon::Berthd)?;
+    has(host, "web", &[(one, "web-1", false), (two, "web-2", true)])?;
+    until(SOON, "berthd knows again who this machine is", || {
+        Ok(host.try_sh("berth drain web-1 --undo")?.is_success().then_some(()))
+    })?;
+    has(host, "web", &[(one, "web-1", true), (two, "web-2", true)])?;
+    let unknown = host.try_sh("berth drain nobody")?;
+    ensure!(unknown.stderr.contains("there is no container nobody on this host"), "{}", unknown.stderr);
+
+    // One that serves on after TERM.
+    let serves_on = "sh -c 'trap \"while ! test -f /tmp/over; do sleep 0.1; done; exit 0\" TERM; \
+                     while :; do sleep 0.1; done'";
+    host.sh(&format!(
+        "docker run -d --name slow --network cloud -l berth.service=web -l berth.port=80 busybox {serves_on}"
+    ))?;
+    let slow = host.address_of("slow")?;
+    has(host, "web", &[(slow, "slow", true), (one, "web-1", true), (two, "web-2", true)])?;
+    host.sh("docker kill -s HUP web-2 && docker kill -s TERM slow")?;
+    has(host, "web", &[(slow, "slow", false), (one, "web-1", true), (two, "web-2", true)])?;
+    let shown = host.sh("berth service show web")?;
+    ensure!(shown.contains("Docker sent it the signal to end"), "{shown}");
+    host.sh("docker exec slow touch /tmp/over && docker wait slow && docker rm slow")?;
+    has(host, "web", &[(one, "web-1", true), (two, "web-2", true)])
 }
 
 /// Gives `berth` a declaration on its stdin.

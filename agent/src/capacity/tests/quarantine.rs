@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use ipam::{BlockCommand, EndpointRecord, Epoch, Generation, Incarnation};
-use store::layout::Item;
+use store::layout::{Item, Under};
 use tokio::sync::watch;
 
 use super::FIRST;
@@ -121,6 +121,31 @@ async fn what_the_cloud_still_names_stays_in_quarantine() {
     store::Store::commit(&world.store, store::Transaction::new().delete(named.key())).await.unwrap();
     pass_for(&world, &mut role, Duration::from_secs(60)).await;
     assert!(quarantined(&world).await.is_empty());
+}
+
+/// An evicted host cannot remove its members, and nobody else's word may be removed with them.
+#[tokio::test]
+async fn what_an_evicted_host_left_of_an_address_in_services_is_removed_and_what_others_wrote_is_not() {
+    let (world, mut role, status) = self_evicted().await;
+    let dependent = |last, object: &str| Item::Dependent {
+        address: ip(last),
+        epoch: [1, 1, 2, 1],
+        object: object.to_owned(),
+    };
+    let balanced = dependent(5, "balancer-web");
+    for named in [dependent(4, "member-web"), dependent(5, "member-web"), balanced.clone()] {
+        world.put(named, &ipam::Dependent { writers: ["h1".into()].into() }).await;
+    }
+    for last in [4, 5] {
+        world.put(Item::Member { service: "web".into(), address: ip(last) }, &"as h1 wrote it").await;
+    }
+    pass_for(&world, &mut role, QUARANTINE_DEFAULT + Duration::from_secs(120)).await;
+    assert_eq!(quarantined(&world).await, [ip(5)]);
+    assert_eq!(status.borrow().quarantine[0].state, "the cloud still names it");
+    let left = store::Store::range(&world.store, &Under::Members.prefix()).await.unwrap().entries;
+    assert_eq!(left, []);
+    let left = store::Store::range(&world.store, &Under::DependentsOf(ip(5)).prefix()).await.unwrap().entries;
+    assert_eq!(left.into_iter().map(|entry| entry.key).collect::<Vec<_>>(), [balanced.key()]);
 }
 
 /// Two agents, one store: the timer is the role's own, so the next owner starts it again.

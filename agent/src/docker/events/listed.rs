@@ -40,6 +40,8 @@ pub(super) fn container(listed: ContainerSummary) -> Container {
         labels: listed.labels.unwrap_or_default().into_iter().collect(),
         running: !gone,
         readiness: readiness(listed.state, listed.status.as_deref().unwrap_or_default()),
+        // Only events tell.
+        ending: false,
         attachments: networks.into_iter().map(|(name, settings)| attachment(name, settings)).collect(),
     }
 }

@@ -246,6 +246,7 @@ fn container(name: &str, endpoint: &str, address: &str) -> Container {
         labels: BTreeMap::new(),
         running: true,
         readiness: api::Readiness::Ready,
+        ending: false,
         attachments: vec![attachment],
     }
 }

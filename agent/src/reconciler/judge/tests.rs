@@ -121,6 +121,7 @@ impl Case {
             labels: BTreeMap::new(),
             running: !self.stopped,
             readiness: api::Readiness::Ready,
+            ending: false,
             attachments: vec![attachment],
         };
         let network = SeenNetwork {
