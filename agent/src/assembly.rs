@@ -187,6 +187,7 @@ async fn serve(
     let (interfaces_known, interfaces) = watch::channel(Default::default());
     let waiting = Progress::Waiting("the provider has not said who this machine is".into());
     let (progress, addresses) = LateAllocator::new(waiting);
+    let (policy_told, policy) = watch::channel(None);
     let arp = Arp::default();
     let announcements = arp.announcements();
     let reconciler = Reconciler::start(
@@ -197,6 +198,8 @@ async fn serve(
             announcer: arp,
             interfaces,
             docker: docker.clone(),
+            policy,
+            unnamed: config.unnamed,
         },
         tasks.stop.clone(),
     );
@@ -245,6 +248,7 @@ async fn serve(
         known: known_told,
         cloud: cloud_told,
         interfaces: interfaces_known,
+        policy: policy_told,
         capacity: capacity_told,
         roll,
         ledger: ledger_told,

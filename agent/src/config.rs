@@ -6,6 +6,7 @@
 
 mod ledger;
 mod mistake;
+mod policy;
 mod pool;
 mod provider;
 mod reader;
@@ -17,6 +18,7 @@ mod values;
 
 pub use ledger::LedgerConfig;
 pub use mistake::{Mistake, Mistakes};
+pub use policy::Unnamed;
 pub use pool::{Network, PoolConfig};
 pub use provider::{ProviderConfig, StaticConfig, StaticSubnet};
 pub use rim::{ApiConfig, DockerConfig, HostConfig, Rim};
@@ -45,6 +47,8 @@ pub struct Config {
     pub store: StoreKind,
     /// `[ledger]`.
     pub ledger: LedgerConfig,
+    /// `[policy]`.
+    pub unnamed: Unnamed,
     /// `[provider]`.
     pub provider: ProviderConfig,
     /// `quarantine_secs`: how long the addresses of a host that was evicted, or that lost its journals, rest
@@ -102,14 +106,24 @@ impl Config {
         let metrics = Metrics::read(root.section("metrics"));
         let store = StoreKind::read(root.section("store"), cluster.as_deref());
         let ledger = LedgerConfig::read(root.section("ledger"));
+        let unnamed = Unnamed::read(root.section("policy"));
         let provider = ProviderConfig::read(root.section("provider"));
         let pools = PoolConfig::read_all(&mut root);
         root.finish();
 
         match (document.mistakes(), cluster, provider) {
-            (None, Some(cluster), Some(provider)) => {
-                Ok(Self { cluster, rim, metrics, store, ledger, provider, quarantine, staleness, pools })
-            }
+            (None, Some(cluster), Some(provider)) => Ok(Self {
+                cluster,
+                rim,
+                metrics,
+                store,
+                ledger,
+                unnamed,
+                provider,
+                quarantine,
+                staleness,
+                pools,
+            }),
             (mistakes, ..) => Err(Box::new(Rejected { mistakes: mistakes.unwrap_or_default(), rim })),
         }
     }

@@ -7,10 +7,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostnet::{Change, HostNet, IfName, Kernel};
+use hostnet::{Change, HostNet, IfName, Kernel, Policy};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Unnamed;
 use crate::docker::events::Watched;
 use crate::docker::{Addresses, Book};
 use crate::wanted::Interfaces;
@@ -45,6 +46,10 @@ pub struct Parts<A, K, N> {
     pub interfaces: watch::Receiver<Interfaces>,
     /// What Docker shows.
     pub docker: watch::Receiver<Watched>,
+    /// What containers accept, once that is known.
+    pub policy: watch::Receiver<Option<Policy>>,
+    /// What those accept of which no service says anything.
+    pub unnamed: Unnamed,
 }
 
 /// A handle on the reconciler's task. Clones reach the same task.

@@ -9,6 +9,7 @@ pub(crate) mod catalogue;
 mod declared;
 pub(crate) mod drains;
 mod followed;
+pub mod policing;
 mod registrar;
 pub(crate) mod vigilance;
 

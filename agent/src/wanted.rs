@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use hostnet::{Address, Bridge, HostNet, IfName, Mac, Maker, Observed, Port, Published, Reach, Subnet};
+use hostnet::{
+    Address, Bridge, HostNet, IfName, Mac, Maker, Observed, Policy, Port, Published, Reach, Subnet,
+};
 use ipam::{Epoch, Zone};
 use ipnetwork::IpNetwork;
 
+use crate::config::Unnamed;
 use crate::docker::{Assigned, Endpoint, InUse, Lent, Network, Pages, Stage};
 
 /// The host's interface in each zone it is attached to.
@@ -64,6 +67,28 @@ pub fn assigned_or_left(pages: &Pages, in_use: &InUse, observed: &Observed) -> V
     let lent = lent.map(|lent| Assigned { address: lent.address.ip(), epoch: lent.epoch });
     let left = joined.chain(lent).filter(|assigned| unknown(&assigned.address));
     in_use.assigned.iter().cloned().chain(left).collect()
+}
+
+/// What containers accept. While it is not known what services say, what the kernel has goes on; and nothing is said of
+/// an address that nobody has.
+pub fn policy(
+    known: Option<Policy>,
+    unnamed: Unnamed,
+    assigned: &[Assigned],
+    observed: &Observed,
+) -> Option<Policy> {
+    let assigned: BTreeSet<IpAddr> = assigned.iter().map(|it| it.address).collect();
+    let mut policy = match (known, unnamed) {
+        (None, Unnamed::Open) => return None,
+        (None, Unnamed::Closed) => observed.policy.clone().unwrap_or_default(),
+        (Some(known), _) => known,
+    };
+    policy.guarded.retain(|address| assigned.contains(address));
+    policy.openings.retain(|opening| assigned.contains(&opening.to));
+    if unnamed == Unnamed::Closed {
+        policy.guarded.extend(assigned.iter().filter(|address| address.is_ipv4()));
+    }
+    Some(policy)
 }
 
 fn bridge(network: &Network, interfaces: &Interfaces) -> Result<Bridge, WantedError> {

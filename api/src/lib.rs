@@ -37,6 +37,7 @@ mod host;
 mod inspection;
 mod network;
 mod order;
+mod policy;
 mod pool;
 mod service;
 mod status;
@@ -53,6 +54,7 @@ pub use host::{Attachment, Evict, Eviction, Host, HostLife, HostPlan, MachineKin
 pub use inspection::{CheckCost, CheckReport, DoctorReport, Examination, Finding, Verdict};
 pub use network::{Endpoint, Network};
 pub use order::{Candidate, NamedSubnet, NextStep, Order, OrderIntent, OrderReport, OrderState, Settle};
+pub use policy::{MalformedPeer, Peer, PolicyEntry, PolicyUse};
 pub use pool::{Counts, Pool, PoolZone, Quarantined, Subnet, SubnetState, Watermarks};
 pub use service::{
     ApplyService, FieldChange, HealthCheck, Listener, LoadBalancer, Member, MemberStanding, Protocol,

@@ -14,12 +14,17 @@
 //! [[load_balancer.listener]]
 //! port = 80
 //! protocol = "http"
+//!
+//! [[policy]]
+//! from = ["10.0.0.0/8", "service/front"]
 //! ```
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
+
+use crate::{PolicyEntry, PolicyUse};
 
 /// A service as an operator declares it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +41,9 @@ pub struct Service {
     /// How it is reached from outside, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_balancer: Option<LoadBalancer>,
+    /// What its members accept, if that is not everything.
+    #[serde(default, rename = "policy", skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<PolicyEntry>,
 }
 
 /// A port that members of a service listen on.
@@ -131,6 +139,10 @@ pub struct ServiceReport {
     pub declared: bool,
     /// The containers in it, by address.
     pub members: Vec<Member>,
+    /// How often each entry of its policy was used on the host that answers; nothing where it has no member, or its
+    /// kernel was not asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policy_uses: Vec<PolicyUse>,
 }
 
 /// A container in a service.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Admission, Firewall, IfName, Mac, Proxy, Route, Rule, Sysctl};
+use crate::{Admission, Firewall, IfName, Mac, PolicyChange, Proxy, Route, Rule, Sysctl};
 
 /// One change in the kernel, in the words that `berth host plan` prints.
 ///
@@ -17,6 +17,10 @@ pub enum Change {
     ReplaceFirewall(Firewall),
     /// Remove our nftables table.
     RemoveFirewall,
+    /// Change who may reach which container, in one transaction.
+    ChangePolicy(PolicyChange),
+    /// Remove the table that says who may reach which container.
+    RemovePolicy,
     /// Keep Docker's firewall from dropping packets of a bridge.
     Admit(Admission),
     /// Remove a rule of ours from Docker's firewall.
@@ -126,6 +130,8 @@ impl fmt::Display for Change {
                 write!(f, "replace firewall by {} rules", firewall.rules.len())
             }
             Self::RemoveFirewall => f.write_str("remove firewall"),
+            Self::ChangePolicy(change) => write!(f, "{change}"),
+            Self::RemovePolicy => f.write_str("remove policy"),
             Self::Admit(admission) => write!(f, "admit {admission} past Docker's firewall"),
             Self::Dismiss(admission) => write!(f, "admit {admission} no more"),
             Self::CreateBridge { name, mac, mtu } => write!(f, "create bridge {name} mac {mac} mtu {mtu}"),

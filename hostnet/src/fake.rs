@@ -83,6 +83,14 @@ fn make(kernel: &mut Observed, change: &Change) -> Result<(), ApplyError> {
     match change {
         Change::ReplaceFirewall(firewall) => kernel.firewall = Some(firewall.sentences()),
         Change::RemoveFirewall => kernel.firewall = None,
+        Change::ChangePolicy(change) => {
+            let policy = kernel.policy.get_or_insert_default();
+            policy.guarded.retain(|address| !change.remove.guarded.contains(address));
+            policy.openings.retain(|opening| !change.remove.openings.contains(opening));
+            policy.guarded.extend(&change.add.guarded);
+            policy.openings.extend(change.add.openings.iter().cloned());
+        }
+        Change::RemovePolicy => kernel.policy = None,
         Change::Admit(admission) => match &mut kernel.admissions {
             Some(admissions) => drop(admissions.insert(admission.clone())),
             None => {

@@ -18,6 +18,9 @@ pub const ALIAS: &str = "berth:";
 /// The nftables table of ours, of family `inet`.
 pub const NFT_TABLE: &str = "berth";
 
+/// The nftables table of ours that says who may reach whom, of family `inet`.
+pub const NFT_POLICY_TABLE: &str = "berth_policy";
+
 /// The comment of our rules in a chain that is not ours.
 pub const COMMENT: &str = "berth";
 

@@ -7,15 +7,18 @@ mod docker_user;
 mod fault;
 mod links;
 mod nft;
+mod policy;
 mod proxies;
 mod routes;
 mod rules;
 mod sysctls;
 
+use std::collections::BTreeMap;
 use std::io;
 
 use rtnetlink::Handle;
 
+use crate::policy::{Count, Opening};
 use crate::{ApplyError, Change, Kernel, ObserveError, Observed};
 use fault::Fault;
 
@@ -33,6 +36,15 @@ impl Netlink {
         tokio::spawn(connection);
         Ok(Self { handle })
     }
+
+    /// How often each opening of the policy was used since it was made.
+    ///
+    /// # Errors
+    /// As [`Kernel::observe`].
+    pub async fn policy_counts(&self) -> Result<BTreeMap<Opening, Count>, ObserveError> {
+        let read = policy::read().await.map_err(ObserveError::Firewall)?;
+        Ok(read.map(|(_, counts)| counts).unwrap_or_default())
+    }
 }
 
 impl Kernel for Netlink {
@@ -44,8 +56,10 @@ impl Kernel for Netlink {
         observed.routes = routes::ours(handle, &links).await.map_err(during("routes"))?;
         observed.rules = rules::ours(handle).await.map_err(during("rules"))?;
         observed.proxies = proxies::ours(handle, &links).await.map_err(during("neighbour proxies"))?;
-        let (sentences, admissions) = tokio::join!(nft::sentences(), docker_user::ours());
+        let (sentences, policy, admissions) =
+            tokio::join!(nft::sentences(), policy::read(), docker_user::ours());
         observed.firewall = sentences.map_err(ObserveError::Firewall)?;
+        observed.policy = policy.map_err(ObserveError::Firewall)?.map(|(policy, _)| policy);
         observed.admissions = admissions;
         Ok(observed)
     }
@@ -61,6 +75,8 @@ impl Netlink {
         match change {
             Change::ReplaceFirewall(firewall) => nft::replace(firewall).await,
             Change::RemoveFirewall => nft::remove().await,
+            Change::ChangePolicy(change) => policy::change(change).await,
+            Change::RemovePolicy => policy::remove().await,
             Change::Admit(admission) => docker_user::add(admission).await,
             Change::Dismiss(admission) => docker_user::remove(admission).await,
             Change::CreateBridge { name, mac, mtu } => links::create_bridge(handle, name, *mac, *mtu).await,

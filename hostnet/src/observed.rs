@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Admission, IfName, Mac, Proxy, Route, Rule, Sysctl};
+use crate::{Admission, IfName, Mac, Policy, Proxy, Route, Rule, Sysctl};
 
 /// What is in the kernel. Everything but `interfaces`, `strangers` and their sysctls carries our mark.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct Observed {
     pub firewall: Option<Vec<String>>,
     /// Our rules in Docker's chain `DOCKER-USER`; `None` when there is no such chain.
     pub admissions: Option<BTreeSet<Admission>>,
+    /// Our table of policy; `None` when there is no table.
+    #[serde(default)]
+    pub policy: Option<Policy>,
 }
 
 /// A bridge of ours.

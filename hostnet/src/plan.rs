@@ -16,6 +16,7 @@ pub fn plan(wanted: &HostNet, observed: &Observed) -> Vec<Change> {
     let target = Target::of(wanted, observed);
     let mut changes = Vec::new();
     changes.extend(guard(&target, observed));
+    changes.extend(police(wanted, observed));
     changes.extend(take_back(&target, observed));
     changes.extend(delete_links(wanted, observed));
     for (name, bridge) in target.bridges.iter().filter(|(_, bridge)| bridge.maker == Maker::Berth) {
@@ -34,6 +35,18 @@ fn guard(target: &Target, observed: &Observed) -> Vec<Change> {
     let table = target.firewall.as_ref().filter(differs).cloned().map(Change::ReplaceFirewall);
     let missing = observed.admissions.iter().flat_map(|seen| target.admissions.difference(seen));
     table.into_iter().chain(missing.cloned().map(Change::Admit)).collect()
+}
+
+/// What is guarded is so before packets reach it. A policy that is not known leaves the kernel's as it is.
+fn police(wanted: &HostNet, observed: &Observed) -> Option<Change> {
+    let wanted = wanted.policy.as_ref()?;
+    match &observed.policy {
+        Some(_) if wanted.is_empty() => Some(Change::RemovePolicy),
+        seen => {
+            let change = seen.clone().unwrap_or_default().change_to(wanted);
+            (!change.is_empty()).then_some(Change::ChangePolicy(change))
+        }
+    }
 }
 
 fn unguard(target: &Target, observed: &Observed) -> Option<Change> {

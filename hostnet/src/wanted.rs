@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
-use crate::{IfName, Mac};
+use crate::{IfName, Mac, Policy};
 
 /// Everything Berth should have on this host. The empty value means: nothing of ours.
 ///
@@ -25,6 +25,9 @@ pub struct HostNet {
     pub addresses: BTreeMap<IpAddr, Address>,
     /// Host ports that lead to containers (`-p`).
     pub published: BTreeSet<Published>,
+    /// Who may reach which container. `None` while that is not known: what stands in the kernel stays.
+    #[serde(default)]
+    pub policy: Option<Policy>,
 }
 
 /// A bridge that containers are ports of.

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU16;
 
-use api::{HealthCheck, Listener, LoadBalancer, Protocol, Service, ServicePort, Transport};
+use api::{
+    HealthCheck, Listener, LoadBalancer, Peer, PolicyEntry, Protocol, Service, ServicePort, Transport,
+};
 
 /// How long a label of a DNS name may be. Source: RFC 1035, section 2.3.4.
 const NAME_MAX: usize = 63;
@@ -13,6 +15,9 @@ const PORTS_MAX: usize = 32;
 
 /// How many labels a selector may have.
 const SELECTOR_MAX: usize = 32;
+
+/// How many peers an entry of a policy may name.
+const PEERS_MAX: usize = 256;
 
 /// How long one text of a declaration may be, in bytes.
 const TEXT_MAX: usize = 255;
@@ -93,6 +98,7 @@ fn of_itself(service: &Service, faults: &mut Vec<String>) {
             .push("it has no port: add [[port]] with port = NUMBER, where its containers listen".to_owned());
     }
     twice(ports, faults);
+    policy(service, faults);
     for listener in listeners {
         leads_somewhere(listener, ports, faults);
         health(listener, faults);
@@ -112,6 +118,37 @@ fn twice(ports: &[ServicePort], faults: &mut Vec<String>) {
             Some(name) if !names.insert(name) => faults.push(format!("two ports are called {name}")),
             None if ports.len() > 1 => faults.push(format!("port {port} has no name, and there are several")),
             _ => (),
+        }
+    }
+}
+
+fn policy(service: &Service, faults: &mut Vec<String>) {
+    if service.policies.len() > PORTS_MAX || service.policies.iter().any(|it| it.from.len() > PEERS_MAX) {
+        faults.push(format!("its policy is too large: at most {PORTS_MAX} entries, {PEERS_MAX} peers each"));
+    }
+    for PolicyEntry { from, port } in &service.policies {
+        if from.is_empty() {
+            faults.push(
+                "an entry of its policy names nobody: leave it out, or write from = [\"any\"]".to_owned(),
+            );
+        }
+        if let Some(port) =
+            port.as_ref().filter(|port| service.ports.iter().all(|it| it.name.as_ref() != Some(port)))
+        {
+            faults.push(format!("its policy is about port {:?}, and no port is called so", shown(port)));
+        }
+        for peer in from {
+            match peer {
+                Peer::Service(name) if !is_name(name) => {
+                    faults.push(format!("its policy lets in service {:?}, which is no name", shown(name)));
+                }
+                Peer::Network(network) if network.is_ipv6() => {
+                    faults.push(format!(
+                        "its policy lets in {network}, and containers have IPv4 addresses only"
+                    ));
+                }
+                _ => (),
+            }
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What applying a declaration would change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use api::{FieldChange, HealthCheck, Listener, LoadBalancer, Service, ServiceChange, ServicePort};
+use api::{
+    FieldChange, HealthCheck, Listener, LoadBalancer, PolicyEntry, Service, ServiceChange, ServicePort,
+};
 
 /// What differs between a service as it stands and as it is to be; either may not be.
 pub fn difference(name: &str, from: Option<&Service>, to: Option<&Service>) -> ServiceChange {
@@ -24,7 +26,7 @@ pub fn difference(name: &str, from: Option<&Service>, to: Option<&Service>) -> S
 
 /// What a declaration says, a line each, by the names that it has there.
 fn fields(service: &Service) -> BTreeMap<String, String> {
-    let Service { name, selector, ports, load_balancer } = service;
+    let Service { name, selector, ports, load_balancer, policies } = service;
     let mut all = BTreeMap::from([("name".to_owned(), name.clone())]);
     all.extend(selector.iter().map(|(label, value)| (format!("selector.{label}"), value.clone())));
     all.extend(ports.iter().map(port));
@@ -32,6 +34,15 @@ fn fields(service: &Service) -> BTreeMap<String, String> {
         all.insert("load_balancer.name".to_owned(), name.clone());
         all.extend(listeners.iter().flat_map(listener));
     }
+    let mut peers: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for PolicyEntry { from, port } in policies {
+        let of_port = peers.entry(port.as_deref().unwrap_or("all ports")).or_default();
+        of_port.extend(from.iter().map(ToString::to_string));
+    }
+    all.extend(peers.into_iter().map(|(port, from)| {
+        let from: Vec<String> = from.into_iter().collect();
+        (format!("policy.{port}"), from.join(", "))
+    }));
     all
 }
 

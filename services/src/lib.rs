@@ -11,6 +11,7 @@ mod difference;
 mod judgement;
 mod labels;
 mod member;
+mod policy;
 mod selection;
 mod vigil;
 
@@ -19,5 +20,6 @@ pub use difference::difference;
 pub use judgement::{Standing, judge};
 pub use labels::{LabelFault, Shorthand, implied};
 pub use member::{Draining, Member};
+pub use policy::{Addresses, Guarding, Opening, guard, openings, peers};
 pub use selection::{Candidate, Selected, select};
 pub use vigil::{TOGETHER_MILLIS, Vigil};

@@ -8,6 +8,8 @@ mod crashes;
 mod habits;
 #[path = "docker/networks.rs"]
 mod networks;
+#[path = "docker/policy.rs"]
+mod policy;
 #[path = "docker/ports.rs"]
 mod ports;
 #[path = "docker/restarts.rs"]

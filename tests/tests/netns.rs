@@ -14,6 +14,8 @@ mod foreign;
 mod namespace;
 #[path = "netns/paths.rs"]
 mod paths;
+#[path = "netns/policy.rs"]
+mod policy;
 #[path = "netns/published.rs"]
 mod published;
 #[path = "netns/steps.rs"]

@@ -1,15 +1,19 @@
 //! Services: declared, shown with their members, taken back.
 
-use super::desk::{self, unavailable};
+use super::desk::{self, silence, unavailable};
 use super::{Desk, Refusal};
 use crate::services::ServicesError;
 use crate::services::abilities;
 use crate::services::catalogue::{self, ApplyError};
 use crate::troubles::with_causes;
-use ::api::{Answer, ApplyService, Problem, ProblemKind, ServiceChange, ServiceLine, ServiceReport, Source};
+use ::api::{
+    Answer, ApplyService, PolicyUse, Problem, ProblemKind, Service, ServiceChange, ServiceLine,
+    ServiceReport, Silence, Source,
+};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
+use ipam::HostId;
 use store::Store;
 
 /// `GET /v1/services`
@@ -26,8 +30,24 @@ pub(crate) async fn show(
 ) -> Result<Json<Answer<ServiceReport>>, Refusal> {
     let vigil = desk.vigil.borrow().clone();
     let report = catalogue::show(store(&desk)?, &name, &vigil).await.map_err(|error| silent(&error))?;
-    let report = report.ok_or_else(|| refused(&ApplyError::Unknown(name)))?;
-    Ok(Json(Answer::new([Source::Store], report)))
+    let mut report = report.ok_or_else(|| refused(&ApplyError::Unknown(name)))?;
+    if report.service.policies.is_empty() {
+        return Ok(Json(Answer::new([Source::Store], report)));
+    }
+    let uses = policy_uses(&desk, &report.service).await;
+    let silent = uses.map(|uses| report.policy_uses = uses).err().into_iter().collect();
+    Ok(Json(Answer::new([Source::Store, Source::Kernel], report).without(silent)))
+}
+
+async fn policy_uses(desk: &Desk, service: &Service) -> Result<Vec<PolicyUse>, Silence> {
+    let silent = |because: String| silence(Source::Kernel, because);
+    let unknown = || silent("it is not known yet who this machine is".to_owned());
+    let (kernel, store) =
+        (desk.kernel.as_ref().ok_or_else(unknown)?, desk.store.as_deref().ok_or_else(unknown)?);
+    let host = desk.known.borrow().as_ref().map(|known| HostId(known.identity.instance.to_string()));
+    let host = host.ok_or_else(unknown)?;
+    let counts = kernel.policy_counts().await.map_err(|error| silent(with_causes(&error)))?;
+    catalogue::uses(store, service, &host, &counts).await.map_err(|error| silent(with_causes(&error)))
 }
 
 /// `POST /v1/services`

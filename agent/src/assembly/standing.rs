@@ -18,13 +18,13 @@ use crate::metrics::Metrics;
 use crate::own_use::OwnUse;
 use crate::reconciler::Reconciler;
 use crate::roll::Roll;
-use crate::services::{self, Registrar, Report};
+use crate::services::{self, Registrar, Report, policing};
 use crate::session;
 use crate::troubles::{Trouble, Troubles, with_causes};
 use crate::wanted::Interfaces;
 use crate::whoami::WhoamiError;
 use ::api::Source;
-use hostnet::Netlink;
+use hostnet::{Netlink, Policy};
 use ipam::{BootId, Pool, PoolName, Record};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +52,7 @@ pub(super) struct Standing {
     pub(super) known: watch::Sender<Option<Known>>,
     pub(super) cloud: watch::Sender<Option<Arc<Cloud>>>,
     pub(super) interfaces: watch::Sender<Interfaces>,
+    pub(super) policy: watch::Sender<Option<Policy>>,
     pub(super) capacity: watch::Sender<Vec<Capacity>>,
     pub(super) roll: Arc<Roll>,
     pub(super) ledger: watch::Sender<Option<Ledger>>,
@@ -116,8 +117,11 @@ impl Standing {
             docker: self.docker.clone(),
             host: host.clone(),
         };
-        let registrar = Registrar::new(registrar, self.registered.clone());
+        let (seen, here) = watch::channel(None);
+        let registrar = Registrar::new(registrar, self.registered.clone(), seen);
         self.tasks.spawn(registrar.run(self.stop.clone()));
+        let (store, policy) = (Arc::clone(&self.store), self.policy.clone());
+        self.tasks.spawn(policing::keep(store, here, policy, self.stop.clone()));
         let (store, stop) = (Arc::clone(&self.store), self.stop.clone());
         let description = Description::of(&known.identity);
         // To its end, also when this is cut off: a host that stops in order says so.

@@ -14,7 +14,7 @@ use super::{Announcer, Outcome, Parts, Report, bridge_ports};
 use crate::docker::events::{Sight, Watched};
 use crate::docker::{Addresses, Assigned, Endpoint, InUse, Lent, Pages, Record, Stage, debts};
 use crate::journal::{Durability, JournalError};
-use crate::wanted::{WantedError, assigned_or_left, wanted};
+use crate::wanted::{WantedError, assigned_or_left, policy, wanted};
 
 /// Makes passes, and remembers between them what is suspicious.
 pub(super) struct Passes<A, K, N> {
@@ -30,11 +30,12 @@ impl<A: Addresses, K: Kernel, N: Announcer> Passes<A, K, N> {
 
     /// Returns when Docker, the interfaces or the assignments may have changed.
     pub(super) async fn something_changed(&mut self) {
-        let Parts { interfaces, docker, .. } = &mut self.parts;
+        let Parts { interfaces, docker, policy, .. } = &mut self.parts;
         // A sender that is gone changes nothing any more.
         tokio::select! {
             Ok(()) = interfaces.changed() => {}
             Ok(()) = docker.changed() => {}
+            Ok(()) = policy.changed() => {}
             else => std::future::pending().await,
         }
     }
@@ -70,8 +71,10 @@ impl<A: Addresses, K: Kernel, N: Announcer> Passes<A, K, N> {
         let interfaces = self.parts.interfaces.borrow_and_update().clone();
         let observed = self.parts.kernel.observe().await.map_err(|error| not_seen(&error))?;
         let assigned = assigned_or_left(&pages, &in_use, &observed);
-        let wanted = wanted(&pages, &assigned, &interfaces)
+        let mut wanted = wanted(&pages, &assigned, &interfaces)
             .map_err(|WantedError::NoInterface(zone)| Finding::NoInterface { zone })?;
+        let known = self.parts.policy.borrow_and_update().clone();
+        wanted.policy = policy(known, self.parts.unnamed, &assigned, &observed);
         let Watched { sight, .. } = self.parts.docker.borrow_and_update().clone();
         refuse_a_lost_book(&pages, &observed, sight.as_deref())?;
         Ok(Seen { pages, in_use, assigned, wanted, observed, sight })

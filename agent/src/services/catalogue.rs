@@ -3,14 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use api::{DrainedMember, MemberStanding, Service, ServiceChange, ServiceLine, ServiceReport};
+use api::{
+    DrainedMember, MemberStanding, PolicyEntry, PolicyUse, Service, ServiceChange, ServiceLine, ServiceReport,
+};
+use hostnet::policy::Count;
 use ipam::{EndpointRecord, Epoch, HostId};
-use services::{Abilities, Declined, Draining, Member, Standing, Vigil, check, difference, implied, judge};
+use services::{
+    Abilities, Addresses, Declined, Draining, Member, Standing, Vigil, check, difference, implied, judge,
+    openings, peers,
+};
 use store::layout::{self, Item, Under};
 use store::{Commit, Store, Transaction};
 
 use super::declared::{self, Declared};
-use super::{ServicesError, in_time};
+use super::{ServicesError, in_time, policing};
 
 /// How often a declaration is tried against others that are made in the same moment.
 const TRIES: usize = 8;
@@ -123,7 +129,31 @@ pub(crate) async fn show(
     let standings = judge(&members, vigil);
     let members =
         members.into_iter().zip(standings).map(|(member, standing)| told(member, standing)).collect();
-    Ok(Some(ServiceReport { service, declared: known.is_some(), members }))
+    Ok(Some(ServiceReport { service, declared: known.is_some(), members, policy_uses: Vec::new() }))
+}
+
+/// How often each entry of a service's policy was used at its members on one host, as the host's kernel counted.
+pub(crate) async fn uses(
+    store: &dyn Store,
+    service: &Service,
+    host: &HostId,
+    counts: &BTreeMap<hostnet::Opening, Count>,
+) -> Result<Vec<PolicyUse>, ServicesError> {
+    let of = async |name: &str| {
+        let found = members(store, &Under::MembersOf { service: name.to_owned() }).await?.remove(name);
+        Ok::<_, ServicesError>(found.unwrap_or_default())
+    };
+    let here: Vec<Member> = of(&service.name).await?.into_iter().filter(|it| it.host == *host).collect();
+    let mut addresses = Addresses::new();
+    for peer in peers([service]) {
+        addresses.insert(peer.to_owned(), of(peer).await?.into_iter().map(|it| it.address).collect());
+    }
+    let used = |entry: &PolicyEntry| {
+        let opened = here.iter().flat_map(|member| openings(service, entry, member, &addresses));
+        let packets = opened.filter_map(|it| Some(counts.get(&policing::opening(it))?.packets)).sum();
+        PolicyUse { entry: entry.clone(), packets }
+    };
+    Ok(if here.is_empty() { Vec::new() } else { service.policies.iter().map(used).collect() })
 }
 
 /// The places of a host's containers in services.

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::declared::{self, Declared};
 use super::drains::{self, Drains};
 use super::followed::follow;
+use super::policing::Here;
 use super::{ServicesError, in_time};
 use crate::allocator::{AllocateError, Allocator};
 use crate::docker::events::{Sight, Watched};
@@ -54,6 +55,8 @@ pub struct Report {
 pub struct Registrar {
     parts: Parts,
     report: watch::Sender<Report>,
+    /// Whom it tells what it knows of this host.
+    here: watch::Sender<Option<Here>>,
     /// What the last look that left nothing to do went by.
     seen: Option<Seen>,
     /// What this host has in the store, and when it was written; nothing before it was read.
@@ -91,9 +94,9 @@ enum RegisterError {
 }
 
 impl Registrar {
-    /// Over these parts, and whom it tells what came of each look.
-    pub fn new(parts: Parts, report: watch::Sender<Report>) -> Self {
-        Self { parts, report, seen: None, written: None }
+    /// Over these parts, and whom it tells what came of each look, and what it saw here.
+    pub fn new(parts: Parts, report: watch::Sender<Report>, here: watch::Sender<Option<Here>>) -> Self {
+        Self { parts, report, here, seen: None, written: None }
     }
 
     /// Registers until `stop`. What is cut off is looked for again at the next start.
@@ -167,6 +170,9 @@ impl Registrar {
             self.written = None;
         }
         let selected = select(candidates(&seen.sight, &seen.drains, &view), &seen.declared, &self.parts.host);
+        // Before it is written: who may reach a container waits for no store.
+        let here = Some(Here { declared: seen.declared.clone(), members: selected.members.clone() });
+        self.here.send_if_modified(|last| std::mem::replace(last, here.clone()) != here);
         for fault in selected.faults.difference(&self.report.borrow().faults) {
             tracing::warn!("{fault}");
         }

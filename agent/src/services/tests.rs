@@ -79,7 +79,7 @@ impl Rig {
             docker: watched,
             host: HostId::from("h1"),
         };
-        tokio::spawn(Registrar::new(parts, told).run(stop.clone()));
+        tokio::spawn(Registrar::new(parts, told, watch::channel(None).0).run(stop.clone()));
         Rig { store, allocator, docker, report, stop, _disk: disk }
     }
 
@@ -169,7 +169,7 @@ const WEB: &[(&str, &str)] = &[("berth.service", "web"), ("berth.port", "80")];
 
 fn declared(name: &str) -> Service {
     let port = ServicePort { name: None, port: 80.try_into().unwrap(), transport: Default::default() };
-    Service { name: name.into(), selector: BTreeMap::new(), ports: vec![port], load_balancer: None }
+    Service { ports: vec![port], ..services::implied(name, []) }
 }
 
 fn no_balancers() -> Abilities {

@@ -203,3 +203,30 @@ fn a_zone_without_an_interface_is_said_and_not_left_out() {
     let pages = on_the_vlan(vec![]);
     assert_eq!(wanted(&pages, &[], &Interfaces::new()), Err(WantedError::NoInterface("vlan".into())));
 }
+
+fn in_use(addresses: &[&str]) -> Vec<Assigned> {
+    addresses.iter().map(|it| Assigned { address: it.parse().unwrap(), epoch: epoch(1) }).collect()
+}
+
+fn guarding(addresses: &[&str]) -> Policy {
+    Policy { guarded: addresses.iter().map(|it| it.parse().unwrap()).collect(), ..Policy::default() }
+}
+
+#[test]
+fn while_it_is_not_known_what_services_say_the_kernels_policy_goes_on() {
+    let observed = Observed { policy: Some(guarding(&["10.50.0.2", "10.50.0.3"])), ..Observed::default() };
+    let assigned = in_use(&["10.50.0.2", "10.50.0.4"]);
+    assert_eq!(policy(None, Unnamed::Open, &assigned, &observed), None);
+    assert_eq!(
+        policy(None, Unnamed::Closed, &assigned, &observed),
+        Some(guarding(&["10.50.0.2", "10.50.0.4"])),
+        "a new container is closed from the first moment"
+    );
+}
+
+#[test]
+fn nothing_is_said_of_an_address_that_nobody_has() {
+    let known = Some(guarding(&["10.50.0.2", "10.50.0.3"]));
+    let policy = policy(known, Unnamed::Open, &in_use(&["10.50.0.3"]), &Observed::default());
+    assert_eq!(policy, Some(guarding(&["10.50.0.3"])));
+}

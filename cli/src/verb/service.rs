@@ -5,7 +5,7 @@ use crate::args::ServiceVerb;
 use crate::page::{Page, Verdict};
 use crate::table::{list, or_dash, table};
 use api::{
-    ApplyService, Listener, LoadBalancer, Member, MemberStanding, Problem, ProblemKind, Service,
+    ApplyService, Listener, LoadBalancer, Member, MemberStanding, PolicyEntry, Problem, ProblemKind, Service,
     ServiceChange, ServiceLine, ServicePort, ServiceReport, paths,
 };
 use std::io::Read;
@@ -103,7 +103,7 @@ fn ports(ports: &[ServicePort]) -> String {
 }
 
 fn show(report: &ServiceReport) -> String {
-    let ServiceReport { service, declared, members } = report;
+    let ServiceReport { service, declared, members, policy_uses } = report;
     let selector = match (service.selector.is_empty(), declared) {
         (true, _) => format!("berth.service={}", service.name),
         (false, _) => {
@@ -118,12 +118,22 @@ fn show(report: &ServiceReport) -> String {
         ("listen on", or_dash(Some(ports(&service.ports)).filter(|ports| !ports.is_empty()))),
     ];
     facts.extend(service.load_balancer.as_ref().map(|balancer| ("load balancer", balanced(balancer))));
+    facts.extend(service.policies.iter().enumerate().map(|(nth, entry)| {
+        let used = policy_uses.get(nth).filter(|used| used.entry == *entry);
+        let used = used.map(|used| format!("; {} connections begun here", used.packets)).unwrap_or_default();
+        ("accept from", format!("{}{used}", admitted(entry)))
+    }));
     format!(
         "{}\n{}\n{}",
         service.name,
         facts.iter().map(|(name, fact)| format!("  {name:16} {fact}\n")).collect::<String>(),
         table(&MEMBER, members.iter().map(member))
     )
+}
+
+fn admitted(PolicyEntry { from, port }: &PolicyEntry) -> String {
+    let to = port.as_ref().map(|port| format!(" to {port}")).unwrap_or_default();
+    format!("{}{to}", list(from.iter().map(ToString::to_string)))
 }
 
 fn balanced(LoadBalancer { name, listeners }: &LoadBalancer) -> String {

@@ -14,5 +14,6 @@ mod networks;
 mod orders;
 mod pools;
 mod rebuild;
+mod services;
 mod status;
 mod upkeep;

@@ -170,6 +170,9 @@ pub(super) async fn create_bridge(handle: &Handle, name: &IfName, mac: Mac, mtu:
         .address(mac.0.to_vec())
         .mtu(mtu)
         .stp_state(BridgeStpState::Disabled)
+        // Containers on one bridge talk through netfilter too, whatever the host's `bridge-nf-call-iptables` says:
+        // policy is about them as well.
+        .nf_call_iptables(true)
         .build();
     if existed(handle.link().add(bridge).execute().await)? {
         return must_be_ours(handle, name, Kind::Bridge).await;

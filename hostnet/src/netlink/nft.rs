@@ -56,12 +56,12 @@ pub(super) async fn sentences() -> io::Result<Option<Vec<String>>> {
 }
 
 /// nft gives no code, only the kernel's ENOENT in words.
-fn says_absent(error: &NftablesError) -> bool {
+pub(super) fn says_absent(error: &NftablesError) -> bool {
     matches!(error, NftablesError::NftFailed { stderr, .. } if stderr.contains("No such file or directory"))
 }
 
 /// What nft said, in one line.
-fn told(error: NftablesError) -> io::Error {
+pub(super) fn told(error: NftablesError) -> io::Error {
     match error {
         NftablesError::NftFailed { stderr, .. } => io::Error::other(stderr.trim().to_owned()),
         NftablesError::NftExecution { inner, .. } => inner,

@@ -185,3 +185,26 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_policy_names_ports_that_there_are_and_peers_that_can_be() {
+    let with = |entry: &str| {
+        service(&format!(r#"{{"name": "web", "port": [{{"port": 80}}], "policy": [{entry}]}}"#))
+    };
+    assert_eq!(
+        faults(&with(r#"{"from": ["any", "10.0.0.0/8", "192.0.2.7", "service/db"]}"#), &[], &cloud()),
+        [""; 0]
+    );
+    one_fault(
+        &with(r#"{"from": ["any"], "port": "http"}"#),
+        &[],
+        &cloud(),
+        &["port \"http\"", "no port is called so"],
+    );
+    one_fault(&with(r#"{"from": []}"#), &[], &cloud(), &["names nobody"]);
+    one_fault(&with(r#"{"from": ["service/No"]}"#), &[], &cloud(), &["service \"No\"", "no name"]);
+    one_fault(&with(r#"{"from": ["2001:db8::/32"]}"#), &[], &cloud(), &["IPv4 addresses only"]);
+    let text = r#"{"name": "web", "policy": [{"from": ["10.0.0.0/40"]}]}"#;
+    let refused = serde_json::from_str::<Service>(text).unwrap_err().to_string();
+    assert!(refused.contains("write `any`, a network such as 10.0.0.0/8, or service/NAME"), "{refused}");
+}

@@ -104,6 +104,8 @@ impl Agent {
             announcer: Mute,
             interfaces,
             docker: docker_watched.clone(),
+            policy: watch::channel(None).1,
+            unnamed: Default::default(),
         };
         let reconciler = Reconciler::start(parts, stop.clone());
         let driver =
