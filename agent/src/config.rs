@@ -6,6 +6,7 @@
 
 mod ledger;
 mod mistake;
+mod names;
 mod pool;
 mod provider;
 mod reader;
@@ -17,6 +18,7 @@ mod values;
 
 pub use ledger::LedgerConfig;
 pub use mistake::{Mistake, Mistakes};
+pub use names::NamesConfig;
 pub use pool::{Network, PoolConfig};
 pub use provider::{ProviderConfig, StaticConfig, StaticSubnet};
 pub use rim::{ApiConfig, DockerConfig, HostConfig, Rim};
@@ -45,6 +47,8 @@ pub struct Config {
     pub store: StoreKind,
     /// `[ledger]`.
     pub ledger: LedgerConfig,
+    /// `[names]`.
+    pub names: NamesConfig,
     /// `[provider]`.
     pub provider: ProviderConfig,
     /// `quarantine_secs`: how long the addresses of a host that was evicted, or that lost its journals, rest
@@ -102,13 +106,14 @@ impl Config {
         let metrics = Metrics::read(root.section("metrics"));
         let store = StoreKind::read(root.section("store"), cluster.as_deref());
         let ledger = LedgerConfig::read(root.section("ledger"));
+        let names = NamesConfig::read(root.section("names"), cluster.as_deref());
         let provider = ProviderConfig::read(root.section("provider"));
         let pools = PoolConfig::read_all(&mut root);
         root.finish();
 
         match (document.mistakes(), cluster, provider) {
             (None, Some(cluster), Some(provider)) => {
-                Ok(Self { cluster, rim, metrics, store, ledger, provider, quarantine, staleness, pools })
+                Ok(Self { cluster, rim, metrics, store, ledger, names, provider, quarantine, staleness, pools })
             }
             (mistakes, ..) => Err(Box::new(Rejected { mistakes: mistakes.unwrap_or_default(), rim })),
         }

@@ -14,6 +14,7 @@
 //! | [`paths::HISTORY`]`?address=&container=&host=&from=&to=` | GET | [`History`] |
 //! | [`paths::EXPLAIN`]`?pool=&address=&family=` | GET | [`Explanation`] |
 //! | [`paths::RESERVATIONS`] | GET, POST [`Reserve`], DELETE `?name=` | `Vec<`[`Reservation`]`>`, [`Reservation`] |
+//! | [`paths::NAMES`]`?name=` | GET | [`NameReport`] |
 //! | [`paths::NETWORKS`] | GET | `Vec<`[`Network`]`>` |
 //! | [`paths::ORDERS`] | GET | `Vec<`[`Order`]`>` |
 //! | [`paths::ORDERS`]`/{id}` | GET | [`OrderReport`] |
@@ -34,6 +35,7 @@ mod cluster;
 mod history;
 mod host;
 mod inspection;
+mod name;
 mod network;
 mod order;
 mod pool;
@@ -49,6 +51,7 @@ pub use cluster::{Awaited, Backup, Cluster, RebuildStore, StoreRebuild};
 pub use history::{Assignment, History, HistoryQuery, Unseen};
 pub use host::{Attachment, Evict, Eviction, Host, HostLife, HostPlan, MachineKind};
 pub use inspection::{CheckCost, CheckReport, DoctorReport, Examination, Finding, Verdict};
+pub use name::{NameQuery, NameRecord, NameReport, NamesLine};
 pub use network::{Endpoint, Network};
 pub use order::{Candidate, NamedSubnet, NextStep, Order, OrderIntent, OrderReport, OrderState, Settle};
 pub use pool::{Counts, Pool, PoolZone, Quarantined, Subnet, SubnetState, Watermarks};
@@ -83,6 +86,8 @@ pub mod paths {
     pub const RESERVATIONS: &str = "/v1/reservations";
     /// Named sets of containers; one service below it.
     pub const SERVICES: &str = "/v1/services";
+    /// What would be answered to a name.
+    pub const NAMES: &str = "/v1/names";
     /// Docker networks of our driver on this host.
     pub const NETWORKS: &str = "/v1/networks";
     /// Subnets that were asked of the cloud; one order below it.

@@ -36,6 +36,16 @@ pub struct Service {
     /// How it is reached from outside, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_balancer: Option<LoadBalancer>,
+    /// What it is called in DNS, as one label; its name, if nothing is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<String>,
+}
+
+impl Service {
+    /// What it is called in DNS.
+    pub fn label(&self) -> &str {
+        self.dns.as_deref().unwrap_or(&self.name)
+    }
 }
 
 /// A port that members of a service listen on.

@@ -68,6 +68,11 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: ServiceVerb,
     },
+    /// What DNS answers here to a name, or to an address, and on whose word; exit 1 if nothing.
+    Name {
+        /// A name such as web.demo.internal, or an address.
+        name: String,
+    },
     /// Subnets that were asked of the cloud.
     Order {
         #[command(subcommand)]

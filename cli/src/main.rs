@@ -36,6 +36,7 @@ async fn answer(agent: &Agent, verb: &Verb) -> Result<Page, AskError> {
         Verb::Address { verb } => verb::address::answer(agent, verb).await,
         Verb::Network { verb } => verb::network::answer(agent, verb).await,
         Verb::Service { verb } => verb::service::answer(agent, verb).await,
+        Verb::Name { name } => verb::name::name(agent, name).await,
         Verb::Order { verb } => verb::order::answer(agent, verb).await,
         Verb::Host { verb } => verb::host::answer(agent, verb).await,
         Verb::Cluster { verb } => verb::cluster::answer(agent, verb).await,

@@ -111,6 +111,13 @@ impl Domain {
     }
 }
 
+/// What serves where nothing else can be said.
+impl Default for Domain {
+    fn default() -> Self {
+        Self("berth.internal".to_owned())
+    }
+}
+
 impl fmt::Display for Domain {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)

@@ -23,4 +23,6 @@ mod wire;
 pub use domain::{BadDomain, Domain, Subject};
 pub use facts::{Facts, Member, Port};
 pub use reply::{Data, Kind, Record, Reply, of_address, of_container, of_service, of_the_domain};
-pub use wire::{Code, Described, Heard, Query, SIZE_MAX, Way, cut, describe, id_of, with_id};
+pub use wire::{
+    Code, Described, Heard, Query, SIZE_MAX, Way, answers_to, cut, describe, id_of, says_no_name, says_nothing, with_id,
+};

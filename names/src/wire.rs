@@ -230,6 +230,38 @@ pub fn cut(packet: &[u8], room: usize) -> Option<Vec<u8>> {
     Some(encoded(&message.truncate()))
 }
 
+/// Whether a packet answers a question: it is an answer, under the same number, and repeats the question.
+pub fn answers_to(question: &[u8], answer: &[u8]) -> bool {
+    let is_answer = answer.get(2).is_some_and(|flags| flags & 0x80 != 0);
+    let Some(end) = end_of_question(question) else { return false };
+    let (asked, repeated) = (question.get(HEADER..end), answer.get(HEADER..end));
+    let repeated = asked.zip(repeated).is_some_and(|(asked, repeated)| asked.eq_ignore_ascii_case(repeated));
+    is_answer && id_of(question) == id_of(answer) && repeated
+}
+
+/// Whether a packet says that there is no such name.
+pub fn says_no_name(packet: &[u8]) -> bool {
+    packet.get(3).is_some_and(|flags| u16::from(flags & 0x0f) == u16::from(ResponseCode::NXDomain))
+}
+
+/// Whether who sent this packet could not or would not answer, so that another may be asked.
+pub fn says_nothing(packet: &[u8]) -> bool {
+    let codes = [ResponseCode::ServFail, ResponseCode::Refused, ResponseCode::NotImp].map(u16::from);
+    packet.get(3).is_none_or(|flags| codes.contains(&u16::from(flags & 0x0f)))
+}
+
+/// Where the first question of a packet ends.
+fn end_of_question(packet: &[u8]) -> Option<usize> {
+    let mut place = HEADER;
+    loop {
+        match packet.get(place)? {
+            // Its type and its class.
+            0 => return Some(place + 1 + 4),
+            length => place += 1 + usize::from(*length),
+        }
+    }
+}
+
 /// The number of a packet, by which an answer is known.
 pub fn id_of(packet: &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes([*packet.first()?, *packet.get(1)?]))

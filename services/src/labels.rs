@@ -133,6 +133,7 @@ pub fn implied(name: &str, ports: impl IntoIterator<Item = NonZeroU16>) -> Servi
         selector: BTreeMap::new(),
         ports: ports.into_iter().map(port).collect(),
         load_balancer: None,
+        dns: None,
     }
 }
 

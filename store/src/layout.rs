@@ -102,6 +102,15 @@ pub enum Item {
         /// The container's address.
         address: IpAddr,
     },
+    /// `names/<address>`: what the container is called that has an address, as its host has it.
+    Name(IpAddr),
+    /// `called/<label>/<address>`: a container that is called so.
+    Called {
+        /// What it is called.
+        label: String,
+        /// Its address.
+        address: IpAddr,
+    },
     /// `pools/<name>`: what users ask addresses from.
     Pool(String),
     /// `subnets/<cidr>`: a portable subnet, its zone and how it came.
@@ -227,6 +236,13 @@ pub enum Under {
         /// The service.
         service: String,
     },
+    /// What any container is called.
+    Names,
+    /// The containers that are called so.
+    CalledBy {
+        /// What they are called.
+        label: String,
+    },
     /// Every want in a zone.
     WantsIn {
         /// The zone.
@@ -309,6 +325,8 @@ impl Item {
             Item::Declaring => "declaring".to_owned(),
             Item::Service(name) => join(&["services", name]),
             Item::Member { service, address } => join(&["members", service, &address.to_string()]),
+            Item::Name(address) => join(&["names", &address.to_string()]),
+            Item::Called { label, address } => join(&["called", label, &address.to_string()]),
             Item::Pool(name) => join(&["pools", name]),
             Item::Subnet(cidr) => join(&["subnets", &text::subnet(cidr)]),
             Item::Takes(zone) => join(&["takes", zone]),
@@ -377,6 +395,10 @@ impl Item {
             ["members", service, address] => {
                 Item::Member { service: owned(service), address: address.parse().ok()? }
             }
+            ["names", address] => Item::Name(address.parse().ok()?),
+            ["called", label, address] => {
+                Item::Called { label: owned(label), address: address.parse().ok()? }
+            }
             ["pools", name] => Item::Pool(owned(name)),
             ["subnets", cidr] => Item::Subnet(text::parse_subnet(cidr)?),
             ["takes", zone] => Item::Takes(owned(zone)),
@@ -441,6 +463,8 @@ impl Under {
             Under::Services => join(&["services"]),
             Under::Members => join(&["members"]),
             Under::MembersOf { service } => join(&["members", service]),
+            Under::Names => join(&["names"]),
+            Under::CalledBy { label } => join(&["called", label]),
             Under::WantsIn { zone } => join(&["wants", zone]),
             Under::Pools => join(&["pools"]),
             Under::Policies => join(&["policies"]),

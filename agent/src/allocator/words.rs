@@ -141,6 +141,8 @@ fn key(spelled: &store::Key) -> Option<Key> {
         | Item::Service(_)
         | Item::Declaring
         | Item::Member { .. }
+        | Item::Name(_)
+        | Item::Called { .. }
         | Item::Takes(_)
         | Item::Owner(_)
         | Item::Order(_)

@@ -15,6 +15,7 @@ use crate::journal::Journal;
 use crate::late::Progress;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
+use crate::names::{self, Names};
 use crate::own_use::OwnUse;
 use crate::reconciler::Reconciler;
 use crate::roll::Roll;
@@ -28,6 +29,7 @@ use hostnet::Netlink;
 use ipam::{BootId, Pool, PoolName, Record};
 use std::sync::Arc;
 use std::time::Duration;
+use ::services::Vigil;
 use store::Store;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -56,6 +58,8 @@ pub(super) struct Standing {
     pub(super) roll: Arc<Roll>,
     pub(super) ledger: watch::Sender<Option<Ledger>>,
     pub(super) registered: watch::Sender<Report>,
+    pub(super) names: watch::Sender<Option<Names>>,
+    pub(super) vigil: watch::Receiver<Vigil>,
     pub(super) book: Book,
     pub(super) docker: watch::Receiver<Watched>,
     pub(super) kernel: Netlink,
@@ -118,6 +122,7 @@ impl Standing {
         };
         let registrar = Registrar::new(registrar, self.registered.clone());
         self.tasks.spawn(registrar.run(self.stop.clone()));
+        self.answer_names(&known, &allocator);
         let (store, stop) = (Arc::clone(&self.store), self.stop.clone());
         let description = Description::of(&known.identity);
         // To its end, also when this is cut off: a host that stops in order says so.
@@ -130,6 +135,27 @@ impl Standing {
         };
         tokio::join!(pools, growth::count(&allocator, &self.metrics, &self.roll), silencing, growing);
         allocator.ended().await;
+    }
+
+    /// Answers DNS on this host's private network, unless the configuration has it otherwise.
+    fn answer_names(&self, known: &Known, allocator: &Allocator) {
+        if !self.config.names.enabled {
+            return;
+        }
+        let host = known.host(self.boot.clone());
+        let parts = names::Parts {
+            config: self.config.names.clone(),
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            allocator: allocator.clone(),
+            docker: self.docker.clone(),
+            docker_socket: self.config.rim.docker.api_socket.clone(),
+            vigil: self.vigil.clone(),
+            host: host.host,
+            zones: host.zones,
+            interfaces: known.private_interfaces(),
+        };
+        self.names.send_replace(Some(names::start(parts, &self.tasks, &self.stop)));
     }
 
     /// The provider's word on who this machine is, or what it said last; tried until there is one.

@@ -163,7 +163,7 @@ const WEB: &[(&str, &str)] = &[("berth.service", "web"), ("berth.port", "80")];
 
 fn declared(name: &str) -> Service {
     let port = ServicePort { name: None, port: 80.try_into().unwrap(), transport: Default::default() };
-    Service { name: name.into(), selector: BTreeMap::new(), ports: vec![port], load_balancer: None }
+    Service { name: name.into(), selector: BTreeMap::new(), ports: vec![port], load_balancer: None, dns: None }
 }
 
 fn no_balancers() -> Abilities {

@@ -49,6 +49,10 @@ pub(crate) fn status() -> Answer<Status> {
         orders: vec![failing_order()],
         hosts: Vec::new(),
         quarantine: Vec::new(),
+        names: Some(NamesLine {
+            domain: "demo.internal".into(),
+            at: vec!["10.0.0.5:53".parse().expect("an address")],
+        }),
         notices: Vec::new(),
     };
     Answer::new([Source::Agent], status)

@@ -124,6 +124,18 @@ fn an_answer_is_never_answered_nor_is_half_a_header() {
 }
 
 #[test]
+fn an_answer_is_to_a_question_only_if_it_repeats_it() {
+    let query = asked("example.org", Kind::A);
+    let packet = query.packet();
+    let answer = query.fail(Code::Failed);
+    assert!(answers_to(&packet, &answer) && says_nothing(&answer) && !says_no_name(&answer));
+    assert!(!answers_to(&packet, &packet), "a question is no answer");
+    assert!(!answers_to(&packet, &with_id(answer.clone(), 7)), "another number");
+    assert!(!answers_to(&packet, &asked("example.com", Kind::A).fail(Code::Failed)), "another name");
+    assert!(!answers_to(&packet, &answer[..20]), "half an answer");
+}
+
+#[test]
 fn a_name_that_points_at_itself_is_no_name() {
     let mut packet = asked("web.demo.internal", Kind::A).packet();
     packet.truncate(HEADER);

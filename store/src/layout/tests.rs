@@ -20,6 +20,8 @@ fn every_item() -> Vec<Item> {
         Item::Service("web".into()),
         Item::Declaring,
         Item::Member { service: "web".into(), address },
+        Item::Name(address),
+        Item::Called { label: "a.b".into(), address },
         Item::Pool("default".into()),
         Item::Subnet(six),
         Item::Takes("z".into()),
