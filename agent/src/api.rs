@@ -12,6 +12,7 @@ mod evict;
 mod glance;
 mod history;
 mod hosts;
+mod names;
 mod networks;
 mod orders;
 mod pools;
@@ -69,6 +70,7 @@ fn router(desk: Desk, access: Access) -> Router {
         .route(paths::SERVICES, get(services::services).post(services::apply))
         .route(&format!("{}/{{name}}", paths::SERVICES), get(services::show).delete(services::delete))
         .route(paths::DRAINS, get(drains::show).post(drains::ask))
+        .route(paths::NAMES, get(names::name))
         .route(paths::NETWORKS, get(networks::networks))
         .route(paths::ORDERS, get(orders::orders))
         .route(&format!("{}/{{order}}", paths::ORDERS), get(orders::show))

@@ -213,6 +213,7 @@ async fn serve(
     let (ledger_told, ledger) = watch::channel(None);
     let (registered_told, registered) = watch::channel(Report::default());
     let vigil = tasks.keep_vigil(&store, &clock);
+    let (names_told, names) = watch::channel(None);
     let roll = Arc::new(Roll::open(&config.rim.host.state_dir));
     let desk = Desk::new(api::Parts {
         started: clock.wall(),
@@ -231,8 +232,9 @@ async fn serve(
         reconciler: reconciler.clone(),
         announcements,
         capacity,
-        vigil,
+        vigil: vigil.clone(),
         registered,
+        names,
         roll: Arc::clone(&roll),
     });
     tasks.serve_api(sockets.api.listener, desk);
@@ -253,6 +255,8 @@ async fn serve(
         roll,
         ledger: ledger_told,
         registered: registered_told,
+        names: names_told,
+        vigil,
         book,
         docker,
         kernel,
@@ -314,6 +318,7 @@ fn refuse(
         capacity: watch::channel(Vec::new()).1,
         vigil: watch::channel(Vigil::default()).1,
         registered: watch::channel(Report::default()).1,
+        names: watch::channel(None).1,
         roll,
     });
     tasks.serve_api(sockets.api.listener, desk);

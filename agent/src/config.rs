@@ -6,6 +6,7 @@
 
 mod ledger;
 mod mistake;
+mod names;
 mod policy;
 mod pool;
 mod provider;
@@ -18,6 +19,7 @@ mod values;
 
 pub use ledger::LedgerConfig;
 pub use mistake::{Mistake, Mistakes};
+pub use names::NamesConfig;
 pub use policy::Unnamed;
 pub use pool::{Network, PoolConfig};
 pub use provider::{ProviderConfig, StaticConfig, StaticSubnet};
@@ -49,6 +51,8 @@ pub struct Config {
     pub ledger: LedgerConfig,
     /// `[policy]`.
     pub unnamed: Unnamed,
+    /// `[names]`.
+    pub names: NamesConfig,
     /// `[provider]`.
     pub provider: ProviderConfig,
     /// `quarantine_secs`: how long the addresses of a host that was evicted, or that lost its journals, rest
@@ -107,6 +111,7 @@ impl Config {
         let store = StoreKind::read(root.section("store"), cluster.as_deref());
         let ledger = LedgerConfig::read(root.section("ledger"));
         let unnamed = Unnamed::read(root.section("policy"));
+        let names = NamesConfig::read(root.section("names"), cluster.as_deref());
         let provider = ProviderConfig::read(root.section("provider"));
         let pools = PoolConfig::read_all(&mut root);
         root.finish();
@@ -119,6 +124,7 @@ impl Config {
                 store,
                 ledger,
                 unnamed,
+                names,
                 provider,
                 quarantine,
                 staleness,

@@ -12,6 +12,7 @@ pub mod book;
 pub mod debts;
 mod driver;
 pub mod events;
+mod hostnames;
 pub mod plugin;
 mod pool_id;
 mod record;
@@ -21,6 +22,7 @@ mod wire;
 pub use addresses::{AddressError, Addresses, Assigned, InUse, OutOfOrder};
 pub use book::{Book, Pages};
 pub use driver::{Driver, Listener, listeners};
+pub(crate) use hostnames::Hostnames;
 pub(crate) use record::mac_of;
 pub use record::{Endpoint, Lent, Network, NetworkId, PublishedPort, Record, Stage, aside_id};
 

@@ -35,6 +35,7 @@ pub async fn doctor(State(desk): State<Desk>) -> Json<Answer<DoctorReport>> {
     examinations.extend(provider(&desk).await);
     examinations.extend(orders::examine(&desk).await);
     examinations.extend(ledger::examine(&desk));
+    examinations.extend(names(&desk));
     examinations.extend(notices(&desk).await);
     let words_of = [Source::Agent, Source::Store, Source::Kernel, Source::Docker, Source::Cloud];
     Json(Answer::new(words_of, DoctorReport { examinations }))
@@ -53,6 +54,21 @@ async fn notices(desk: &Desk) -> Vec<Examination> {
         return vec![good("cluster", "configured and shown by the provider as this host knows it")];
     }
     notices.into_iter().map(|notice| bad(&notice.about, notice.problem, notice.hint)).collect()
+}
+
+/// Where containers find names, and how Docker is told. What is in the way stands among the notices.
+fn names(desk: &Desk) -> Option<Examination> {
+    let names = desk.names.borrow().clone()?;
+    let at = names.report().at;
+    let [first, ..] = at.as_slice() else { return Some(unknown("names", "answered nowhere yet")) };
+    let places: Vec<String> = at.iter().map(ToString::to_string).collect();
+    let found = format!(
+        "{} at {}; containers ask there if dockerd has \"dns\": [\"{}\"]",
+        names.domain(),
+        places.join(", "),
+        first.ip()
+    );
+    Some(good("names", found))
 }
 
 fn good(name: &str, found: impl Into<String>) -> Examination {

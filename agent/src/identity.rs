@@ -7,7 +7,7 @@ use crate::whoami::{Attached, INTERFACES, Whoami, WhoamiError, attached, whoami}
 use ::api::Source;
 use hostnet::IfName;
 use ipam::{BootId, HostId, Zone};
-use provider::{Identity, InstanceId, Provider};
+use provider::{Identity, InstanceId, Network, Provider};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -168,6 +168,12 @@ fn remember(known: &Known, state_dir: &Path) -> io::Result<()> {
 }
 
 impl Known {
+    /// This machine's interfaces on private networks.
+    pub fn private_interfaces(&self) -> Vec<IfName> {
+        let private = self.identity.attachments.iter().filter(|it| it.network == Network::Private);
+        private.filter_map(|it| self.interfaces.get(&zone(&it.zone)).cloned()).collect()
+    }
+
     /// The interface of each zone that this machine is in, or was.
     pub fn all_interfaces(&self) -> BTreeMap<Zone, IfName> {
         let former = self.former.iter().chain(&self.interfaces);

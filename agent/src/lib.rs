@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod lost_store;
 pub mod metrics;
 pub mod migrate;
+mod names;
 mod notices;
 pub mod own_use;
 pub mod probe;

@@ -1,7 +1,9 @@
 //! What somebody should put right although everything works: configurations that differ, subnets that the cloud shows
-//! otherwise, addresses of a zone that this host left, a store that is being made anew, labels that mean nothing. For `berth status` and `berth doctor`.
+//! otherwise, addresses of a zone that this host left, a store that is being made anew, labels that mean nothing,
+//! names that are answered nowhere. For `berth status` and `berth doctor`.
 
 mod clocks;
+mod names;
 mod policies;
 mod rebuild;
 mod services;
@@ -16,6 +18,7 @@ pub(crate) async fn gather(desk: &Desk, view: Option<&View>) -> Vec<Notice> {
     let mut notices = policies::differing(desk).await;
     notices.extend(rebuild::under_way(desk).await);
     notices.extend(services::of_this_host(desk));
+    notices.extend(names::unanswered(desk));
     if let Some(view) = view {
         notices.extend(policies::without_policy(desk, view));
         notices.extend(subnets::left_behind(view));

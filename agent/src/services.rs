@@ -16,6 +16,8 @@ pub(crate) mod vigilance;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use declared::{Declared, understood as declared_in};
+pub(crate) use followed::{Stands, follow};
 pub use registrar::{Parts, Registrar, Report};
 
 use std::time::Duration;
@@ -41,6 +43,8 @@ pub enum ServicesError {
 }
 
 /// The store's answer, or that there was none.
-async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, ServicesError> {
+pub(crate) async fn in_time<T>(
+    asked: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, ServicesError> {
     Ok(tokio::time::timeout(PATIENCE, asked).await.map_err(|_| ServicesError::Late)??)
 }

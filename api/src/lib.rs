@@ -14,6 +14,7 @@
 //! | [`paths::HISTORY`]`?address=&container=&host=&from=&to=` | GET | [`History`] |
 //! | [`paths::EXPLAIN`]`?pool=&address=&family=` | GET | [`Explanation`] |
 //! | [`paths::RESERVATIONS`] | GET, POST [`Reserve`], DELETE `?name=` | `Vec<`[`Reservation`]`>`, [`Reservation`] |
+//! | [`paths::NAMES`]`?name=` | GET | [`NameReport`] |
 //! | [`paths::NETWORKS`] | GET | `Vec<`[`Network`]`>` |
 //! | [`paths::ORDERS`] | GET | `Vec<`[`Order`]`>` |
 //! | [`paths::ORDERS`]`/{id}` | GET | [`OrderReport`] |
@@ -35,6 +36,7 @@ mod drain;
 mod history;
 mod host;
 mod inspection;
+mod name;
 mod network;
 mod order;
 mod policy;
@@ -52,6 +54,7 @@ pub use drain::{Drain, Drained, DrainedMember};
 pub use history::{Assignment, History, HistoryQuery, Unseen};
 pub use host::{Attachment, Evict, Eviction, Host, HostLife, HostPlan, MachineKind};
 pub use inspection::{CheckCost, CheckReport, DoctorReport, Examination, Finding, Verdict};
+pub use name::{NameQuery, NameRecord, NameReport, NamesLine};
 pub use network::{Endpoint, Network};
 pub use order::{Candidate, NamedSubnet, NextStep, Order, OrderIntent, OrderReport, OrderState, Settle};
 pub use policy::{MalformedPeer, Peer, PolicyEntry, PolicyUse};
@@ -89,6 +92,8 @@ pub mod paths {
     pub const SERVICES: &str = "/v1/services";
     /// Containers and hosts that get nothing new.
     pub const DRAINS: &str = "/v1/drains";
+    /// What would be answered to a name.
+    pub const NAMES: &str = "/v1/names";
     /// Docker networks of our driver on this host.
     pub const NETWORKS: &str = "/v1/networks";
     /// Subnets that were asked of the cloud; one order below it.

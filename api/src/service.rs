@@ -44,6 +44,16 @@ pub struct Service {
     /// What its members accept, if that is not everything.
     #[serde(default, rename = "policy", skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<PolicyEntry>,
+    /// What it is called in DNS, as one label; its name, if nothing is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<String>,
+}
+
+impl Service {
+    /// What it is called in DNS.
+    pub fn label(&self) -> &str {
+        self.dns.as_deref().unwrap_or(&self.name)
+    }
 }
 
 /// A port that members of a service listen on.

@@ -1,6 +1,6 @@
 //! How the agent and everything it stands on is doing.
 
-use crate::{Counts, Host, Order, Quarantined, Source};
+use crate::{Counts, Host, NamesLine, Order, Quarantined, Source};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,9 @@ pub struct Status {
     /// Addresses that something keeps in quarantine although their time is over.
     #[serde(default)]
     pub quarantine: Vec<Quarantined>,
+    /// Where names are answered, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<NamesLine>,
     /// What somebody should put right although everything works.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,

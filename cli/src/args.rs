@@ -82,6 +82,11 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "SECONDS", default_value_t = 120)]
         wait: u64,
     },
+    /// What DNS answers here to a name, or to an address, and on whose word; exit 1 if nothing.
+    Name {
+        /// A name such as web.demo.internal, or an address.
+        name: String,
+    },
     /// Subnets that were asked of the cloud.
     Order {
         #[command(subcommand)]

@@ -40,6 +40,7 @@ async fn answer(agent: &Agent, verb: &Verb) -> Result<Page, AskError> {
             let wanted = api::Drain { what: what.clone(), undo: *undo };
             verb::drain::drain(agent, &wanted, std::time::Duration::from_secs(*wait)).await
         }
+        Verb::Name { name } => verb::name::name(agent, name).await,
         Verb::Order { verb } => verb::order::answer(agent, verb).await,
         Verb::Host { verb } => verb::host::answer(agent, verb).await,
         Verb::Cluster { verb } => verb::cluster::answer(agent, verb).await,

@@ -8,6 +8,7 @@ pub(crate) mod drain;
 pub(crate) mod history;
 pub(crate) mod host;
 pub(crate) mod manual;
+pub(crate) mod name;
 pub(crate) mod network;
 pub(crate) mod order;
 pub(crate) mod pool;

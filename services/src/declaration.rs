@@ -10,6 +10,9 @@ use api::{
 /// How long a label of a DNS name may be. Source: RFC 1035, section 2.3.4.
 const NAME_MAX: usize = 63;
 
+/// The label of DNS below which containers are called by their names.
+const CONTAINERS: &str = "containers";
+
 /// How many ports or listeners one service may have: bounds what comes from outside.
 const PORTS_MAX: usize = 32;
 
@@ -56,6 +59,7 @@ pub struct Declined {
 pub fn check(service: &Service, others: &[Service], abilities: &Abilities) -> Result<(), Declined> {
     let mut faults = Vec::new();
     of_itself(service, &mut faults);
+    in_dns(service, others, &mut faults);
     if let Some(balancer) = &service.load_balancer {
         of_the_provider(balancer, abilities, &mut faults);
         let others = others.iter().filter(|other| other.name != service.name);
@@ -102,6 +106,29 @@ fn of_itself(service: &Service, faults: &mut Vec<String>) {
     for listener in listeners {
         leads_somewhere(listener, ports, faults);
         health(listener, faults);
+    }
+}
+
+/// What it is called in DNS, where containers have a label of their own.
+fn in_dns(service: &Service, others: &[Service], faults: &mut Vec<String>) {
+    let label = service.label();
+    if service.dns.is_some() && !is_name(label) {
+        faults.push(format!(
+            "it is called dns = {:?}, which is no label: lower-case letters, digits and `-`, at most {NAME_MAX}, \
+             beginning with a letter",
+            shown(label)
+        ));
+    }
+    if label == CONTAINERS {
+        faults.push(format!("in DNS, {CONTAINERS} is where containers are: write another label as dns"));
+    }
+    let mut others = others.iter().filter(|other| other.name != service.name);
+    if let Some(other) = others.find(|other| other.label() == label) {
+        faults.push(format!(
+            "service {} is called {} in DNS already: write another label as dns",
+            other.name,
+            shown(label)
+        ));
     }
 }
 

@@ -26,10 +26,11 @@ pub fn difference(name: &str, from: Option<&Service>, to: Option<&Service>) -> S
 
 /// What a declaration says, a line each, by the names that it has there.
 fn fields(service: &Service) -> BTreeMap<String, String> {
-    let Service { name, selector, ports, load_balancer, policies } = service;
+    let Service { name, selector, ports, load_balancer, policies, dns } = service;
     let mut all = BTreeMap::from([("name".to_owned(), name.clone())]);
     all.extend(selector.iter().map(|(label, value)| (format!("selector.{label}"), value.clone())));
     all.extend(ports.iter().map(port));
+    all.extend(dns.iter().map(|label| ("dns".to_owned(), label.clone())));
     if let Some(LoadBalancer { name, listeners }) = load_balancer {
         all.insert("load_balancer.name".to_owned(), name.clone());
         all.extend(listeners.iter().flat_map(listener));

@@ -62,6 +62,11 @@ impl Vigil {
         self.silent.contains(host)
     }
 
+    /// Whether a host gave a sign of life when it was looked last, whatever may be made of it if not.
+    pub fn gives_signs(&self, host: &HostId) -> bool {
+        !self.silent.contains(host) && !self.fresh.contains_key(host)
+    }
+
     /// Whether it is silent with too many others.
     pub fn is_spared(&self, host: &HostId) -> bool {
         self.spared.contains(host)

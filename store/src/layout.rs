@@ -113,6 +113,15 @@ pub enum Item {
         /// Docker's id of the container; nothing for the whole host.
         container: Option<String>,
     },
+    /// `names/<address>`: what the container is called that has an address, as its host has it.
+    Name(IpAddr),
+    /// `called/<label>/<address>`: a container that is called so.
+    Called {
+        /// What it is called.
+        label: String,
+        /// Its address.
+        address: IpAddr,
+    },
     /// `pools/<name>`: what users ask addresses from.
     Pool(String),
     /// `subnets/<cidr>`: a portable subnet, its zone and how it came.
@@ -243,6 +252,13 @@ pub enum Under {
         /// The host.
         host: String,
     },
+    /// What any container is called.
+    Names,
+    /// The containers that are called so.
+    CalledBy {
+        /// What they are called.
+        label: String,
+    },
     /// Every want in a zone.
     WantsIn {
         /// The zone.
@@ -328,6 +344,8 @@ impl Item {
             Item::Drain { host, container } => {
                 join(&["drains", host, container.as_deref().unwrap_or(WHOLE_HOST)])
             }
+            Item::Name(address) => join(&["names", &address.to_string()]),
+            Item::Called { label, address } => join(&["called", label, &address.to_string()]),
             Item::Pool(name) => join(&["pools", name]),
             Item::Subnet(cidr) => join(&["subnets", &text::subnet(cidr)]),
             Item::Takes(zone) => join(&["takes", zone]),
@@ -400,6 +418,10 @@ impl Item {
                 host: owned(host),
                 container: Some(owned(container)).filter(|id| id != WHOLE_HOST),
             },
+            ["names", address] => Item::Name(address.parse().ok()?),
+            ["called", label, address] => {
+                Item::Called { label: owned(label), address: address.parse().ok()? }
+            }
             ["pools", name] => Item::Pool(owned(name)),
             ["subnets", cidr] => Item::Subnet(text::parse_subnet(cidr)?),
             ["takes", zone] => Item::Takes(owned(zone)),
@@ -465,6 +487,8 @@ impl Under {
             Under::Members => join(&["members"]),
             Under::MembersOf { service } => join(&["members", service]),
             Under::DrainsOf { host } => join(&["drains", host]),
+            Under::Names => join(&["names"]),
+            Under::CalledBy { label } => join(&["called", label]),
             Under::WantsIn { zone } => join(&["wants", zone]),
             Under::Pools => join(&["pools"]),
             Under::Policies => join(&["policies"]),

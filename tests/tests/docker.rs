@@ -6,6 +6,8 @@ mod bridge_driver;
 mod crashes;
 #[path = "docker/habits.rs"]
 mod habits;
+#[path = "docker/names.rs"]
+mod names;
 #[path = "docker/networks.rs"]
 mod networks;
 #[path = "docker/policy.rs"]

@@ -142,6 +142,8 @@ fn key(spelled: &store::Key) -> Option<Key> {
         | Item::Declaring
         | Item::Member { .. }
         | Item::Drain { .. }
+        | Item::Name(_)
+        | Item::Called { .. }
         | Item::Takes(_)
         | Item::Owner(_)
         | Item::Order(_)

@@ -11,6 +11,7 @@ use crate::docker::{Book, Pages};
 use crate::identity::Known;
 use crate::late::{LateAllocator, Progress};
 use crate::ledger::Ledger;
+use crate::names::Names;
 use crate::reconciler::{Announcements, Reconciler};
 use crate::roll::Roll;
 use crate::services::Report;
@@ -79,6 +80,8 @@ pub struct Parts {
     pub vigil: watch::Receiver<Vigil>,
     /// How the members of services on this host are registered.
     pub registered: watch::Receiver<Report>,
+    /// Who answers names, once somebody does.
+    pub(crate) names: watch::Receiver<Option<Names>>,
     /// The hosts that were ever seen.
     pub roll: Arc<Roll>,
 }

@@ -7,7 +7,9 @@ use crate::config::{Config, ProviderConfig, StoreKind};
 use crate::late::Progress;
 use crate::notices;
 use crate::reconciler::Finding;
-use ::api::{Answer, Condition, Host, HostLife, Mode, Order, OrderState, Part, PoolLine, Source, Status};
+use ::api::{
+    Answer, Condition, Host, HostLife, Mode, NamesLine, Order, OrderState, Part, PoolLine, Source, Status,
+};
 use axum::Json;
 use axum::extract::State;
 use ipam::NotReady;
@@ -33,9 +35,17 @@ pub(crate) async fn status(State(desk): State<Desk>) -> Json<Answer<Status>> {
         orders,
         hosts,
         quarantine: pools::quarantine(&desk).into_iter().filter(|line| line.kept).collect(),
+        names: names(&desk),
         notices,
     };
     Json(Answer::new([Source::Agent], status))
+}
+
+/// Where names are answered on this host.
+fn names(desk: &Desk) -> Option<NamesLine> {
+    let names = desk.names.borrow();
+    let names = names.as_ref()?;
+    Some(NamesLine { domain: names.domain().to_string(), at: names.report().at })
 }
 
 fn unfinished(orders: Vec<Order>) -> Vec<Order> {

@@ -15,6 +15,7 @@ use crate::journal::Journal;
 use crate::late::Progress;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
+use crate::names::{self, Names};
 use crate::own_use::OwnUse;
 use crate::reconciler::Reconciler;
 use crate::roll::Roll;
@@ -24,6 +25,7 @@ use crate::troubles::{Trouble, Troubles, with_causes};
 use crate::wanted::Interfaces;
 use crate::whoami::WhoamiError;
 use ::api::Source;
+use ::services::Vigil;
 use hostnet::{Netlink, Policy};
 use ipam::{BootId, Pool, PoolName, Record};
 use std::sync::Arc;
@@ -57,6 +59,8 @@ pub(super) struct Standing {
     pub(super) roll: Arc<Roll>,
     pub(super) ledger: watch::Sender<Option<Ledger>>,
     pub(super) registered: watch::Sender<Report>,
+    pub(super) names: watch::Sender<Option<Names>>,
+    pub(super) vigil: watch::Receiver<Vigil>,
     pub(super) book: Book,
     pub(super) docker: watch::Receiver<Watched>,
     pub(super) kernel: Netlink,
@@ -122,6 +126,7 @@ impl Standing {
         self.tasks.spawn(registrar.run(self.stop.clone()));
         let (store, policy) = (Arc::clone(&self.store), self.policy.clone());
         self.tasks.spawn(policing::keep(store, here, policy, self.stop.clone()));
+        self.answer_names(&known, &allocator);
         let (store, stop) = (Arc::clone(&self.store), self.stop.clone());
         let description = Description::of(&known.identity);
         // To its end, also when this is cut off: a host that stops in order says so.
@@ -134,6 +139,27 @@ impl Standing {
         };
         tokio::join!(pools, growth::count(&allocator, &self.metrics, &self.roll), silencing, growing);
         allocator.ended().await;
+    }
+
+    /// Answers DNS on this host's private network, unless the configuration has it otherwise.
+    fn answer_names(&self, known: &Known, allocator: &Allocator) {
+        if !self.config.names.enabled {
+            return;
+        }
+        let host = known.host(self.boot.clone());
+        let parts = names::Parts {
+            config: self.config.names.clone(),
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            allocator: allocator.clone(),
+            docker: self.docker.clone(),
+            docker_socket: self.config.rim.docker.api_socket.clone(),
+            vigil: self.vigil.clone(),
+            host: host.host,
+            zones: host.zones,
+            interfaces: known.private_interfaces(),
+        };
+        self.names.send_replace(Some(names::start(parts, &self.tasks, &self.stop)));
     }
 
     /// The provider's word on who this machine is, or what it said last; tried until there is one.

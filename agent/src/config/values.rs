@@ -2,6 +2,7 @@
 //! what to write instead.
 
 use ipnetwork::IpNetwork;
+use names::Domain;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -101,6 +102,38 @@ pub(super) fn socket_address(value: &DeValue<'_>) -> Result<SocketAddr, Wrong> {
             wrong(format!("is \"{address}\", not an IP address with a port"), "write \"127.0.0.1:9717\"")
         }
     }
+}
+
+/// Yes or no.
+pub(super) fn switch(value: &DeValue<'_>) -> Result<bool, Wrong> {
+    match value {
+        DeValue::Boolean(switch) => Ok(*switch),
+        other => wrong(format!("is {}, not true or false", type_name(other)), "write true or false"),
+    }
+}
+
+/// A domain for names of a cluster.
+pub(super) fn domain(value: &DeValue<'_>) -> Result<Domain, Wrong> {
+    let domain = text(value, "demo.internal")?;
+    Domain::parse(domain)
+        .or_else(|why| wrong(format!("is \"{domain}\", which {why}"), "write \"demo.internal\""))
+}
+
+/// A list of name servers: addresses, with a port where that is not 53.
+pub(super) fn name_servers(value: &DeValue<'_>) -> Result<Vec<SocketAddr>, Wrong> {
+    let example = "10.0.0.5";
+    let DeValue::Array(items) = value else {
+        return wrong(format!("is {}, not a list", type_name(value)), format!("write [\"{example}\"]"));
+    };
+    let server = |item: &serde_spanned::Spanned<DeValue<'_>>| {
+        let server = text(item.get_ref(), example)?;
+        let with_port =
+            server.parse().or_else(|_| server.parse().map(|address| SocketAddr::new(address, 53)));
+        with_port.or_else(|_| {
+            wrong(format!("has \"{server}\", not an IP address"), format!("write \"{example}\""))
+        })
+    };
+    items.iter().map(server).collect()
 }
 
 /// A cluster's name: it becomes a part of a tag at the provider.

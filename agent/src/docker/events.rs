@@ -213,7 +213,7 @@ pub async fn look_once(socket: &Path, at: Timestamp) -> Result<Sight, bollard::e
     look(&connect(socket).await?, at).await
 }
 
-async fn connect(socket: &Path) -> Result<Docker, bollard::errors::Error> {
+pub(super) async fn connect(socket: &Path) -> Result<Docker, bollard::errors::Error> {
     let path = socket.to_string_lossy();
     let docker = Docker::connect_with_unix(&path, CALL_SECS_MAX, bollard::API_DEFAULT_VERSION)?;
     docker.negotiate_version().await

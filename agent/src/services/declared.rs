@@ -20,7 +20,7 @@ pub(super) async fn read(store: &dyn Store) -> Result<Declared, ServicesError> {
 }
 
 /// What these values declare. One that cannot be understood is left out, and said.
-pub(super) fn understood(stands: &Stands) -> Declared {
+pub(crate) fn understood(stands: &Stands) -> Declared {
     let mut declared = Declared::new();
     for (key, value) in stands {
         let Some(Item::Service(name)) = Item::of(key) else { continue };

@@ -18,11 +18,11 @@ const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// What stands under a prefix.
-pub(super) type Stands = BTreeMap<Key, Vec<u8>>;
+pub(crate) type Stands = BTreeMap<Key, Vec<u8>>;
 
 /// Tells what stands under the prefix, as `understood`, at first and whenever that changes, until nobody listens.
 /// While the store is away, what it showed last counts.
-pub(super) async fn follow<T: PartialEq>(
+pub(crate) async fn follow<T: PartialEq>(
     store: Arc<dyn Store>,
     prefix: Prefix,
     understood: impl Fn(&Stands) -> T,

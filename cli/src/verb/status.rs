@@ -3,7 +3,7 @@
 use super::table_with_counts;
 use crate::agent::{Agent, AskError};
 use crate::page::{Page, Verdict};
-use crate::table::{moment, or_dash, pairs, table};
+use crate::table::{list, moment, or_dash, pairs, table};
 use crate::verb::{host, order, subnet};
 use api::{Condition, Mode, Notice, Part, Status, paths};
 
@@ -30,6 +30,10 @@ fn text(status: &Status) -> String {
         ("agent", format!("{}, since {}", status.agent, moment(status.started))),
         ("mode", mode(&status.mode)),
     ]);
+    if let Some(names) = &status.names {
+        let at = list(names.at.iter());
+        text += &format!("names    {} at {}\n", names.domain, if at.is_empty() { "-" } else { &at });
+    }
     if !status.parts.is_empty() {
         text += "\n";
         text += &table(&["part", "condition", "what"], status.parts.iter().map(part));

@@ -18,6 +18,7 @@ fn help_names_every_verb_and_the_exit_codes() {
           network  Docker networks of our driver on this host
           service  Services: named sets of containers, and who takes part in them
           drain    Lets go of a container, or of a host with all its containers, before it ends. Needs root
+          name     What DNS answers here to a name, or to an address, and on whose word; exit 1 if nothing
           order    Subnets that were asked of the cloud
           host     The hosts of the cluster
           cluster  The cluster's record in the store that its hosts share

@@ -155,7 +155,13 @@ fn json_has_the_same_exit_code_as_the_table() {
                   }
                 ],
                 "hosts": [],
-                "quarantine": []
+                "quarantine": [],
+                "names": {
+                  "domain": "demo.internal",
+                  "at": [
+                    "10.0.0.5:53"
+                  ]
+                }
               }
             }
             --- exit 1

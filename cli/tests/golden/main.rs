@@ -10,6 +10,7 @@ mod help;
 mod history;
 mod hosts;
 mod json;
+mod names;
 mod networks;
 mod orders;
 mod pools;

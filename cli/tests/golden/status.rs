@@ -49,6 +49,10 @@ pub(crate) fn status() -> Answer<Status> {
         orders: vec![failing_order()],
         hosts: Vec::new(),
         quarantine: Vec::new(),
+        names: Some(NamesLine {
+            domain: "demo.internal".into(),
+            at: vec!["10.0.0.5:53".parse().expect("an address")],
+        }),
         notices: Vec::new(),
     };
     Answer::new([Source::Agent], status)
@@ -61,6 +65,7 @@ fn status_shows_what_is_not_well_and_the_next_try() {
         host     vm-1001
         agent    0.1.0, since 2026-11-22 14:00:00
         mode     serving
+        names    demo.internal at 10.0.0.5:53
 
         PART     CONDITION  WHAT
         journal  good       /var/lib/berth/allocator.journal
@@ -96,6 +101,7 @@ fn status_of_an_agent_with_a_bad_configuration_lists_the_mistakes() {
             agent    0.1.0, since 2026-11-22 14:00:00
             mode     releases only, because of
               line 3, column 1: `clutser` is not an option; write `cluster`
+            names    demo.internal at 10.0.0.5:53
             --- exit 1
         "#]],
     );
@@ -124,6 +130,7 @@ fn the_status_names_hosts_and_quarantines_that_need_a_look() {
         host     vm-1001
         agent    0.1.0, since 2026-11-22 14:00:00
         mode     serving
+        names    demo.internal at 10.0.0.5:53
 
         HOST     HOSTNAME  MACHINE  DATACENTER  ZONES      LIFE     HOLDS  INCARNATION
         vm-1002  docker1   virtual  dal05       vlan-1234  silent       3            1
@@ -155,14 +162,15 @@ fn what_should_be_put_right_is_a_no_with_its_cure() {
     FakeAgent::new().answers("GET /v1/status", answer).check(
         "status",
         expect![[r#"
-        cluster  demo
-        host     vm-1001
-        agent    0.1.0, since 2026-11-22 14:00:00
-        mode     serving
+            cluster  demo
+            host     vm-1001
+            agent    0.1.0, since 2026-11-22 14:00:00
+            mode     serving
+            names    demo.internal at 10.0.0.5:53
 
-        pool default: this host's configuration is not what the cluster goes by
-        --- exit 1
-        hint: pool default: make it the same on all hosts
-    "#]],
+            pool default: this host's configuration is not what the cluster goes by
+            --- exit 1
+            hint: pool default: make it the same on all hosts
+        "#]],
     );
 }

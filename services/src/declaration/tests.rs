@@ -208,3 +208,25 @@ fn a_policy_names_ports_that_there_are_and_peers_that_can_be() {
     let refused = serde_json::from_str::<Service>(text).unwrap_err().to_string();
     assert!(refused.contains("write `any`, a network such as 10.0.0.0/8, or service/NAME"), "{refused}");
 }
+
+#[test]
+fn what_it_is_called_in_dns_is_a_label_that_no_other_service_has() {
+    let called = |name: &str, dns: Option<&str>| Service {
+        name: name.to_owned(),
+        dns: dns.map(str::to_owned),
+        ..service(r#"{"name": "x", "port": [{"port": 80}]}"#)
+    };
+    assert_eq!(faults(&called("web", Some("www")), &[called("www-1", None)], &cloud()), [""; 0]);
+    assert_eq!(faults(&called("web", Some("www")), &[called("web", Some("www"))], &cloud()), [""; 0]);
+    for label in ["", "Www", "w.w", "_w"] {
+        one_fault(&called("web", Some(label)), &[], &cloud(), &["no label"]);
+    }
+    one_fault(
+        &called("web", Some("www")),
+        &[called("www", None)],
+        &cloud(),
+        &["service www", "another label"],
+    );
+    one_fault(&called("containers", None), &[], &cloud(), &["where containers are"]);
+    assert_eq!(faults(&called("containers", Some("boxes")), &[], &cloud()), [""; 0]);
+}

@@ -22,6 +22,8 @@ fn every_item() -> Vec<Item> {
         Item::Member { service: "web".into(), address },
         Item::Drain { host: "h/1".into(), container: None },
         Item::Drain { host: "h1".into(), container: Some("0123abcd".into()) },
+        Item::Name(address),
+        Item::Called { label: "a.b".into(), address },
         Item::Pool("default".into()),
         Item::Subnet(six),
         Item::Takes("z".into()),

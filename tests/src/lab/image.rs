@@ -1,4 +1,5 @@
-//! The image `busybox`, made of the machine's own static busybox, with a small web site.
+//! The image `busybox`, made of the machine's own static busybox, with a small web site, and `getent`, which looks names
+//! up as programs do.
 //!
 //! The site tells each visitor the address it came from, which is what end-to-end tests want to know.
 
@@ -31,6 +32,14 @@ visitor=${REMOTE_ADDR#\[::ffff:}
 echo "you are ${visitor%]}"
 END
 chmod 755 root/www/cgi-bin/whoami
+# What programs find names with. It is not static: what it needs goes with it.
+getent=$(command -v getent)
+cp "$getent" root/bin/getent
+for library in $(ldd "$getent" | grep -o '/[^ ]*'); do
+    mkdir -p "root$(dirname "$library")"
+    cp -L "$library" "root$library"
+done
+echo 'hosts: files dns' >root/etc/nsswitch.conf
 tar -C root -cf image.tar.new .
 mv image.tar.new image.tar
 "#;
