@@ -4,6 +4,7 @@
 //! [`Cloud::advance`], everything else through a method named for what a customer or an operator does. Ids come
 //! from one counter, so the same calls make the same cloud.
 
+pub mod balancer;
 pub mod catalogue;
 pub mod machine;
 pub mod order;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use balancer::{Balancer, Measured};
 use machine::Machine;
 use order::{BillingItem, Order};
 use spec::{CloudSpec, Delays, NetworkSpace, SpecError};
@@ -47,6 +49,9 @@ pub struct Cloud {
     pub(crate) orders: BTreeMap<Id, Order>,
     pub(crate) billing_items: BTreeMap<Id, BillingItem>,
     pub(crate) tags: BTreeMap<Id, Tag>,
+    pub(crate) balancers: BTreeMap<Id, Balancer>,
+    /// What real packets say of balancers, by balancer; nothing where there are none.
+    pub(crate) measured: Arc<BTreeMap<Id, Measured>>,
     /// What will happen, and when; the second part of the key keeps the order of equal times.
     due: BTreeMap<(Duration, Id), Event>,
 }
@@ -58,6 +63,7 @@ enum Event {
     SubnetRouted(Id),
     SubnetReclaimed(Id),
     TransactionEnded { machine: Id, transaction: Id },
+    BalancerSettled { balancer: Id, pending: Id },
 }
 
 /// A user of the API.
@@ -143,6 +149,8 @@ impl Cloud {
             orders: BTreeMap::new(),
             billing_items: BTreeMap::new(),
             tags: BTreeMap::new(),
+            balancers: BTreeMap::new(),
+            measured: Arc::default(),
             due: BTreeMap::new(),
         };
         for user in &spec.users {
@@ -213,7 +221,13 @@ impl Cloud {
             Event::SubnetRouted(subnet) => self.route_subnet(subnet),
             Event::SubnetReclaimed(subnet) => self.reclaim_subnet(subnet),
             Event::TransactionEnded { machine, transaction } => self.end_transaction(machine, transaction),
+            Event::BalancerSettled { balancer, pending } => self.settle_balancer(balancer, pending),
         }
+    }
+
+    /// With a delay of zero, what was scheduled happens before the caller is answered.
+    fn happen_now(&mut self) {
+        self.advance(self.now());
     }
 
     fn schedule(&mut self, after_ms: u64, event: Event) {

@@ -16,12 +16,20 @@
 //! | `PUT /machines/{hostname}/connection` | `{"connected":false}` | whether the cloud reaches it |
 //! | `PUT /users/{username}` | `{"sees_machines":false}` | whether a user sees machines at all |
 //! | `POST /machines/{hostname}/transactions` | `{"name":"REBOOT"}` | begins one; it ends by itself |
+//! | `DELETE /balancers/{name}` | | a load balancer is gone at once |
+//! | `PUT /balancers/{name}/state` | `{"kind":"busy","ms":60000}` | pending for that long |
+//! | the same | `{"kind":"failing","text":"…"}` | its pending change fails when it ends |
+//! | the same | `{"kind":"online","online":false}`, `{"kind":"broken"}` | what it says of itself |
+//! | `PUT /balancers/{name}/members/{address}` | `{"weight":5}` | edited or added by hand, at once |
+//! | `DELETE /balancers/{name}/members/{address}` | | lost, at once |
 //! | `POST /reset` | | the cloud as described, no faults |
 //!
 //! A fault: `{"method":"placeOrder","next":10,"hits":3,"effect":{"kind":"cut_after"}}`. Effects are those of
 //! [`Effect`](crate::Effect): `delay` (`ms`), `error` (`status`, `code`, `text`), `internal_error`,
 //! `internal_error_as200`, `empty_body`, `unauthorized`, `rate_limited`, `cut_before`, `cut_after`,
 //! `silent_before`, `silent_after`, `stale` (`ms`). Errors are answered as `{"error":"text"}` with 400 or 404.
+
+mod balancer;
 
 use std::time::Duration;
 
@@ -34,6 +42,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::cloud::balancer::BalancerRefused;
 use crate::cloud::machine::PowerState;
 use crate::cloud::spec::{Delays, MachineSpec, SpecError};
 use crate::fabric::Wired;
@@ -67,6 +76,7 @@ impl Control {
             .route("/users/{username}", put(let_see))
             .route("/machines/{hostname}/transactions", post(begin_transaction))
             .route("/reset", post(reset))
+            .merge(balancer::routes())
             .with_state(self)
     }
 
@@ -92,8 +102,12 @@ enum Refused {
     NoUser(String),
     #[error("there is no fault {0}")]
     NoFault(FaultId),
+    #[error("there is no load balancer {0}")]
+    NoBalancer(String),
     #[error(transparent)]
     Spec(#[from] SpecError),
+    #[error(transparent)]
+    Balancer(#[from] BalancerRefused),
     #[error("the fabric could not follow: {0}")]
     Fabric(String),
     #[error("the fabric is being removed")]
@@ -103,8 +117,10 @@ enum Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::NoMachine(_) | Self::NoUser(_) | Self::NoFault(_) => StatusCode::NOT_FOUND,
-            Self::Spec(_) => StatusCode::BAD_REQUEST,
+            Self::NoMachine(_) | Self::NoUser(_) | Self::NoFault(_) | Self::NoBalancer(_) => {
+                StatusCode::NOT_FOUND
+            }
+            Self::Spec(_) | Self::Balancer(_) => StatusCode::BAD_REQUEST,
             Self::Fabric(_) | Self::FabricGone => StatusCode::INTERNAL_SERVER_ERROR,
         };
         (status, Json(json!({ "error": self.to_string() }))).into_response()

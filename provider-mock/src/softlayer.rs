@@ -15,6 +15,7 @@ mod account;
 mod address;
 mod billing;
 mod component;
+mod lbaas;
 mod location;
 mod machine;
 mod metadata;
@@ -105,11 +106,15 @@ trait Service: Sync {
     }
 }
 
-const SERVICES: [&dyn Service; 16] = [
+const SERVICES: [&dyn Service; 20] = [
     &account::Accounts,
     &address::Addresses,
     &billing::BillingItems,
     &billing::BillingOrders,
+    &lbaas::Balancers,
+    &lbaas::listener::Listeners,
+    &lbaas::member::Members,
+    &lbaas::monitor::Monitors,
     &location::Locations("SoftLayer_Location"),
     &location::Locations("SoftLayer_Location_Datacenter"),
     &machine::VIRTUAL_GUESTS,

@@ -144,7 +144,8 @@ async fn machines_clock_and_limits_follow_the_control_endpoint() {
 
     ok(it.control(Method::PUT, "/users/SL307608", json!({ "sees_machines": false })).await);
     let delays = json!({ "order_visible_ms": 1, "order_routed_ms": 2, "reclaim_ms": 3, "transaction_ms": 4 });
-    assert_eq!(it.control(Method::PUT, "/delays", delays.clone()).await.1, delays);
+    let set = it.control(Method::PUT, "/delays", delays).await.1;
+    assert_eq!((&set["order_visible_ms"], &set["transaction_ms"]), (&json!(1), &json!(4)));
     ok(it.control(Method::PUT, "/limits", json!({ "requests_per_second": 0 })).await);
     assert_eq!(it.api(PRIVATE).await.1["code"], "SoftLayer_Exception_WebService_RateLimitExceeded");
     ok(it.control(Method::POST, "/reset", json!(null)).await);

@@ -210,7 +210,7 @@ impl Cloud {
         let address =
             spec.ip.filter(|_| private).or_else(free).ok_or_else(|| wrong("no address left".into()))?;
         let inside = self.subnets.get(&subnet).is_some_and(|subnet| subnet.cidr.contains(address));
-        if !inside || self.machine_with(address).is_some() {
+        if !inside || self.is_taken(address) {
             return Err(wrong(format!("{address} is taken, or not in the primary subnet of VLAN {vlan}")));
         }
         let id = self.new_id();
@@ -222,10 +222,7 @@ impl Cloud {
     fn free_primary_address(&self, subnet: Id) -> Option<Ipv4Addr> {
         let cidr = self.subnets.get(&subnet)?.cidr;
         let last = cidr.broadcast();
-        cidr.iter()
-            .skip(20)
-            .chain(cidr.iter().skip(2))
-            .find(|ip| *ip != last && self.machine_with(*ip).is_none())
+        cidr.iter().skip(20).chain(cidr.iter().skip(2)).find(|ip| *ip != last && !self.is_taken(*ip))
     }
 }
 
@@ -248,13 +245,14 @@ fn parse_mac(text: &str) -> Result<String, String> {
 fn check_hostname(name: &str) -> Result<(), SpecError> {
     let valid = !name.is_empty()
         && name.len() <= 40
-        && !matches!(name, "fabric" | "router")
+        && !matches!(name, "fabric" | "router" | "client")
+        && !name.starts_with("balancer-")
         && name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-')
         && !name.starts_with('-');
     if valid {
         return Ok(());
     }
     Err(SpecError::Contradiction(format!(
-        "machine {name:?}: a name is up to 40 of a-z, 0-9, -; not fabric, router"
+        "machine {name:?}: a name is up to 40 of a-z, 0-9, -; not fabric, router, client, balancer-…"
     )))
 }

@@ -212,17 +212,39 @@ pub struct Delays {
     pub reclaim_ms: u64,
     /// How long a machine's transaction (reboot, reload) runs.
     pub transaction_ms: u64,
+    /// From an ordered load balancer to one that works.
+    pub balancer_create_ms: u64,
+    /// From a change of a load balancer to its effect; until then no other is taken.
+    pub balancer_update_ms: u64,
+    /// From a cancelled load balancer to none.
+    pub balancer_delete_ms: u64,
 }
 
 impl Default for Delays {
     fn default() -> Self {
-        Self { order_visible_ms: 2_000, order_routed_ms: 1_000, reclaim_ms: 3_000, transaction_ms: 5_000 }
+        Self {
+            order_visible_ms: 2_000,
+            order_routed_ms: 1_000,
+            reclaim_ms: 3_000,
+            transaction_ms: 5_000,
+            balancer_create_ms: 5_000,
+            balancer_update_ms: 2_000,
+            balancer_delete_ms: 2_000,
+        }
     }
 }
 
 impl Delays {
     /// Everything at once.
-    pub const NONE: Self = Self { order_visible_ms: 0, order_routed_ms: 0, reclaim_ms: 0, transaction_ms: 0 };
+    pub const NONE: Self = Self {
+        order_visible_ms: 0,
+        order_routed_ms: 0,
+        reclaim_ms: 0,
+        transaction_ms: 0,
+        balancer_create_ms: 0,
+        balancer_update_ms: 0,
+        balancer_delete_ms: 0,
+    };
 }
 
 /// Limits of the API.
