@@ -227,7 +227,7 @@ impl Cloud {
 }
 
 /// A locally administered address, as Xen's that SoftLayer's guests have (`06:…`).
-fn mac_for(seed: u64, port: Id) -> String {
+pub(super) fn mac_for(seed: u64, port: Id) -> String {
     let [.., seed] = seed.to_be_bytes();
     let [.., a, b, c] = port.to_be_bytes();
     format!("06:be:{seed:02x}:{a:02x}:{b:02x}:{c:02x}")

@@ -4,9 +4,13 @@ use std::net::Ipv4Addr;
 
 use ipnetwork::Ipv4Network;
 
+use super::balancer::setup::Setup;
+use super::balancer::{Attachment, Balancer};
+use super::machine::mac_for;
+use super::spec::NetworkSpace;
 use super::{Cloud, Id};
 
-/// VLANs, the router's addresses on them, and machines.
+/// VLANs, the router's addresses on them, machines and load balancers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topology {
     /// The L2 domains, by id.
@@ -15,6 +19,8 @@ pub struct Topology {
     pub gateways: Vec<Gateway>,
     /// What is plugged in.
     pub machines: Vec<WiredMachine>,
+    /// What stands before them.
+    pub balancers: Vec<WiredBalancer>,
 }
 
 /// An address of the router on a VLAN: the gateway of one subnet.
@@ -52,6 +58,17 @@ pub struct Wire {
     pub gateway: Ipv4Addr,
 }
 
+/// A load balancer and its wires.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WiredBalancer {
+    /// Its wires, as a machine's: `balancer-<id>`.
+    pub machine: WiredMachine,
+    /// Its virtual address.
+    pub front: Ipv4Addr,
+    /// What it does.
+    pub setup: Setup,
+}
+
 impl Topology {
     /// The wires of this cloud.
     ///
@@ -69,6 +86,12 @@ impl Topology {
             vlans: cloud.vlans.keys().copied().collect(),
             gateways: gateways.collect(),
             machines: machines.collect(),
+            balancers: cloud
+                .balancers
+                .values()
+                .filter(|it| it.is_up())
+                .map(|it| balancer(cloud, it))
+                .collect(),
         }
     }
 }
@@ -81,6 +104,32 @@ fn wire(cloud: &Cloud, port: &super::machine::Port) -> Option<Wire> {
         mac: port.mac.clone(),
         vlan: port.vlan,
         address: Ipv4Network::new(port.address, subnet.cidr.prefix()).ok()?,
+        gateway: subnet.gateway(),
+    })
+}
+
+/// A balancer's ports are those of a machine: 0 private, 1 public. Its second wire has the id after its own.
+fn balancer(cloud: &Cloud, balancer: &Balancer) -> WiredBalancer {
+    let sides = if balancer.front == balancer.back {
+        vec![(balancer.id, balancer.back)]
+    } else {
+        vec![(balancer.id, balancer.back), (balancer.id + 1, balancer.front)]
+    };
+    let machine = WiredMachine {
+        hostname: format!("balancer-{}", balancer.id),
+        wires: sides.into_iter().filter_map(|(id, side)| balancer_wire(cloud, id, side)).collect(),
+    };
+    WiredBalancer { machine, front: balancer.front.address, setup: balancer.in_force.clone() }
+}
+
+fn balancer_wire(cloud: &Cloud, id: Id, side: Attachment) -> Option<Wire> {
+    let subnet = cloud.subnets.get(&side.subnet)?;
+    Some(Wire {
+        id,
+        port: cloud.vlans.get(&subnet.vlan).map_or(NetworkSpace::Private, |vlan| vlan.space).port(),
+        mac: mac_for(cloud.spec.seed, id),
+        vlan: subnet.vlan,
+        address: Ipv4Network::new(side.address, subnet.cidr.prefix()).ok()?,
         gateway: subnet.gateway(),
     })
 }

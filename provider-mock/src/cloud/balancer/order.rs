@@ -63,6 +63,8 @@ impl Cloud {
         let setup = listeners.apply(wanted.kind, &Setup::default(), stamp)?;
         let setup = members.apply(wanted.kind, &setup, stamp)?;
         let id = stamp.id();
+        // The number after it is its second wire's.
+        stamp.id();
         let datacenter = self.datacenter_of_subnet(back.subnet).unwrap_or_default();
         Ok(Balancer {
             id,
