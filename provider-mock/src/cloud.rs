@@ -8,6 +8,7 @@ pub mod balancer;
 pub mod catalogue;
 pub mod machine;
 pub mod order;
+pub mod security;
 mod space;
 pub mod spec;
 pub mod subnet;
@@ -23,6 +24,7 @@ use serde::Serialize;
 use balancer::{Balancer, Measured};
 use machine::Machine;
 use order::{BillingItem, Order};
+use security::{LoggedEvent, SecurityGroup};
 use spec::{CloudSpec, Delays, NetworkSpace, SpecError};
 use subnet::{Address, Subnet, Tag};
 
@@ -50,6 +52,10 @@ pub struct Cloud {
     pub(crate) billing_items: BTreeMap<Id, BillingItem>,
     pub(crate) tags: BTreeMap<Id, Tag>,
     pub(crate) balancers: BTreeMap<Id, Balancer>,
+    pub(crate) security_groups: BTreeMap<Id, SecurityGroup>,
+    /// Changes that have not taken effect yet.
+    unlogged: BTreeMap<Id, Vec<LoggedEvent>>,
+    pub(crate) event_log: Vec<LoggedEvent>,
     /// What real packets say of balancers, by balancer; nothing where there are none.
     pub(crate) measured: Arc<BTreeMap<Id, Measured>>,
     /// What will happen, and when; the second part of the key keeps the order of equal times.
@@ -64,6 +70,7 @@ enum Event {
     SubnetReclaimed(Id),
     TransactionEnded { machine: Id, transaction: Id },
     BalancerSettled { balancer: Id, pending: Id },
+    SecurityApplied(Id),
 }
 
 /// A user of the API.
@@ -150,6 +157,9 @@ impl Cloud {
             billing_items: BTreeMap::new(),
             tags: BTreeMap::new(),
             balancers: BTreeMap::new(),
+            security_groups: BTreeMap::new(),
+            unlogged: BTreeMap::new(),
+            event_log: Vec::new(),
             measured: Arc::default(),
             due: BTreeMap::new(),
         };
@@ -172,6 +182,7 @@ impl Cloud {
         for machine in &spec.machines {
             cloud.add_machine(machine)?;
         }
+        cloud.provide_security_groups();
         Ok(cloud)
     }
 
@@ -221,6 +232,7 @@ impl Cloud {
             Event::SubnetRouted(subnet) => self.route_subnet(subnet),
             Event::SubnetReclaimed(subnet) => self.reclaim_subnet(subnet),
             Event::TransactionEnded { machine, transaction } => self.end_transaction(machine, transaction),
+            Event::SecurityApplied(id) => self.log_security(id),
             Event::BalancerSettled { balancer, pending } => self.settle_balancer(balancer, pending),
         }
     }

@@ -15,6 +15,7 @@ mod account;
 mod address;
 mod billing;
 mod component;
+mod event;
 mod lbaas;
 mod location;
 mod machine;
@@ -22,6 +23,7 @@ mod metadata;
 mod order;
 mod package;
 mod pod;
+mod security;
 mod subnet;
 mod tag;
 mod vlan;
@@ -106,11 +108,13 @@ trait Service: Sync {
     }
 }
 
-const SERVICES: [&dyn Service; 20] = [
+const SERVICES: [&dyn Service; 23] = [
     &account::Accounts,
     &address::Addresses,
     &billing::BillingItems,
     &billing::BillingOrders,
+    &component::Components,
+    &event::Events,
     &lbaas::Balancers,
     &lbaas::listener::Listeners,
     &lbaas::member::Members,
@@ -124,6 +128,7 @@ const SERVICES: [&dyn Service; 20] = [
     &order::Orders,
     &package::Packages,
     &pod::Pods,
+    &security::SecurityGroups,
     &subnet::Subnets,
     &tag::Tags,
     &vlan::Vlans,

@@ -51,6 +51,8 @@ pub struct Port {
     pub subnet: Id,
     /// Its primary address.
     pub address: Ipv4Addr,
+    /// Whether it minds the security groups that are attached to it: not before a reboot.
+    pub security_ready: bool,
 }
 
 /// Whether a machine runs. Names as in `SoftLayer_Virtual_Guest_Power_State`.
@@ -194,9 +196,12 @@ impl Cloud {
         true
     }
 
-    pub(super) fn end_transaction(&mut self, machine: Id, transaction: Id) {
-        if let Some(machine) = self.machines.get_mut(&machine) {
-            machine.transaction.take_if(|running| running.id == transaction);
+    pub(super) fn end_transaction(&mut self, id: Id, transaction: Id) {
+        if let Some(machine) = self.machines.get_mut(&id) {
+            let ended = machine.transaction.take_if(|running| running.id == transaction);
+            if ended.is_some_and(|ended| ended.name == "REBOOT") {
+                self.ready_for_security(id);
+            }
         }
     }
 
@@ -215,7 +220,8 @@ impl Cloud {
         }
         let id = self.new_id();
         let mac = spec.mac.clone().filter(|_| private).unwrap_or_else(|| mac_for(self.spec.seed, id));
-        Ok(Port { id, number: space.port(), mac: parse_mac(&mac).map_err(wrong)?, vlan, subnet, address })
+        let mac = parse_mac(&mac).map_err(wrong)?;
+        Ok(Port { id, number: space.port(), mac, vlan, subnet, address, security_ready: false })
     }
 
     /// The lowest free address of a primary subnet, from the 20th on: those below are left for `ip = …`.

@@ -218,6 +218,8 @@ pub struct Delays {
     pub balancer_update_ms: u64,
     /// From a cancelled load balancer to none.
     pub balancer_delete_ms: u64,
+    /// From a change of a security group to its effect, which the event log then tells.
+    pub security_group_ms: u64,
 }
 
 impl Default for Delays {
@@ -230,6 +232,7 @@ impl Default for Delays {
             balancer_create_ms: 5_000,
             balancer_update_ms: 2_000,
             balancer_delete_ms: 2_000,
+            security_group_ms: 1_000,
         }
     }
 }
@@ -244,6 +247,7 @@ impl Delays {
         balancer_create_ms: 0,
         balancer_update_ms: 0,
         balancer_delete_ms: 0,
+        security_group_ms: 0,
     };
 }
 

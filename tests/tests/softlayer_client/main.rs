@@ -5,6 +5,7 @@
 //! fails these tests, with the reason.
 
 mod balancers;
+mod firewalls;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
