@@ -6,6 +6,7 @@
 
 pub mod balancer;
 pub mod catalogue;
+pub mod firewall;
 pub mod machine;
 pub mod order;
 pub mod security;
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use balancer::{Balancer, Measured};
+use firewall::{FirewallUpdate, VlanFirewall};
 use machine::Machine;
 use order::{BillingItem, Order};
 use security::{LoggedEvent, SecurityGroup};
@@ -52,6 +54,8 @@ pub struct Cloud {
     pub(crate) billing_items: BTreeMap<Id, BillingItem>,
     pub(crate) tags: BTreeMap<Id, Tag>,
     pub(crate) balancers: BTreeMap<Id, Balancer>,
+    pub(crate) firewalls: BTreeMap<Id, VlanFirewall>,
+    pub(crate) firewall_updates: BTreeMap<Id, FirewallUpdate>,
     pub(crate) security_groups: BTreeMap<Id, SecurityGroup>,
     /// Changes that have not taken effect yet.
     unlogged: BTreeMap<Id, Vec<LoggedEvent>>,
@@ -71,6 +75,7 @@ enum Event {
     TransactionEnded { machine: Id, transaction: Id },
     BalancerSettled { balancer: Id, pending: Id },
     SecurityApplied(Id),
+    FirewallUpdated(Id),
 }
 
 /// A user of the API.
@@ -157,6 +162,8 @@ impl Cloud {
             billing_items: BTreeMap::new(),
             tags: BTreeMap::new(),
             balancers: BTreeMap::new(),
+            firewalls: BTreeMap::new(),
+            firewall_updates: BTreeMap::new(),
             security_groups: BTreeMap::new(),
             unlogged: BTreeMap::new(),
             event_log: Vec::new(),
@@ -183,6 +190,9 @@ impl Cloud {
             cloud.add_machine(machine)?;
         }
         cloud.provide_security_groups();
+        for vlan in spec.vlans.iter().filter(|vlan| vlan.firewall) {
+            cloud.add_firewall(vlan.id);
+        }
         Ok(cloud)
     }
 
@@ -232,6 +242,7 @@ impl Cloud {
             Event::SubnetRouted(subnet) => self.route_subnet(subnet),
             Event::SubnetReclaimed(subnet) => self.reclaim_subnet(subnet),
             Event::TransactionEnded { machine, transaction } => self.end_transaction(machine, transaction),
+            Event::FirewallUpdated(id) => self.apply_firewall_update(id),
             Event::SecurityApplied(id) => self.log_security(id),
             Event::BalancerSettled { balancer, pending } => self.settle_balancer(balancer, pending),
         }

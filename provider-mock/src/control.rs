@@ -22,6 +22,7 @@
 //! | the same | `{"kind":"online","online":false}`, `{"kind":"broken"}` | what it says of itself |
 //! | `PUT /balancers/{name}/members/{address}` | `{"weight":5}` | edited or added by hand, at once |
 //! | `DELETE /balancers/{name}/members/{address}` | | lost, at once |
+//! | `PUT /vlans/{id}/firewall` | `{"deaf_for":1}` | accepts so many updates and never applies them |
 //! | `POST /reset` | | the cloud as described, no faults |
 //!
 //! A fault: `{"method":"placeOrder","next":10,"hits":3,"effect":{"kind":"cut_after"}}`. Effects are those of
@@ -42,6 +43,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::cloud::Id;
 use crate::cloud::balancer::BalancerRefused;
 use crate::cloud::machine::PowerState;
 use crate::cloud::spec::{Delays, MachineSpec, SpecError};
@@ -75,6 +77,7 @@ impl Control {
             .route("/machines/{hostname}/connection", put(set_connected))
             .route("/users/{username}", put(let_see))
             .route("/machines/{hostname}/transactions", post(begin_transaction))
+            .route("/vlans/{id}/firewall", put(deafen_firewall))
             .route("/reset", post(reset))
             .merge(balancer::routes())
             .with_state(self)
@@ -102,6 +105,8 @@ enum Refused {
     NoUser(String),
     #[error("there is no fault {0}")]
     NoFault(FaultId),
+    #[error("VLAN {0} has no firewall")]
+    NoFirewall(Id),
     #[error("there is no load balancer {0}")]
     NoBalancer(String),
     #[error(transparent)]
@@ -117,9 +122,11 @@ enum Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::NoMachine(_) | Self::NoUser(_) | Self::NoFault(_) | Self::NoBalancer(_) => {
-                StatusCode::NOT_FOUND
-            }
+            Self::NoMachine(_)
+            | Self::NoUser(_)
+            | Self::NoFault(_)
+            | Self::NoFirewall(_)
+            | Self::NoBalancer(_) => StatusCode::NOT_FOUND,
             Self::Spec(_) | Self::Balancer(_) => StatusCode::BAD_REQUEST,
             Self::Fabric(_) | Self::FabricGone => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -255,6 +262,21 @@ async fn begin_transaction(
     Json(begin): Json<Begin>,
 ) -> Result<Json<Value>, Refused> {
     found(control.live.begin_transaction(&hostname, &begin.name), hostname)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Deaf {
+    deaf_for: u32,
+}
+
+async fn deafen_firewall(
+    State(control): State<Control>,
+    Path(vlan): Path<Id>,
+    Json(Deaf { deaf_for }): Json<Deaf>,
+) -> Result<Json<Value>, Refused> {
+    let found = control.live.deafen_firewall(vlan, deaf_for);
+    if found { Ok(Json(json!({}))) } else { Err(Refused::NoFirewall(vlan)) }
 }
 
 async fn reset(State(control): State<Control>) -> Result<Response, Refused> {

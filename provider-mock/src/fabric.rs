@@ -18,6 +18,7 @@ mod configuration;
 mod haproxy;
 mod namespace;
 pub mod plan;
+mod rules;
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;

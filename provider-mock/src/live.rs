@@ -219,6 +219,11 @@ impl LiveCloud {
         self.change(|cloud| cloud.put_balancer_member(name, address, weight))
     }
 
+    /// The next updates of a VLAN's firewall are accepted and never applied; false if it has no firewall.
+    pub fn deafen_firewall(&self, vlan: Id, updates: u32) -> bool {
+        self.change(|cloud| cloud.deafen_firewall(vlan, updates))
+    }
+
     /// Takes what is measured at balancers. The past is not kept: only what is measured differs.
     pub fn measure_balancers(&self, measured: BTreeMap<Id, Measured>) {
         let mut state = self.lock();
@@ -257,6 +262,8 @@ impl LiveCloud {
             "balancers": cloud.balancers.values().collect::<Vec<_>>(),
             "security_groups": cloud.security_groups.values().collect::<Vec<_>>(),
             "event_log": cloud.event_log,
+            "firewalls": cloud.firewalls.values().collect::<Vec<_>>(),
+            "firewall_updates": cloud.firewall_updates.values().collect::<Vec<_>>(),
             "measured": cloud.measured.as_ref(),
         })
     }

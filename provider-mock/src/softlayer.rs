@@ -16,6 +16,7 @@ mod address;
 mod billing;
 mod component;
 mod event;
+mod firewall;
 mod lbaas;
 mod location;
 mod machine;
@@ -108,13 +109,15 @@ trait Service: Sync {
     }
 }
 
-const SERVICES: [&dyn Service; 23] = [
+const SERVICES: [&dyn Service; 25] = [
     &account::Accounts,
     &address::Addresses,
     &billing::BillingItems,
     &billing::BillingOrders,
     &component::Components,
     &event::Events,
+    &firewall::UpdateRequests,
+    &firewall::VlanFirewalls,
     &lbaas::Balancers,
     &lbaas::listener::Listeners,
     &lbaas::member::Members,

@@ -125,6 +125,9 @@ pub struct VlanSpec {
     /// Whether two addresses at the end of each portable subnet are reserved for HSRP.
     #[serde(default)]
     pub hsrp: bool,
+    /// Whether a dedicated firewall stands before it: a public one only.
+    #[serde(default)]
+    pub firewall: bool,
 }
 
 /// A portable subnet that exists from the start.
@@ -220,6 +223,8 @@ pub struct Delays {
     pub balancer_delete_ms: u64,
     /// From a change of a security group to its effect, which the event log then tells.
     pub security_group_ms: u64,
+    /// From an accepted update of a firewall to its effect.
+    pub firewall_ms: u64,
 }
 
 impl Default for Delays {
@@ -233,6 +238,7 @@ impl Default for Delays {
             balancer_update_ms: 2_000,
             balancer_delete_ms: 2_000,
             security_group_ms: 1_000,
+            firewall_ms: 2_000,
         }
     }
 }
@@ -248,6 +254,7 @@ impl Delays {
         balancer_update_ms: 0,
         balancer_delete_ms: 0,
         security_group_ms: 0,
+        firewall_ms: 0,
     };
 }
 
@@ -344,6 +351,9 @@ impl CloudSpec {
         for vlan in &self.vlans {
             if vlan.id >= FIRST_ID || !ids.insert(vlan.id) {
                 return wrong(format!("VLAN id {}: must be unique and below {FIRST_ID}", vlan.id));
+            }
+            if vlan.firewall && vlan.space == NetworkSpace::Private {
+                return wrong(format!("VLAN {}: only public VLANs have firewalls", vlan.id));
             }
             if self.datacenter_of(&vlan.router).is_none() {
                 return wrong(format!("router {}: must be named as bcr01a.DATACENTER", vlan.router));

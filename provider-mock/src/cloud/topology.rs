@@ -6,6 +6,7 @@ use ipnetwork::Ipv4Network;
 
 use super::balancer::setup::Setup;
 use super::balancer::{Attachment, Balancer};
+use super::firewall::FirewallRule;
 use super::machine::mac_for;
 use super::spec::NetworkSpace;
 use super::{Cloud, Id};
@@ -21,6 +22,8 @@ pub struct Topology {
     pub machines: Vec<WiredMachine>,
     /// What stands before them.
     pub balancers: Vec<WiredBalancer>,
+    /// The firewalls that have rules.
+    pub firewalls: Vec<WiredFirewall>,
 }
 
 /// An address of the router on a VLAN: the gateway of one subnet.
@@ -69,6 +72,15 @@ pub struct WiredBalancer {
     pub setup: Setup,
 }
 
+/// A firewall before a VLAN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WiredFirewall {
+    /// The VLAN's id.
+    pub vlan: Id,
+    /// Its rules; not empty.
+    pub rules: Vec<FirewallRule>,
+}
+
 impl Topology {
     /// The wires of this cloud.
     ///
@@ -82,7 +94,11 @@ impl Topology {
             hostname: machine.hostname.clone(),
             wires: machine.ports.iter().filter_map(|port| wire(cloud, port)).collect(),
         });
+        let strict = cloud.firewalls.values().filter(|firewall| !firewall.rules.is_empty());
+        let wired =
+            |it: &super::firewall::VlanFirewall| WiredFirewall { vlan: it.vlan, rules: it.rules.clone() };
         Self {
+            firewalls: strict.map(wired).collect(),
             vlans: cloud.vlans.keys().copied().collect(),
             gateways: gateways.collect(),
             machines: machines.collect(),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::FabricName;
+use super::{FabricName, rules};
 use crate::cloud::spec::{FabricSpec, GratuitousArp};
 use crate::cloud::topology::{Gateway, Topology, Wire, WiredBalancer, WiredMachine};
 
@@ -112,6 +112,13 @@ pub fn plan(name: &FabricName, spec: &FabricSpec, from: &Topology, to: &Topology
             plug(name, &new.machine, &mut steps);
         }
         steps.push(Step::Balance(Box::new(new.clone())));
+    }
+    let router = name.namespace("router");
+    for old in from.firewalls.iter().filter(|old| to.firewalls.iter().all(|new| new.vlan != old.vlan)) {
+        steps.push(nft(&router, &rules::removal(old.vlan)));
+    }
+    for new in to.firewalls.iter().filter(|new| !from.firewalls.contains(new)) {
+        steps.push(nft(&router, &rules::script(new)));
     }
     steps
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 mod balancers;
+mod firewalls;
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;

@@ -82,6 +82,7 @@ impl Layout {
             primary: network([10, 40, 0, 0], 24),
             portable: vec![network([10, 50, 0, 0], 16)],
             hsrp: false,
+            firewall: false,
         };
         let cloud = CloudSpec {
             seed: 1,

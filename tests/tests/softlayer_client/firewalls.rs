@@ -1,4 +1,4 @@
-//! `slcli securitygroup` against the simulated cloud.
+//! `slcli securitygroup`, `slcli firewall` and the SDK's firewall manager against the simulated cloud.
 
 use serde_json::json;
 
@@ -50,4 +50,30 @@ result['none'] = slcli(f'sg interface-list {id}')";
     assert!(it["refused"].as_str().unwrap_or_default().contains("network components are attached"), "{it}");
     assert_eq!(column(&it["log"], "eventName"), ["Network Component Added to Security Group"]);
     assert_eq!(it["none"], json!([]));
+}
+
+#[tokio::test]
+async fn the_sdk_replaces_the_rules_of_a_firewall_and_slcli_shows_them() {
+    let it = Fixture::start().await;
+    let script = "
+row = run('firewall list')[1]
+firewall = client.call('Network_Vlan', 'getObject', id=1235, mask='networkVlanFirewall[id]')['networkVlanFirewall']['id']
+manager = SoftLayer.FirewallManager(client)
+rule = {'orderValue': 1, 'action': 'permit', 'protocol': 'tcp', 'sourceIpAddress': '0.0.0.0',
+        'sourceIpSubnetMask': '0.0.0.0', 'destinationIpAddress': '203.0.113.5',
+        'destinationIpSubnetMask': '255.255.255.255', 'destinationPortRangeStart': 80,
+        'destinationPortRangeEnd': 80, 'version': 4, 'notes': 'web'}
+result = {'list': row, 'request': manager.edit_dedicated_fwl_rules(firewall, [rule]),
+          'rules': manager.get_dedicated_fwl_rules(firewall), 'shown': slcli(f'firewall detail vlan:{firewall}')}
+result['read back'] = error_of(lambda: manager.edit_dedicated_fwl_rules(
+    firewall, client.call('Network_Vlan_Firewall', 'getRules', id=firewall)))";
+    let it = it.python(script).await;
+    assert!(it["list"].to_string().contains("VLAN - dedicated"), "{it}");
+    assert!(it["request"]["applyDate"].is_string(), "{it}");
+    let rule = &it["rules"][0];
+    assert_eq!((&rule["action"], &rule["destinationPortRangeStart"]), (&json!("permit"), &json!(80)));
+    assert_eq!((&rule["sourceIpSubnetMask"], &rule["notes"]), (&json!("0.0.0.0"), &json!("web")));
+    assert_eq!(it["shown"]["networkVlaniD"], 1235);
+    assert!(it["shown"]["rules"].to_string().contains("203.0.113.5:80-80"), "{it}");
+    assert!(it["read back"]["text"].as_str().unwrap_or_default().contains("'status'"), "{it}");
 }

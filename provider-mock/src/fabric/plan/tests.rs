@@ -108,6 +108,7 @@ fn what_is_right_is_left_alone() {
         gateways: vec![gateway("10.40.0.1/24")],
         machines: vec![machine("h1")],
         balancers: vec![balancer()],
+        ..Topology::default()
     };
     assert_eq!(plan(&name(), &FabricSpec::default(), &topology, &topology), []);
 }
