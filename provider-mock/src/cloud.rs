@@ -26,7 +26,7 @@ use balancer::{Balancer, Measured};
 use firewall::{FirewallUpdate, VlanFirewall};
 use machine::Machine;
 use order::{BillingItem, Order};
-use security::{LoggedEvent, SecurityGroup};
+use security::{LoggedEvent, SecurityGroup, Unlogged};
 use spec::{CloudSpec, Delays, NetworkSpace, SpecError};
 use subnet::{Address, Subnet, Tag};
 
@@ -58,7 +58,7 @@ pub struct Cloud {
     pub(crate) firewall_updates: BTreeMap<Id, FirewallUpdate>,
     pub(crate) security_groups: BTreeMap<Id, SecurityGroup>,
     /// Changes that have not taken effect yet.
-    unlogged: BTreeMap<Id, Vec<LoggedEvent>>,
+    unlogged: BTreeMap<Id, Unlogged>,
     pub(crate) event_log: Vec<LoggedEvent>,
     /// What real packets say of balancers, by balancer; nothing where there are none.
     pub(crate) measured: Arc<BTreeMap<Id, Measured>>,

@@ -2,9 +2,9 @@
 //!
 //! `--fabric NAME` makes, and removes again on SIGTERM and SIGINT (and at the next start after a kill):
 //!
-//! - `NAME-fabric`: a bridge `v<vlan id>` for each VLAN;
+//! - `NAME-fabric`: a bridge `v<vlan id>` for each VLAN, and the rules of security groups (br_netfilter);
 //! - `NAME-router`: an interface `v<vlan id>` on each VLAN with the gateway address of each subnet there;
-//!   it forwards, keeps neighbours for hours, and the API and metadata service listen inside it;
+//!   it forwards, keeps neighbours for hours, has the rules of VLANs' firewalls, and the API and metadata service listen inside it;
 //! - `NAME-client`: 192.0.2.10, somebody on the Internet, who reaches public addresses only;
 //! - `NAME-balancer-<id>` for each load balancer: `eth0` (private) and `eth1` (public) where it has them, and
 //!   Debian's HAProxy inside, which does what the cloud has in force;
@@ -15,6 +15,7 @@
 //! Everything is done through `ip` of iproute2: Berth's own netlink code is tested against it.
 
 mod configuration;
+mod guards;
 mod haproxy;
 mod namespace;
 pub mod plan;

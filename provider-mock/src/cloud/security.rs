@@ -27,6 +27,10 @@ pub struct SecurityGroup {
     pub rules: Vec<SecurityRule>,
     /// The network components it is attached to.
     pub components: Vec<Id>,
+    /// The rules that packets go by.
+    pub rules_in_force: Vec<SecurityRule>,
+    /// The network components whose packets go by them.
+    pub components_in_force: Vec<Id>,
     /// When it was made.
     pub created: Timestamp,
     /// When it last changed.
@@ -66,6 +70,15 @@ pub const LIMITS: [(&str, &str, usize); 5] = [
 fn within(limit: usize, count: usize) -> Result<(), SecurityRefused> {
     let (_, what, max) = LIMITS[limit];
     if count > max { Err(SecurityRefused::TooMany { what, max }) } else { Ok(()) }
+}
+
+/// A change that was accepted and has not taken effect: the group as it will be, and what will be logged.
+#[derive(Clone, Debug)]
+pub(super) struct Unlogged {
+    group: Id,
+    rules: Vec<SecurityRule>,
+    components: Vec<Id>,
+    events: Vec<LoggedEvent>,
 }
 
 /// A change of a group that was accepted, to be logged when it takes effect.
@@ -119,8 +132,17 @@ impl Cloud {
 
     fn insert_group(&mut self, id: Id, name: &str, description: &str, rules: Vec<SecurityRule>) {
         let (name, description, today) = (name.to_owned(), description.to_owned(), self.today());
-        let (components, created, modified) = (Vec::new(), today, today);
-        let group = SecurityGroup { id, name, description, rules, components, created, modified };
+        let group = SecurityGroup {
+            id,
+            name,
+            description,
+            rules_in_force: rules.clone(),
+            rules,
+            components: Vec::new(),
+            components_in_force: Vec::new(),
+            created: today,
+            modified: today,
+        };
         self.security_groups.insert(id, group);
     }
 
@@ -291,7 +313,10 @@ impl Cloud {
         if events.is_empty() {
             events.push(event);
         }
-        self.unlogged.insert(id, events);
+        if let Some(it) = self.security_groups.get(&group) {
+            let (rules, components) = (it.rules.clone(), it.components.clone());
+            self.unlogged.insert(id, Unlogged { group, rules, components, events });
+        }
         self.schedule(self.delays.security_group_ms, Event::SecurityApplied(id));
         self.happen_now();
         request
@@ -299,7 +324,10 @@ impl Cloud {
 
     pub(super) fn log_security(&mut self, id: Id) {
         let at = self.today();
-        let events = self.unlogged.remove(&id).unwrap_or_default();
+        let Some(Unlogged { group, rules, components, events }) = self.unlogged.remove(&id) else { return };
+        if let Some(it) = self.security_groups.get_mut(&group) {
+            (it.rules_in_force, it.components_in_force) = (rules, components);
+        }
         self.event_log.extend(events.into_iter().map(|event| LoggedEvent { at, ..event }));
     }
 

@@ -8,6 +8,7 @@ use super::balancer::setup::Setup;
 use super::balancer::{Attachment, Balancer};
 use super::firewall::FirewallRule;
 use super::machine::mac_for;
+use super::security::{Remote, SecurityGroup, SecurityRule};
 use super::spec::NetworkSpace;
 use super::{Cloud, Id};
 
@@ -24,6 +25,8 @@ pub struct Topology {
     pub balancers: Vec<WiredBalancer>,
     /// The firewalls that have rules.
     pub firewalls: Vec<WiredFirewall>,
+    /// The interfaces that security groups guard.
+    pub guards: Vec<Guard>,
 }
 
 /// An address of the router on a VLAN: the gateway of one subnet.
@@ -72,6 +75,25 @@ pub struct WiredBalancer {
     pub setup: Setup,
 }
 
+/// An interface that security groups guard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// Its wire.
+    pub wire: Id,
+    /// What may pass; all else may not.
+    pub rules: Vec<GuardRule>,
+}
+
+/// A rule with the addresses of whom it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuardRule {
+    /// The rule.
+    pub it: SecurityRule,
+    /// Who is at the other end; anybody if absent. Of a group these are the primary addresses of its interfaces: the
+    /// cloud does not know who has which address of a portable subnet.
+    pub remotes: Option<Vec<Ipv4Network>>,
+}
+
 /// A firewall before a VLAN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WiredFirewall {
@@ -97,7 +119,9 @@ impl Topology {
         let strict = cloud.firewalls.values().filter(|firewall| !firewall.rules.is_empty());
         let wired =
             |it: &super::firewall::VlanFirewall| WiredFirewall { vlan: it.vlan, rules: it.rules.clone() };
+        let ports = cloud.machines.values().flat_map(|machine| &machine.ports);
         Self {
+            guards: ports.filter_map(|port| guard(cloud, port)).collect(),
             firewalls: strict.map(wired).collect(),
             vlans: cloud.vlans.keys().copied().collect(),
             gateways: gateways.collect(),
@@ -148,4 +172,28 @@ fn balancer_wire(cloud: &Cloud, id: Id, side: Attachment) -> Option<Wire> {
         address: Ipv4Network::new(side.address, subnet.cidr.prefix()).ok()?,
         gateway: subnet.gateway(),
     })
+}
+
+/// An interface is guarded once a group is attached to it and a reboot has made it ready.
+fn guard(cloud: &Cloud, port: &super::machine::Port) -> Option<Guard> {
+    let attached = |group: &&SecurityGroup| group.components_in_force.contains(&port.id);
+    let mut groups = cloud.security_groups.values().filter(attached).peekable();
+    groups.peek().filter(|_| port.security_ready)?;
+    let rules = groups.flat_map(|group| &group.rules_in_force);
+    let rule = |it: &SecurityRule| GuardRule { it: it.clone(), remotes: remotes(cloud, it.remote) };
+    Some(Guard { wire: port.id, rules: rules.map(rule).collect() })
+}
+
+fn remotes(cloud: &Cloud, remote: Remote) -> Option<Vec<Ipv4Network>> {
+    match remote {
+        Remote::Anybody => None,
+        Remote::Addresses(network) => Some(vec![network]),
+        Remote::Group(id) => {
+            let group = cloud.security_groups.get(&id);
+            let members = group.map(|group| group.components_in_force.as_slice()).unwrap_or_default();
+            let ports = cloud.machines.values().flat_map(|machine| &machine.ports);
+            let named = ports.filter(|port| members.contains(&port.id));
+            Some(named.map(|port| Ipv4Network::from(port.address)).collect())
+        }
+    }
 }

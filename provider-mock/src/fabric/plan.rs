@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{FabricName, rules};
+use super::{FabricName, guards, rules};
 use crate::cloud::spec::{FabricSpec, GratuitousArp};
 use crate::cloud::topology::{Gateway, Topology, Wire, WiredBalancer, WiredMachine};
 
@@ -112,6 +112,13 @@ pub fn plan(name: &FabricName, spec: &FabricSpec, from: &Topology, to: &Topology
             plug(name, &new.machine, &mut steps);
         }
         steps.push(Step::Balance(Box::new(new.clone())));
+    }
+    let fabric = name.namespace("fabric");
+    if from.guards != to.guards {
+        // The IP family sees bridged packets only so; the switch is there once br_netfilter is loaded.
+        steps.push(write(&fabric, "net/bridge/bridge-nf-call-iptables", "1"));
+        let script = if to.guards.is_empty() { guards::removal() } else { guards::script(&to.guards) };
+        steps.push(nft(&fabric, &script));
     }
     let router = name.namespace("router");
     for old in from.firewalls.iter().filter(|old| to.firewalls.iter().all(|new| new.vlan != old.vlan)) {

@@ -1,4 +1,4 @@
-//! The firewall of a VLAN with real packets: nftables on the router.
+//! Firewalls with real packets: that of a VLAN is nftables on the router, security groups are in the wires of machines.
 
 use serde_json::{Value, json};
 
@@ -39,5 +39,50 @@ fn a_firewall_lets_in_what_its_rules_permit_and_its_guests_reach_everything() {
         assert!(fabric.pings("client", "", public));
         fabric.replace_rules(&json!([]));
         assert!(fabric.pings("client", "", public));
+    });
+}
+
+#[test]
+fn a_security_group_blocks_what_it_does_not_permit_once_the_guest_was_rebooted() {
+    as_root("firewalls::a_security_group_blocks_what_it_does_not_permit_once_the_guest_was_rebooted", || {
+        let fabric = Fabric::start("group", |_| ());
+        fabric.order();
+        // A portable address behind the interface is guarded, too.
+        fabric.must("vm1", "ip address add 10.50.0.5/26 dev eth0");
+        let service = "SoftLayer_Network_SecurityGroup";
+        let group =
+            fabric.api(&format!("{service}/createObject"), Some(json!([{ "name": "web" }])))["id"].clone();
+        let rule = |what: Value| {
+            let path = format!("{service}/{group}/addRules");
+            let answer = fabric.api(&path, Some(json!([[what]])));
+            fabric.control("POST", "/clock/advance", json!({ "secs": 0 }));
+            answer["rules"][0]["id"].clone()
+        };
+        let guests =
+            fabric.api("SoftLayer_Account/getVirtualGuests?objectMask=hostname,networkComponents[id]", None);
+        let vm1 = guests.as_array().unwrap().iter().find(|it| it["hostname"] == "vm1").unwrap();
+        let port = &vm1["networkComponents"][0]["id"];
+        let attached =
+            fabric.api(&format!("{service}/{group}/attachNetworkComponents"), Some(json!([[port]])));
+        assert!(attached["requestId"].is_string(), "{attached}");
+        rule(json!({ "direction": "egress", "remoteIp": "10.40.0.0/24" }));
+        assert!(fabric.pings("metal1", "", "10.50.0.5"), "the first group waits for a reboot");
+        fabric.control("POST", "/machines/vm1/transactions", json!({ "name": "REBOOT" }));
+        fabric.control("POST", "/clock/advance", json!({ "secs": 1 }));
+        for address in ["10.50.0.5", "10.40.0.20"] {
+            assert!(!fabric.pings("metal1", "", address), "{address}");
+        }
+        // What is permitted outwards is answered.
+        let metal1 = fabric.must("metal1", "hostname -I");
+        assert!(fabric.pings("vm1", "", metal1.trim()));
+        assert!(!fabric.pings("vm1", "", "10.0.80.11"), "the rule is about the primary subnet");
+        let icmp = rule(json!({ "direction": "ingress", "protocol": "icmp", "remoteIp": "10.40.0.0/24" }));
+        assert!(fabric.pings("metal1", "", "10.50.0.5"));
+        fabric.api(&format!("{service}/{group}/removeRules"), Some(json!([[icmp]])));
+        fabric.control("POST", "/clock/advance", json!({ "secs": 0 }));
+        assert!(!fabric.pings("metal1", "", "10.50.0.5"));
+        fabric.api(&format!("{service}/{group}/detachNetworkComponents"), Some(json!([[port]])));
+        fabric.control("POST", "/clock/advance", json!({ "secs": 0 }));
+        assert!(fabric.pings("metal1", "", "10.50.0.5"));
     });
 }
