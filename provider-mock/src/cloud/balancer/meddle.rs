@@ -2,7 +2,7 @@
 
 use super::change::{Change, MemberEdit, MemberWanted, Stamp};
 use super::setup::uuid;
-use super::{BalancerRefused, Status};
+use super::{Balancer, BalancerRefused, Status};
 use crate::cloud::Cloud;
 
 impl Cloud {
@@ -52,7 +52,9 @@ impl Cloud {
     pub fn break_balancer(&mut self, name: &str) -> bool {
         let Some(id) = self.balancer(name).map(|balancer| balancer.id) else { return false };
         let found = self.balancers.get_mut(&id);
-        found.map(|balancer| (balancer.status, balancer.online) = (Status::Error, false)).is_some()
+        // The end of a pending change does not mend it.
+        let breaks = |it: &mut Balancer| (it.status, it.online, it.pending) = (Status::Error, false, 0);
+        found.map(breaks).is_some()
     }
 
     /// A balancer says that it works, or not; false if there is none of this name.
