@@ -263,7 +263,12 @@ async fn end_all_inside(namespace: &str) -> Result<(), FabricError> {
         // One that is gone by now is as good.
         let _ = kill(Pid::from_raw(id), Signal::SIGKILL);
     }
-    Ok(())
+    let what = "remove the files of a killed run".to_owned();
+    haproxy::forget(namespace).map_err(|source| FabricError::Inside {
+        what,
+        namespace: namespace.to_owned(),
+        source,
+    })
 }
 
 async fn run(command: &[String], input: Option<&str>) -> Result<(), FabricError> {

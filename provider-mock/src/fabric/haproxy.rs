@@ -39,7 +39,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 impl Haproxy {
     /// Starts it inside a namespace; ready when it has taken its configuration.
     pub(super) async fn start(namespace: &str, front: Ipv4Addr, setup: &Setup) -> Result<Self, FabricError> {
-        let folder = std::env::temp_dir().join(namespace);
+        let folder = folder(namespace);
         let inside = |what: &str, source| FabricError::Inside {
             what: what.to_owned(),
             namespace: namespace.to_owned(),
@@ -136,12 +136,26 @@ impl Haproxy {
     }
 }
 
+/// Removes the files of one that no longer runs.
+pub(super) fn forget(namespace: &str) -> io::Result<()> {
+    remove(&folder(namespace))
+}
+
+fn folder(namespace: &str) -> PathBuf {
+    std::env::temp_dir().join(namespace)
+}
+
+/// Removes a folder, also one that is not there.
+fn remove(folder: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// An empty folder, whatever a killed run left there.
 fn prepare(folder: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => (),
-    }
+    remove(folder)?;
     std::fs::create_dir(folder)?;
     // No state of any server: version 1 is the format's, as HAProxy itself writes it.
     std::fs::write(folder.join("states"), "1\n")
