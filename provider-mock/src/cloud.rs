@@ -4,9 +4,12 @@
 //! [`Cloud::advance`], everything else through a method named for what a customer or an operator does. Ids come
 //! from one counter, so the same calls make the same cloud.
 
+pub mod balancer;
 pub mod catalogue;
+pub mod firewall;
 pub mod machine;
 pub mod order;
+pub mod security;
 mod space;
 pub mod spec;
 pub mod subnet;
@@ -19,8 +22,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use balancer::{Balancer, Measured};
+use firewall::{FirewallUpdate, VlanFirewall};
 use machine::Machine;
 use order::{BillingItem, Order};
+use security::{LoggedEvent, SecurityGroup, Unlogged};
 use spec::{CloudSpec, Delays, NetworkSpace, SpecError};
 use subnet::{Address, Subnet, Tag};
 
@@ -47,6 +53,15 @@ pub struct Cloud {
     pub(crate) orders: BTreeMap<Id, Order>,
     pub(crate) billing_items: BTreeMap<Id, BillingItem>,
     pub(crate) tags: BTreeMap<Id, Tag>,
+    pub(crate) balancers: BTreeMap<Id, Balancer>,
+    pub(crate) firewalls: BTreeMap<Id, VlanFirewall>,
+    pub(crate) firewall_updates: BTreeMap<Id, FirewallUpdate>,
+    pub(crate) security_groups: BTreeMap<Id, SecurityGroup>,
+    /// Changes that have not taken effect yet.
+    unlogged: BTreeMap<Id, Unlogged>,
+    pub(crate) event_log: Vec<LoggedEvent>,
+    /// What real packets say of balancers, by balancer; nothing where there are none.
+    pub(crate) measured: Arc<BTreeMap<Id, Measured>>,
     /// What will happen, and when; the second part of the key keeps the order of equal times.
     due: BTreeMap<(Duration, Id), Event>,
 }
@@ -58,6 +73,9 @@ enum Event {
     SubnetRouted(Id),
     SubnetReclaimed(Id),
     TransactionEnded { machine: Id, transaction: Id },
+    BalancerSettled { balancer: Id, pending: Id },
+    SecurityApplied(Id),
+    FirewallUpdated(Id),
 }
 
 /// A user of the API.
@@ -143,6 +161,13 @@ impl Cloud {
             orders: BTreeMap::new(),
             billing_items: BTreeMap::new(),
             tags: BTreeMap::new(),
+            balancers: BTreeMap::new(),
+            firewalls: BTreeMap::new(),
+            firewall_updates: BTreeMap::new(),
+            security_groups: BTreeMap::new(),
+            unlogged: BTreeMap::new(),
+            event_log: Vec::new(),
+            measured: Arc::default(),
             due: BTreeMap::new(),
         };
         for user in &spec.users {
@@ -163,6 +188,10 @@ impl Cloud {
         }
         for machine in &spec.machines {
             cloud.add_machine(machine)?;
+        }
+        cloud.provide_security_groups();
+        for vlan in spec.vlans.iter().filter(|vlan| vlan.firewall) {
+            cloud.add_firewall(vlan.id);
         }
         Ok(cloud)
     }
@@ -213,7 +242,15 @@ impl Cloud {
             Event::SubnetRouted(subnet) => self.route_subnet(subnet),
             Event::SubnetReclaimed(subnet) => self.reclaim_subnet(subnet),
             Event::TransactionEnded { machine, transaction } => self.end_transaction(machine, transaction),
+            Event::FirewallUpdated(id) => self.apply_firewall_update(id),
+            Event::SecurityApplied(id) => self.log_security(id),
+            Event::BalancerSettled { balancer, pending } => self.settle_balancer(balancer, pending),
         }
+    }
+
+    /// With a delay of zero, what was scheduled happens before the caller is answered.
+    fn happen_now(&mut self) {
+        self.advance(self.now());
     }
 
     fn schedule(&mut self, after_ms: u64, event: Event) {

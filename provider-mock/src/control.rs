@@ -16,12 +16,21 @@
 //! | `PUT /machines/{hostname}/connection` | `{"connected":false}` | whether the cloud reaches it |
 //! | `PUT /users/{username}` | `{"sees_machines":false}` | whether a user sees machines at all |
 //! | `POST /machines/{hostname}/transactions` | `{"name":"REBOOT"}` | begins one; it ends by itself |
+//! | `DELETE /balancers/{name}` | | a load balancer is gone at once |
+//! | `PUT /balancers/{name}/state` | `{"kind":"busy","ms":60000}` | pending for that long |
+//! | the same | `{"kind":"failing","text":"…"}` | its pending change fails when it ends |
+//! | the same | `{"kind":"online","online":false}`, `{"kind":"broken"}` | what it says of itself |
+//! | `PUT /balancers/{name}/members/{address}` | `{"weight":5}` | edited or added by hand, at once |
+//! | `DELETE /balancers/{name}/members/{address}` | | lost, at once |
+//! | `PUT /vlans/{id}/firewall` | `{"deaf_for":1}` | accepts so many updates and never applies them |
 //! | `POST /reset` | | the cloud as described, no faults |
 //!
 //! A fault: `{"method":"placeOrder","next":10,"hits":3,"effect":{"kind":"cut_after"}}`. Effects are those of
 //! [`Effect`](crate::Effect): `delay` (`ms`), `error` (`status`, `code`, `text`), `internal_error`,
 //! `internal_error_as200`, `empty_body`, `unauthorized`, `rate_limited`, `cut_before`, `cut_after`,
 //! `silent_before`, `silent_after`, `stale` (`ms`). Errors are answered as `{"error":"text"}` with 400 or 404.
+
+mod balancer;
 
 use std::time::Duration;
 
@@ -34,6 +43,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::cloud::Id;
+use crate::cloud::balancer::BalancerRefused;
 use crate::cloud::machine::PowerState;
 use crate::cloud::spec::{Delays, MachineSpec, SpecError};
 use crate::fabric::Wired;
@@ -66,7 +77,9 @@ impl Control {
             .route("/machines/{hostname}/connection", put(set_connected))
             .route("/users/{username}", put(let_see))
             .route("/machines/{hostname}/transactions", post(begin_transaction))
+            .route("/vlans/{id}/firewall", put(deafen_firewall))
             .route("/reset", post(reset))
+            .merge(balancer::routes())
             .with_state(self)
     }
 
@@ -92,8 +105,14 @@ enum Refused {
     NoUser(String),
     #[error("there is no fault {0}")]
     NoFault(FaultId),
+    #[error("VLAN {0} has no firewall")]
+    NoFirewall(Id),
+    #[error("there is no load balancer {0}")]
+    NoBalancer(String),
     #[error(transparent)]
     Spec(#[from] SpecError),
+    #[error(transparent)]
+    Balancer(#[from] BalancerRefused),
     #[error("the fabric could not follow: {0}")]
     Fabric(String),
     #[error("the fabric is being removed")]
@@ -103,8 +122,12 @@ enum Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::NoMachine(_) | Self::NoUser(_) | Self::NoFault(_) => StatusCode::NOT_FOUND,
-            Self::Spec(_) => StatusCode::BAD_REQUEST,
+            Self::NoMachine(_)
+            | Self::NoUser(_)
+            | Self::NoFault(_)
+            | Self::NoFirewall(_)
+            | Self::NoBalancer(_) => StatusCode::NOT_FOUND,
+            Self::Spec(_) | Self::Balancer(_) => StatusCode::BAD_REQUEST,
             Self::Fabric(_) | Self::FabricGone => StatusCode::INTERNAL_SERVER_ERROR,
         };
         (status, Json(json!({ "error": self.to_string() }))).into_response()
@@ -239,6 +262,21 @@ async fn begin_transaction(
     Json(begin): Json<Begin>,
 ) -> Result<Json<Value>, Refused> {
     found(control.live.begin_transaction(&hostname, &begin.name), hostname)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Deaf {
+    deaf_for: u32,
+}
+
+async fn deafen_firewall(
+    State(control): State<Control>,
+    Path(vlan): Path<Id>,
+    Json(Deaf { deaf_for }): Json<Deaf>,
+) -> Result<Json<Value>, Refused> {
+    let found = control.live.deafen_firewall(vlan, deaf_for);
+    if found { Ok(Json(json!({}))) } else { Err(Refused::NoFirewall(vlan)) }
 }
 
 async fn reset(State(control): State<Control>) -> Result<Response, Refused> {

@@ -1,4 +1,4 @@
-//! A simulated cloud: SoftLayer's subnets, VLANs, machines, orders and metadata over its own REST
+//! A simulated cloud: SoftLayer's subnets, VLANs, machines, orders, metadata and load balancers over its own REST
 //! dialect; slow, forgetful, throttled and faulty on request; deterministic by seed.
 //!
 //! In a test, inside the process:
@@ -14,8 +14,8 @@
 //! ```
 //!
 //! As a process: `berth-mock-cloud --cloud provider-mock/examples/cloud.toml`, with real packets when
-//! `--fabric NAME` is given. What is simulated is IPv4 only, and of SoftLayer only what hosts, VLANs and
-//! portable subnets need; a method that is not simulated is refused as SoftLayer refuses an unknown one.
+//! `--fabric NAME` is given. What is simulated is IPv4 only, and of SoftLayer only what hosts, VLANs,
+//! portable subnets and what stands before containers need; a method that is not simulated is refused as SoftLayer refuses an unknown one.
 
 mod clock;
 pub mod cloud;

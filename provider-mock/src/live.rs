@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::cloud::balancer::{BalancerRefused, Measured};
 use crate::cloud::machine::PowerState;
 use crate::cloud::spec::{CloudSpec, Delays, FabricSpec, Limits, MachineSpec, SpecError};
 use crate::cloud::topology::Topology;
@@ -183,6 +184,54 @@ impl LiveCloud {
         self.change(|cloud| cloud.begin_transaction(hostname, name))
     }
 
+    /// The cloud is busy with a balancer for this long, as for maintenance; false if there is none of this name.
+    pub fn keep_balancer_busy(&self, name: &str, for_ms: u64) -> bool {
+        self.change(|cloud| cloud.keep_balancer_busy(name, for_ms))
+    }
+
+    /// The pending change of a balancer will fail with this text; false if there is none of this name.
+    pub fn fail_balancer(&self, name: &str, text: &str) -> bool {
+        self.change(|cloud| cloud.fail_balancer(name, text))
+    }
+
+    /// A balancer breaks: it can only be cancelled; false if there is none of this name.
+    pub fn break_balancer(&self, name: &str) -> bool {
+        self.change(|cloud| cloud.break_balancer(name))
+    }
+
+    /// A balancer says that it works, or not; false if there is none of this name.
+    pub fn set_balancer_online(&self, name: &str, online: bool) -> bool {
+        self.change(|cloud| cloud.set_balancer_online(name, online))
+    }
+
+    /// A balancer is gone at once; false if there is none of this name.
+    pub fn delete_balancer(&self, name: &str) -> bool {
+        self.change(|cloud| cloud.delete_balancer(name))
+    }
+
+    /// Somebody gives a member this weight by hand, or removes it; one that was none becomes one. At once.
+    pub fn put_balancer_member(
+        &self,
+        name: &str,
+        address: &str,
+        weight: Option<i64>,
+    ) -> Result<bool, BalancerRefused> {
+        self.change(|cloud| cloud.put_balancer_member(name, address, weight))
+    }
+
+    /// The next updates of a VLAN's firewall are accepted and never applied; false if it has no firewall.
+    pub fn deafen_firewall(&self, vlan: Id, updates: u32) -> bool {
+        self.change(|cloud| cloud.deafen_firewall(vlan, updates))
+    }
+
+    /// Takes what is measured at balancers. The past is not kept: only what is measured differs.
+    pub fn measure_balancers(&self, measured: BTreeMap<Id, Measured>) {
+        let mut state = self.lock();
+        if let Some((_, present)) = state.past.back_mut() {
+            Arc::make_mut(present).measured = Arc::new(measured);
+        }
+    }
+
     /// Begins anew: the cloud as described, no faults, an empty log. The clock goes on.
     pub fn reset(&self) -> Result<(), SpecError> {
         let mut state = self.lock();
@@ -210,6 +259,12 @@ impl LiveCloud {
             "machines": cloud.machines.values().collect::<Vec<_>>(),
             "orders": cloud.orders.values().collect::<Vec<_>>(),
             "billing_items": cloud.billing_items.values().collect::<Vec<_>>(),
+            "balancers": cloud.balancers.values().collect::<Vec<_>>(),
+            "security_groups": cloud.security_groups.values().collect::<Vec<_>>(),
+            "event_log": cloud.event_log,
+            "firewalls": cloud.firewalls.values().collect::<Vec<_>>(),
+            "firewall_updates": cloud.firewall_updates.values().collect::<Vec<_>>(),
+            "measured": cloud.measured.as_ref(),
         })
     }
 

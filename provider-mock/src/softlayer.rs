@@ -15,12 +15,16 @@ mod account;
 mod address;
 mod billing;
 mod component;
+mod event;
+mod firewall;
+mod lbaas;
 mod location;
 mod machine;
 mod metadata;
 mod order;
 mod package;
 mod pod;
+mod security;
 mod subnet;
 mod tag;
 mod vlan;
@@ -105,11 +109,19 @@ trait Service: Sync {
     }
 }
 
-const SERVICES: [&dyn Service; 16] = [
+const SERVICES: [&dyn Service; 25] = [
     &account::Accounts,
     &address::Addresses,
     &billing::BillingItems,
     &billing::BillingOrders,
+    &component::Components,
+    &event::Events,
+    &firewall::UpdateRequests,
+    &firewall::VlanFirewalls,
+    &lbaas::Balancers,
+    &lbaas::listener::Listeners,
+    &lbaas::member::Members,
+    &lbaas::monitor::Monitors,
     &location::Locations("SoftLayer_Location"),
     &location::Locations("SoftLayer_Location_Datacenter"),
     &machine::VIRTUAL_GUESTS,
@@ -119,6 +131,7 @@ const SERVICES: [&dyn Service; 16] = [
     &order::Orders,
     &package::Packages,
     &pod::Pods,
+    &security::SecurityGroups,
     &subnet::Subnets,
     &tag::Tags,
     &vlan::Vlans,

@@ -144,7 +144,8 @@ async fn machines_clock_and_limits_follow_the_control_endpoint() {
 
     ok(it.control(Method::PUT, "/users/SL307608", json!({ "sees_machines": false })).await);
     let delays = json!({ "order_visible_ms": 1, "order_routed_ms": 2, "reclaim_ms": 3, "transaction_ms": 4 });
-    assert_eq!(it.control(Method::PUT, "/delays", delays.clone()).await.1, delays);
+    let set = it.control(Method::PUT, "/delays", delays).await.1;
+    assert_eq!((&set["order_visible_ms"], &set["transaction_ms"]), (&json!(1), &json!(4)));
     ok(it.control(Method::PUT, "/limits", json!({ "requests_per_second": 0 })).await);
     assert_eq!(it.api(PRIVATE).await.1["code"], "SoftLayer_Exception_WebService_RateLimitExceeded");
     ok(it.control(Method::POST, "/reset", json!(null)).await);
@@ -176,4 +177,44 @@ fn a_description_that_cannot_be_simulated_is_refused_with_the_reason_and_status_
         assert!(said.contains(reason), "{reason}: {said}");
         assert_eq!(output.status.code(), Some(64), "{said}");
     }
+}
+
+#[tokio::test]
+async fn what_befalls_balancers_and_firewalls_follows_the_control_endpoint() {
+    let it = Process::start(EXAMPLE);
+    let subnet = it.api(PRIVATE).await.1[0]["id"].clone();
+    let order = json!({
+        "complexType": "SoftLayer_Container_Product_Order_Network_LoadBalancer_AsAService",
+        "packageId": 805, "prices": [{ "id": 10_805 }], "useHourlyPricing": true, "name": "web",
+        "subnets": [{ "id": subnet }],
+    });
+    let url = format!("{}SoftLayer_Product_Order/placeOrder", it.api);
+    let request = it.client.post(url).basic_auth("SL307608", Some("simulated-key"));
+    let placed = request.json(&json!({ "parameters": [order] })).send().await.unwrap();
+    assert_eq!(placed.status(), StatusCode::OK);
+    let ok = |answer: (StatusCode, Value)| assert_eq!(answer, (StatusCode::OK, json!({})));
+    let shown = async || it.control(Method::GET, "/state", json!(null)).await.1["balancers"].clone();
+
+    it.control(Method::POST, "/clock/advance", json!({ "secs": 60 })).await;
+    ok(it.control(Method::PUT, "/balancers/web/members/10.50.0.5", json!({ "weight": 7 })).await);
+    assert_eq!(shown().await[0]["in_force"]["members"][0]["weight"], 7);
+    ok(it.control(Method::DELETE, "/balancers/web/members/10.50.0.5", json!(null)).await);
+    assert_eq!(shown().await[0]["in_force"]["members"], json!([]));
+    let state = "/balancers/web/state";
+    ok(it.control(Method::PUT, state, json!({ "kind": "busy", "ms": 3_600_000 })).await);
+    assert_eq!(shown().await[0]["status"], "UPDATE_PENDING");
+    ok(it.control(Method::PUT, state, json!({ "kind": "failing", "text": "no" })).await);
+    ok(it.control(Method::PUT, state, json!({ "kind": "online", "online": false })).await);
+    ok(it.control(Method::PUT, state, json!({ "kind": "broken" })).await);
+    // What was pending does not mend it.
+    it.control(Method::POST, "/clock/advance", json!({ "secs": 7200 })).await;
+    let broken = &shown().await[0];
+    assert_eq!((&broken["status"], &broken["previous_error"]), (&json!("ERROR"), &json!("no")));
+    ok(it.control(Method::DELETE, "/balancers/web", json!(null)).await);
+    let gone = (StatusCode::NOT_FOUND, json!({ "error": "there is no load balancer web" }));
+    assert_eq!(it.control(Method::DELETE, "/balancers/web", json!(null)).await, gone);
+
+    ok(it.control(Method::PUT, "/vlans/1235/firewall", json!({ "deaf_for": 1 })).await);
+    let none = (StatusCode::NOT_FOUND, json!({ "error": "VLAN 1234 has no firewall" }));
+    assert_eq!(it.control(Method::PUT, "/vlans/1234/firewall", json!({ "deaf_for": 1 })).await, none);
 }

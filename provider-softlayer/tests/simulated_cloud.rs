@@ -18,8 +18,13 @@ const HOST_MAC: &str = "06:00:0a:28:00:0b";
 /// The small cloud with quick deliveries and one portable subnet.
 fn spec() -> CloudSpec {
     let mut spec = CloudSpec::small();
-    spec.delays =
-        Delays { order_visible_ms: 50, order_routed_ms: 50, reclaim_ms: 50, transaction_ms: 3_600_000 };
+    spec.delays = Delays {
+        order_visible_ms: 50,
+        order_routed_ms: 50,
+        reclaim_ms: 50,
+        transaction_ms: 3_600_000,
+        ..Delays::NONE
+    };
     let cidr = "10.50.0.0/29".parse().unwrap();
     spec.subnets =
         vec![SubnetSpec { vlan: PRIVATE_VLAN, cidr, tags: vec!["berth:demo".into()], note: "lab".into() }];

@@ -151,7 +151,7 @@ impl Lab {
         image::site(&self.place)
     }
 
-    /// The network of any machine of the layout, or of `router` or `fabric`.
+    /// The network of any machine of the layout, or of `router`, `client` (on the Internet) or `fabric`.
     ///
     /// # Errors
     /// Nothing is called so.

@@ -51,6 +51,8 @@ pub struct Port {
     pub subnet: Id,
     /// Its primary address.
     pub address: Ipv4Addr,
+    /// Whether it minds the security groups that are attached to it: not before a reboot.
+    pub security_ready: bool,
 }
 
 /// Whether a machine runs. Names as in `SoftLayer_Virtual_Guest_Power_State`.
@@ -194,9 +196,12 @@ impl Cloud {
         true
     }
 
-    pub(super) fn end_transaction(&mut self, machine: Id, transaction: Id) {
-        if let Some(machine) = self.machines.get_mut(&machine) {
-            machine.transaction.take_if(|running| running.id == transaction);
+    pub(super) fn end_transaction(&mut self, id: Id, transaction: Id) {
+        if let Some(machine) = self.machines.get_mut(&id) {
+            let ended = machine.transaction.take_if(|running| running.id == transaction);
+            if ended.is_some_and(|ended| ended.name == "REBOOT") {
+                self.ready_for_security(id);
+            }
         }
     }
 
@@ -210,27 +215,25 @@ impl Cloud {
         let address =
             spec.ip.filter(|_| private).or_else(free).ok_or_else(|| wrong("no address left".into()))?;
         let inside = self.subnets.get(&subnet).is_some_and(|subnet| subnet.cidr.contains(address));
-        if !inside || self.machine_with(address).is_some() {
+        if !inside || self.is_taken(address) {
             return Err(wrong(format!("{address} is taken, or not in the primary subnet of VLAN {vlan}")));
         }
         let id = self.new_id();
         let mac = spec.mac.clone().filter(|_| private).unwrap_or_else(|| mac_for(self.spec.seed, id));
-        Ok(Port { id, number: space.port(), mac: parse_mac(&mac).map_err(wrong)?, vlan, subnet, address })
+        let mac = parse_mac(&mac).map_err(wrong)?;
+        Ok(Port { id, number: space.port(), mac, vlan, subnet, address, security_ready: false })
     }
 
     /// The lowest free address of a primary subnet, from the 20th on: those below are left for `ip = …`.
     fn free_primary_address(&self, subnet: Id) -> Option<Ipv4Addr> {
         let cidr = self.subnets.get(&subnet)?.cidr;
         let last = cidr.broadcast();
-        cidr.iter()
-            .skip(20)
-            .chain(cidr.iter().skip(2))
-            .find(|ip| *ip != last && self.machine_with(*ip).is_none())
+        cidr.iter().skip(20).chain(cidr.iter().skip(2)).find(|ip| *ip != last && !self.is_taken(*ip))
     }
 }
 
 /// A locally administered address, as Xen's that SoftLayer's guests have (`06:…`).
-fn mac_for(seed: u64, port: Id) -> String {
+pub(super) fn mac_for(seed: u64, port: Id) -> String {
     let [.., seed] = seed.to_be_bytes();
     let [.., a, b, c] = port.to_be_bytes();
     format!("06:be:{seed:02x}:{a:02x}:{b:02x}:{c:02x}")
@@ -248,13 +251,14 @@ fn parse_mac(text: &str) -> Result<String, String> {
 fn check_hostname(name: &str) -> Result<(), SpecError> {
     let valid = !name.is_empty()
         && name.len() <= 40
-        && !matches!(name, "fabric" | "router")
+        && !matches!(name, "fabric" | "router" | "client")
+        && !name.starts_with("balancer-")
         && name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-')
         && !name.starts_with('-');
     if valid {
         return Ok(());
     }
     Err(SpecError::Contradiction(format!(
-        "machine {name:?}: a name is up to 40 of a-z, 0-9, -; not fabric, router"
+        "machine {name:?}: a name is up to 40 of a-z, 0-9, -; not fabric, router, client, balancer-…"
     )))
 }

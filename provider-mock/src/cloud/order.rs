@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::catalogue::Item;
+use super::catalogue::{Item, Portable};
 use super::subnet::{Kind, Stage};
 use super::{Cloud, Event, Id};
 
-/// An order of one portable subnet.
+/// An order of one thing.
 #[derive(Clone, Debug, Serialize)]
 pub struct Order {
     /// Its id.
@@ -18,14 +18,27 @@ pub struct Order {
     pub user: Id,
     /// What was ordered: an item of the catalogue.
     pub item: u64,
-    /// For which VLAN.
-    pub vlan: Id,
     /// When it was placed.
     pub placed: Timestamp,
-    /// The subnet it becomes.
-    pub subnet: Id,
-    /// Whether the subnet was delivered.
+    /// What it becomes.
+    pub product: Product,
+    /// Whether that was delivered.
     pub delivered: bool,
+}
+
+/// What an order becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Product {
+    /// A subnet on a VLAN.
+    Subnet {
+        /// The subnet.
+        id: Id,
+        /// The VLAN it is for.
+        vlan: Id,
+    },
+    /// A load balancer.
+    Balancer(Id),
 }
 
 /// What a subnet is paid by.
@@ -50,6 +63,8 @@ pub struct BillingItem {
 pub struct Wanted {
     /// An item of the catalogue.
     pub item: &'static Item,
+    /// The subnet that it is.
+    pub portable: Portable,
     /// The VLAN to route it to.
     pub vlan: Id,
 }
@@ -86,29 +101,28 @@ pub enum OrderRefused {
 impl Cloud {
     /// Says whether an order would be taken.
     pub fn verify_order(&self, wanted: Wanted) -> Result<(), OrderRefused> {
-        let Wanted { item, vlan: id } = wanted;
+        let Wanted { portable, vlan: id, .. } = wanted;
         let vlan = self.vlans.get(&id).ok_or(OrderRefused::NoSuchVlan(id))?;
-        if vlan.space != item.space {
-            let (item, vlan) = (item.space.key(), vlan.space.key());
+        if vlan.space != portable.space {
+            let (item, vlan) = (portable.space.key(), vlan.space.key());
             return Err(OrderRefused::WrongNetwork { item, vlan, id });
         }
         let limit = self.spec.limits.subnets_per_vlan;
         if self.subnets.values().filter(|subnet| subnet.vlan == id).count() >= limit as usize {
             return Err(OrderRefused::VlanFull { vlan: id, limit });
         }
-        self.free_space(id, item.prefix()).map(|_| ()).ok_or(OrderRefused::NoSpace(id))
+        self.free_space(id, portable.prefix()).map(|_| ()).ok_or(OrderRefused::NoSpace(id))
     }
 
     /// Takes an order. Its subnet is listed and then routed after [`super::spec::Delays`].
     pub fn place_order(&mut self, user: Id, wanted: Wanted) -> Result<Id, OrderRefused> {
         self.verify_order(wanted)?;
-        let Wanted { item, vlan } = wanted;
-        let cidr = self.free_space(vlan, item.prefix()).ok_or(OrderRefused::NoSpace(vlan))?;
+        let Wanted { item, portable, vlan } = wanted;
+        let cidr = self.free_space(vlan, portable.prefix()).ok_or(OrderRefused::NoSpace(vlan))?;
         let (id, line) = (self.new_id(), self.new_id());
         let subnet = self.add_subnet(Kind::Portable, Stage::Cut, vlan, cidr);
-        let placed = self.today();
-        self.orders
-            .insert(id, Order { id, line, user, item: item.id, vlan, placed, subnet, delivered: false });
+        let (placed, product) = (self.today(), Product::Subnet { id: subnet, vlan });
+        self.orders.insert(id, Order { id, line, user, item: item.id, placed, product, delivered: false });
         self.schedule(self.delays.order_visible_ms, Event::SubnetListed(subnet));
         self.happen_now();
         Ok(id)
@@ -134,7 +148,8 @@ impl Cloud {
     }
 
     pub(super) fn list_subnet(&mut self, id: Id) {
-        let order = self.orders.values_mut().find(|order| order.subnet == id);
+        let is_it = |order: &&mut Order| matches!(order.product, Product::Subnet { id: it, .. } if it == id);
+        let order = self.orders.values_mut().find(is_it);
         let Some((order, item)) = order.map(|order| {
             order.delivered = true;
             (order.id, order.item)
@@ -152,7 +167,11 @@ impl Cloud {
     pub(super) fn bill_older_subnet(&mut self, id: Id) {
         let Some(subnet) = self.subnets.get(&id) else { return };
         let space = self.vlans.get(&subnet.vlan).map(|vlan| vlan.space);
-        let fits = |item: &&Item| item.prefix() == subnet.cidr.prefix() && Some(item.space) == space;
+        let fits = |item: &&Item| {
+            item.portable().is_some_and(|portable| {
+                portable.prefix() == subnet.cidr.prefix() && Some(portable.space) == space
+            })
+        };
         if let Some(item) = super::catalogue::ITEMS.iter().find(fits) {
             self.bill(id, item.id, None);
         }
@@ -165,10 +184,5 @@ impl Cloud {
         if let Some(subnet) = self.subnets.get_mut(&subnet) {
             subnet.billing_item = Some(id);
         }
-    }
-
-    /// With a delay of zero, what was scheduled happens before the caller is answered.
-    fn happen_now(&mut self) {
-        self.advance(self.now());
     }
 }

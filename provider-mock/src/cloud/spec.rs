@@ -125,6 +125,9 @@ pub struct VlanSpec {
     /// Whether two addresses at the end of each portable subnet are reserved for HSRP.
     #[serde(default)]
     pub hsrp: bool,
+    /// Whether a dedicated firewall stands before it: a public one only.
+    #[serde(default)]
+    pub firewall: bool,
 }
 
 /// A portable subnet that exists from the start.
@@ -212,17 +215,47 @@ pub struct Delays {
     pub reclaim_ms: u64,
     /// How long a machine's transaction (reboot, reload) runs.
     pub transaction_ms: u64,
+    /// From an ordered load balancer to one that works.
+    pub balancer_create_ms: u64,
+    /// From a change of a load balancer to its effect; until then no other is taken.
+    pub balancer_update_ms: u64,
+    /// From a cancelled load balancer to none.
+    pub balancer_delete_ms: u64,
+    /// From a change of a security group to its effect, which the event log then tells.
+    pub security_group_ms: u64,
+    /// From an accepted update of a firewall to its effect.
+    pub firewall_ms: u64,
 }
 
 impl Default for Delays {
     fn default() -> Self {
-        Self { order_visible_ms: 2_000, order_routed_ms: 1_000, reclaim_ms: 3_000, transaction_ms: 5_000 }
+        Self {
+            order_visible_ms: 2_000,
+            order_routed_ms: 1_000,
+            reclaim_ms: 3_000,
+            transaction_ms: 5_000,
+            balancer_create_ms: 5_000,
+            balancer_update_ms: 2_000,
+            balancer_delete_ms: 2_000,
+            security_group_ms: 1_000,
+            firewall_ms: 2_000,
+        }
     }
 }
 
 impl Delays {
     /// Everything at once.
-    pub const NONE: Self = Self { order_visible_ms: 0, order_routed_ms: 0, reclaim_ms: 0, transaction_ms: 0 };
+    pub const NONE: Self = Self {
+        order_visible_ms: 0,
+        order_routed_ms: 0,
+        reclaim_ms: 0,
+        transaction_ms: 0,
+        balancer_create_ms: 0,
+        balancer_update_ms: 0,
+        balancer_delete_ms: 0,
+        security_group_ms: 0,
+        firewall_ms: 0,
+    };
 }
 
 /// Limits of the API.
@@ -318,6 +351,9 @@ impl CloudSpec {
         for vlan in &self.vlans {
             if vlan.id >= FIRST_ID || !ids.insert(vlan.id) {
                 return wrong(format!("VLAN id {}: must be unique and below {FIRST_ID}", vlan.id));
+            }
+            if vlan.firewall && vlan.space == NetworkSpace::Private {
+                return wrong(format!("VLAN {}: only public VLANs have firewalls", vlan.id));
             }
             if self.datacenter_of(&vlan.router).is_none() {
                 return wrong(format!("router {}: must be named as bcr01a.DATACENTER", vlan.router));

@@ -1,5 +1,4 @@
-use super::catalogue::Item;
-use super::order::{OrderRefused, Wanted};
+use super::order::{OrderRefused, Product, Wanted};
 use super::subnet::Stage;
 use super::*;
 
@@ -10,8 +9,16 @@ fn cloud(change: impl FnOnce(&mut CloudSpec)) -> Cloud {
 }
 
 fn wanted(capacity: u32) -> Wanted {
-    let fits = |item: &&Item| item.capacity == capacity && item.space == NetworkSpace::Private;
-    Wanted { item: catalogue::ITEMS.iter().find(fits).unwrap(), vlan: 1234 }
+    private_sizes().find(|wanted| wanted.portable.capacity == capacity).unwrap()
+}
+
+fn private_sizes() -> impl Iterator<Item = Wanted> {
+    let all = catalogue::ITEMS.iter().filter_map(|item| Some((item, item.portable()?)));
+    all.filter(|(_, portable)| portable.space == NetworkSpace::Private).map(|(item, portable)| Wanted {
+        item,
+        portable,
+        vlan: 1234,
+    })
 }
 
 fn user(cloud: &Cloud) -> Id {
@@ -19,15 +26,16 @@ fn user(cloud: &Cloud) -> Id {
 }
 
 fn subnet_of(cloud: &Cloud, order: Id) -> &Subnet {
-    &cloud.subnets[&cloud.orders[&order].subnet]
+    let Product::Subnet { id, .. } = cloud.orders[&order].product else { panic!("not of a subnet") };
+    &cloud.subnets[&id]
 }
 
 #[test]
 fn every_size_of_the_catalogue_is_cut_with_as_many_addresses() {
-    for item in catalogue::ITEMS.iter().filter(|item| item.space == NetworkSpace::Private) {
+    for wanted in private_sizes() {
         let mut cloud = cloud(|_| ());
-        let order = cloud.place_order(user(&cloud), Wanted { item, vlan: 1234 }).unwrap();
-        assert_eq!(subnet_of(&cloud, order).addresses.len(), item.capacity as usize);
+        let order = cloud.place_order(user(&cloud), wanted).unwrap();
+        assert_eq!(subnet_of(&cloud, order).addresses.len(), wanted.portable.capacity as usize);
     }
 }
 
@@ -65,8 +73,7 @@ fn the_addresses_of_a_cancelled_subnet_are_nobody_elses_until_it_is_reclaimed() 
 #[test]
 fn a_subnet_cancelled_before_it_is_routed_is_never_routed() {
     let mut cloud = cloud(|spec| {
-        spec.delays =
-            Delays { order_visible_ms: 0, order_routed_ms: 1_000, reclaim_ms: 9_000, transaction_ms: 0 };
+        spec.delays = Delays { order_routed_ms: 1_000, reclaim_ms: 9_000, ..Delays::NONE };
     });
     let order = cloud.place_order(user(&cloud), wanted(8)).unwrap();
     cloud.cancel(subnet_of(&cloud, order).billing_item.unwrap());
@@ -79,8 +86,7 @@ fn a_subnet_cancelled_before_it_is_routed_is_never_routed() {
 #[test]
 fn things_happen_at_their_own_time_however_far_the_clock_jumps() {
     let mut cloud = cloud(|spec| {
-        spec.delays =
-            Delays { order_visible_ms: 1_000, order_routed_ms: 1_000, reclaim_ms: 0, transaction_ms: 0 };
+        spec.delays = Delays { order_visible_ms: 1_000, order_routed_ms: 1_000, ..Delays::NONE };
     });
     let order = cloud.place_order(user(&cloud), wanted(8)).unwrap();
     cloud.advance(Duration::from_secs(3_600));

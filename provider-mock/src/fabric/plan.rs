@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::FabricName;
+use super::{FabricName, guards, rules};
 use crate::cloud::spec::{FabricSpec, GratuitousArp};
-use crate::cloud::topology::{Gateway, Topology, Wire, WiredMachine};
+use crate::cloud::topology::{Gateway, Topology, Wire, WiredBalancer, WiredMachine};
 
 /// One step of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,13 @@ pub enum Step {
         /// The value.
         value: String,
     },
+    /// Have a load balancer do what it shall, inside its namespace; start it if it does not run.
+    Balance(Box<WiredBalancer>),
+    /// End a load balancer.
+    Unbalance {
+        /// The name of its machine.
+        hostname: String,
+    },
 }
 
 impl fmt::Display for Step {
@@ -33,13 +40,20 @@ impl fmt::Display for Step {
             Self::Run { command, input: None } => write!(out, "{}", command.join(" ")),
             Self::Run { command, input: Some(input) } => write!(out, "{} '{input}'", command.join(" ")),
             Self::Write { namespace, key, value } => write!(out, "{namespace}: {key} = {value}"),
+            Self::Balance(balancer) => {
+                let (front, members) = (balancer.front, balancer.setup.members.len());
+                write!(out, "{}: {front} before {members} members", balancer.machine.hostname)
+            }
+            Self::Unbalance { hostname } => write!(out, "{hostname}: end"),
         }
     }
 }
 
-/// The steps that make the empty fabric: its namespace and the router's, with the service address.
+/// The steps that make the empty fabric: its namespace, the router's with the service address, and that of a client
+/// on the public side.
 pub fn raise(name: &FabricName, spec: &FabricSpec) -> Vec<Step> {
     let (fabric, router) = (name.namespace("fabric"), name.namespace("router"));
+    let client = name.namespace("client");
     let mut steps = vec![
         ip(&format!("netns add {fabric}")),
         ip(&format!("netns add {router}")),
@@ -49,6 +63,16 @@ pub fn raise(name: &FabricName, spec: &FabricSpec) -> Vec<Step> {
         // A router that forwards out of the interface a packet came in by would send redirects.
         write(&router, "net/ipv4/conf/all/send_redirects", "0"),
         write(&router, "net/ipv4/conf/default/send_redirects", "0"),
+        ip(&format!("netns add {client}")),
+        ip(&format!("-n {client} link set lo up")),
+        ip(&format!("-n {router} link add internet type veth peer name eth0 netns {client}")),
+        ip(&format!("-n {router} address add {INTERNET} dev internet")),
+        ip(&format!("-n {router} link set internet up")),
+        ip(&format!("-n {client} address add {CLIENT} dev eth0")),
+        ip(&format!("-n {client} link set eth0 up")),
+        ip(&format!("-n {client} route add default via {} dev eth0", INTERNET.trim_end_matches("/24"))),
+        // Nobody on the Internet has a route to private addresses.
+        ip(&format!("-n {client} route add unreachable 10.0.0.0/8")),
     ];
     if spec.gratuitous_arp == GratuitousArp::Ignore {
         steps.push(nft(&router, DEAF_ROUTER));
@@ -56,9 +80,18 @@ pub fn raise(name: &FabricName, spec: &FabricSpec) -> Vec<Step> {
     steps
 }
 
+/// The router on the public side, outside of all VLANs: TEST-NET-1 of RFC 5737.
+const INTERNET: &str = "192.0.2.1/24";
+/// The client there.
+const CLIENT: &str = "192.0.2.10/24";
+
 /// The steps that turn the wires `from` into the wires `to`: first away with what is gone, then the new.
 pub fn plan(name: &FabricName, spec: &FabricSpec, from: &Topology, to: &Topology) -> Vec<Step> {
     let mut steps = Vec::new();
+    for old in from.balancers.iter().filter(|old| to.balancers.iter().all(|new| new.machine != old.machine)) {
+        steps.push(Step::Unbalance { hostname: old.machine.hostname.clone() });
+        unplug(name, &old.machine, &mut steps);
+    }
     for machine in from.machines.iter().filter(|machine| !to.machines.contains(machine)) {
         unplug(name, machine, &mut steps);
     }
@@ -73,6 +106,26 @@ pub fn plan(name: &FabricName, spec: &FabricSpec, from: &Topology, to: &Topology
     }
     for machine in to.machines.iter().filter(|machine| !from.machines.contains(machine)) {
         plug(name, machine, &mut steps);
+    }
+    for new in to.balancers.iter().filter(|new| !from.balancers.contains(new)) {
+        if from.balancers.iter().all(|old| new.machine != old.machine) {
+            plug(name, &new.machine, &mut steps);
+        }
+        steps.push(Step::Balance(Box::new(new.clone())));
+    }
+    let fabric = name.namespace("fabric");
+    if from.guards != to.guards {
+        // The IP family sees bridged packets only so; the switch is there once br_netfilter is loaded.
+        steps.push(write(&fabric, "net/bridge/bridge-nf-call-iptables", "1"));
+        let script = if to.guards.is_empty() { guards::removal() } else { guards::script(&to.guards) };
+        steps.push(nft(&fabric, &script));
+    }
+    let router = name.namespace("router");
+    for old in from.firewalls.iter().filter(|old| to.firewalls.iter().all(|new| new.vlan != old.vlan)) {
+        steps.push(nft(&router, &rules::removal(old.vlan)));
+    }
+    for new in to.firewalls.iter().filter(|new| !from.firewalls.contains(new)) {
+        steps.push(nft(&router, &rules::script(new)));
     }
     steps
 }

@@ -24,6 +24,7 @@ pub(super) static ACCOUNT: Class = Class {
         ("orders", &super::order::ORDER),
         ("users", &super::order::USER),
         ("tags", &super::tag::TAG),
+        ("securityGroups", &super::security::GROUP),
         ("datacentersWithSubnetAllocations", &super::location::LOCATION),
     ],
     always_empty: &[
@@ -32,7 +33,6 @@ pub(super) static ACCOUNT: Class = Class {
         "adcLoadBalancers",
         "globalIpRecords",
         "staticIpSubnets",
-        "securityGroups",
     ],
     ..BARE
 };
@@ -84,6 +84,7 @@ impl<'c> Record<'c> for View<'c, AccountSpec> {
             "orders" => views(cloud, cloud.orders.values()),
             "users" => views(cloud, cloud.users.values()),
             "tags" => views(cloud, cloud.tags.values()),
+            "securityGroups" => views(cloud, cloud.security_groups.values()),
             "datacentersWithSubnetAllocations" => views(cloud, cloud.datacenters.values()),
             _ => return None,
         })

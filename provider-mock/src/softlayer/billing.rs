@@ -94,7 +94,7 @@ impl<'c> Record<'c> for View<'c, BillingItem> {
             "id" => value(billing.id),
             "allowCancellationFlag" => value(u8::from(billing.cancelled.is_none())),
             "cancellationDate" => value(billing.cancelled.map(dates::show)),
-            "categoryCode" => value(item.map(|item| item.category().0)),
+            "categoryCode" => value(item.map(|item| item.category().1)),
             "createDate" => value(dates::show(billing.created)),
             "description" => value(item.map(Item::description)),
             // The subnet's identifier stands in the note (release notes of 2023-03-03).

@@ -1,9 +1,14 @@
 //! Network components: the ports of machines. Port 0 is private, port 1 public.
 
 use super::machine::owner;
-use super::record::{BARE, Class, Reading, Record, View, maybe, value, views};
+use super::record::{BARE, Class, Object, Reading, Record, View, maybe, value, view, views};
+use super::{Answer, ApiError, Call, Caller, Service};
+use crate::cloud::Cloud;
 use crate::cloud::machine::Port;
 use crate::cloud::spec::MachineKind;
+
+/// The interfaces of virtual guests.
+pub(super) struct Components;
 
 pub(super) static COMPONENT: Class = Class {
     name: "SoftLayer_Virtual_Guest_Network_Component",
@@ -15,8 +20,9 @@ pub(super) static COMPONENT: Class = Class {
         ("subnets", &super::subnet::SUBNET),
         ("router", &super::vlan::ROUTER),
         ("guest", &super::machine::GUEST),
+        ("securityGroupBindings", &super::security::BINDING),
     ],
-    always_empty: &["networkVlanTrunks", "securityGroupBindings"],
+    always_empty: &["networkVlanTrunks"],
     ..BARE
 };
 
@@ -55,6 +61,29 @@ static UPLINK: Class = Class {
     ..BARE
 };
 
+impl Service for Components {
+    fn name(&self) -> &'static str {
+        "SoftLayer_Virtual_Guest_Network_Component"
+    }
+
+    fn find<'c>(&self, cloud: &'c Cloud, _: &Caller, id: Option<&str>) -> Option<Object<'c>> {
+        find(cloud, id?).map(|port| view(cloud, port))
+    }
+
+    fn read<'c>(&self, cloud: &'c Cloud, _: &Caller, call: &Call) -> Option<Result<Answer<'c>, ApiError>> {
+        (call.method == "securityGroupsReady").then(|| {
+            let wanted = call.id.as_deref().unwrap_or_default();
+            let port = find(cloud, wanted).ok_or_else(|| ApiError::no_object(wanted))?;
+            Ok(Answer::Value(port.security_ready.into()))
+        })
+    }
+}
+
+fn find<'c>(cloud: &'c Cloud, id: &str) -> Option<&'c Port> {
+    let guests = cloud.machines.values().filter(|machine| machine.kind == MachineKind::Virtual);
+    guests.flat_map(|machine| &machine.ports).find(|port| port.id.to_string() == id)
+}
+
 impl<'c> Record<'c> for View<'c, Port> {
     fn class(&self) -> &'static Class {
         match owner(self.cloud, self.it).map(|machine| machine.kind) {
@@ -84,6 +113,7 @@ impl<'c> Record<'c> for View<'c, Port> {
             "subnets" => views(cloud, subnet),
             "router" => maybe(cloud, vlan.and_then(|vlan| cloud.routers.get(&vlan.router))),
             "guest" | "hardware" => maybe(cloud, machine),
+            "securityGroupBindings" => super::security::bindings_of(cloud, port),
             "uplinkComponent" => Reading::One(Some(Box::new(Uplink(View { cloud, it: port })))),
             _ => return None,
         })

@@ -8,10 +8,11 @@ use super::error::ApiError;
 use super::mask::Mask;
 use super::package::Price;
 use super::record::{BARE, Class, Object, Reading, Record, View, maybe, render, value};
-use super::{Answer, Caller, Service};
-use crate::cloud::catalogue::{Item, OLD_PACKAGE, PORTABLE_PACKAGE};
-use crate::cloud::order::{Order, OrderRefused, Wanted};
-use crate::cloud::{Cloud, User};
+use super::{Answer, Caller, Service, lbaas};
+use crate::cloud::balancer::order::BalancerWanted;
+use crate::cloud::catalogue::{BALANCER, Item, OLD_PACKAGE, PORTABLE_PACKAGE, Portable};
+use crate::cloud::order::{Order, OrderRefused, Product, Wanted};
+use crate::cloud::{Cloud, Id, User};
 
 pub(super) struct Orders;
 
@@ -56,9 +57,18 @@ impl Service for Orders {
 
     fn read<'c>(&self, cloud: &'c Cloud, _: &Caller, call: &Call) -> Option<Result<Answer<'c>, ApiError>> {
         (call.method == "verifyOrder").then(|| {
-            let wanted = read_container(call, cloud)?;
-            cloud.verify_order(wanted).map_err(refused)?;
-            Ok(Answer::Value(container(&call.argument(0).unwrap_or_default(), wanted)))
+            let asked = call.argument(0).ok_or_else(ApiError::bad_request)?;
+            let shown = match read_container(&asked, cloud)? {
+                Container::Subnet(wanted) => {
+                    cloud.verify_order(wanted).map_err(refused)?;
+                    subnet_container(&asked, wanted.item, wanted.vlan)
+                }
+                Container::Balancer(wanted) => {
+                    cloud.verify_balancer(&wanted).map_err(lbaas::refused)?;
+                    priced(&asked, &BALANCER)
+                }
+            };
+            Ok(Answer::Value(shown))
         })
     }
 
@@ -67,9 +77,12 @@ impl Service for Orders {
     }
 
     fn change(&self, cloud: &mut Cloud, caller: &Caller, call: &Call) -> Result<Value, ApiError> {
-        let wanted = read_container(call, cloud)?;
+        let asked = call.argument(0).ok_or_else(ApiError::bad_request)?;
         let user = caller.user.ok_or_else(ApiError::access_denied)?;
-        let id = cloud.place_order(user, wanted).map_err(refused)?;
+        let id = match read_container(&asked, cloud)? {
+            Container::Subnet(wanted) => cloud.place_order(user, wanted).map_err(refused)?,
+            Container::Balancer(wanted) => cloud.order_balancer(user, &wanted).map_err(lbaas::refused)?,
+        };
         let order = cloud.orders.get(&id).ok_or_else(ApiError::internal)?;
         Ok(receipt(cloud, order))
     }
@@ -79,8 +92,10 @@ impl Service for Orders {
 pub(super) fn receipt(cloud: &Cloud, order: &Order) -> Value {
     let mut placed = render(&View { cloud, it: order }, &Mask::default(), None);
     placed["items"] = json!([render(&OrderItem { cloud, order }, &Mask::default(), None)]);
-    let details =
-        Item::by_id(order.item).map(|item| container(&json!({}), Wanted { item, vlan: order.vlan }));
+    let details = Item::by_id(order.item).map(|item| match order.product {
+        Product::Subnet { vlan, .. } => subnet_container(&json!({}), item, vlan),
+        Product::Balancer(_) => priced(&json!({ "complexType": lbaas::CONTAINER }), item),
+    });
     json!({
         "orderId": order.id,
         "orderDate": dates::show(order.placed),
@@ -99,16 +114,30 @@ fn refused(why: OrderRefused) -> ApiError {
     ApiError::new(500, code, why.to_string())
 }
 
-/// Reads the order container: one price, one VLAN, quantity one.
-fn read_container(call: &Call, cloud: &Cloud) -> Result<Wanted, ApiError> {
-    let container = call.argument(0).ok_or_else(ApiError::bad_request)?;
-    let order_error = |text: &str| ApiError::new(500, "SoftLayer_Exception_Order", text);
-    let kind = container.get("complexType").and_then(Value::as_str).unwrap_or_default();
-    if kind != CONTAINER {
-        return Err(order_error(
-            "Invalid container specified: only subnets can be ordered from this simulated cloud.",
-        ));
+/// What an order is of.
+enum Container {
+    Subnet(Wanted),
+    Balancer(BalancerWanted),
+}
+
+/// Reads an order container. Its type is what says of what it is.
+fn read_container(container: &Value, cloud: &Cloud) -> Result<Container, ApiError> {
+    match container.get("complexType").and_then(Value::as_str).unwrap_or_default() {
+        CONTAINER => read_subnet(container, cloud).map(Container::Subnet),
+        lbaas::CONTAINER => lbaas::read_order(container).map(Container::Balancer),
+        _ => Err(order_error(
+            "Invalid container specified: only subnets and load balancers can be ordered from this simulated \
+             cloud.",
+        )),
     }
+}
+
+pub(super) fn order_error(text: &str) -> ApiError {
+    ApiError::new(500, "SoftLayer_Exception_Order", text)
+}
+
+/// Of a subnet: one price, one VLAN, quantity one.
+fn read_subnet(container: &Value, cloud: &Cloud) -> Result<Wanted, ApiError> {
     let package = container.get("packageId").and_then(number);
     if !package.is_some_and(|id| id == OLD_PACKAGE || id == PORTABLE_PACKAGE) {
         return Err(order_error("Invalid package specified on the order container."));
@@ -116,22 +145,22 @@ fn read_container(call: &Call, cloud: &Cloud) -> Result<Wanted, ApiError> {
     if container.get("quantity").and_then(number).unwrap_or(1) != 1 {
         return Err(order_error("One subnet is ordered at a time from this simulated cloud."));
     }
-    let item = ordered_item(&container)?;
-    check_location(&container, cloud)?;
+    let (item, portable) = ordered_item(container)?;
+    check_location(container, cloud)?;
     let vlan = container.get("endPointVlanId").and_then(number);
     let vlan =
         vlan.ok_or_else(|| order_error("Please provide a VLAN (endPointVlanId) to route the subnet to."))?;
-    Ok(Wanted { item, vlan })
+    Ok(Wanted { item, portable, vlan })
 }
 
-fn ordered_item(container: &Value) -> Result<&'static Item, ApiError> {
+fn ordered_item(container: &Value) -> Result<(&'static Item, Portable), ApiError> {
     let prices = container.get("prices").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let [price] = prices else {
         let text = "Exactly one price must be provided on the order container.";
         return Err(ApiError::new(500, "SoftLayer_Exception_Order_Item_Invalid", text));
     };
     let id = price.get("id").and_then(number).unwrap_or_default();
-    Item::by_price(id).ok_or_else(|| ApiError::public(format!("Price # {id} does not exist.")))
+    Item::subnet_by_price(id).ok_or_else(|| ApiError::public(format!("Price # {id} does not exist.")))
 }
 
 /// The location is optional; a region's keyname, a datacenter's name or its id.
@@ -152,21 +181,22 @@ fn check_location(container: &Value, cloud: &Cloud) -> Result<(), ApiError> {
     Err(ApiError::public(format!("The VLAN is not in the location {location} of the order.")))
 }
 
-/// The container as it comes back: what was asked for, and the price in full.
-fn container(asked: &Value, wanted: Wanted) -> Value {
-    let price = Price { item: wanted.item, local: false };
-    let mut price = render(&price, &Mask::default(), None);
-    price["item"] = json!({
-        "id": wanted.item.id,
-        "description": wanted.item.description(),
-        "keyName": wanted.item.key(),
-    });
-    let mut container = asked.clone();
+/// The container of a subnet as it comes back.
+fn subnet_container(asked: &Value, item: &'static Item, vlan: Id) -> Value {
+    let mut container = priced(asked, item);
     container["complexType"] = json!(CONTAINER);
-    container["endPointVlanId"] = json!(wanted.vlan);
+    container["endPointVlanId"] = json!(vlan);
+    container
+}
+
+/// A container as it comes back: what was asked for, and the price in full.
+fn priced(asked: &Value, item: &'static Item) -> Value {
+    let mut price = render(&Price { item, local: false }, &Mask::default(), None);
+    price["item"] = json!({ "id": item.id, "description": item.description(), "keyName": item.key() });
+    let mut container = asked.clone();
     container["quantity"] = json!(1);
     container["prices"] = json!([price]);
-    container["postTaxRecurring"] = json!(wanted.item.monthly());
+    container["postTaxRecurring"] = json!(item.monthly());
     container["postTaxSetup"] = json!("0");
     container["currencyShortName"] = json!("USD");
     container
@@ -212,7 +242,7 @@ impl<'c> Record<'c> for OrderItem<'c> {
         Some(match property {
             "id" => value(order.line),
             "orderId" => value(order.id),
-            "categoryCode" => value(item.map(|item| item.category().0)),
+            "categoryCode" => value(item.map(|item| item.category().1)),
             "description" => value(item.map(Item::description)),
             "itemId" => value(order.item),
             "itemPriceId" => value(item.map(|item| item.price)),

@@ -3,7 +3,7 @@
 use super::record::{BARE, Class, Object, Reading, Record, value};
 use super::{Answer, ApiError, Call, Caller, Service};
 use crate::cloud::Cloud;
-use crate::cloud::catalogue::{ITEMS, Item, OLD_PACKAGE, PORTABLE_PACKAGE};
+use crate::cloud::catalogue::{BALANCER_PACKAGE, Item, OLD_PACKAGE, PORTABLE_PACKAGE};
 
 pub(super) struct Packages;
 
@@ -74,7 +74,7 @@ impl Service for Packages {
 /// A package: its id, key name, name, and the key name of its type.
 type Package = (u64, &'static str, &'static str, &'static str);
 
-static PACKAGES: [Package; 2] = [
+static PACKAGES: [Package; 3] = [
     (OLD_PACKAGE, "ADDITIONAL_PRODUCTS", "Additional Products", "ADDITIONAL_PRODUCTS"),
     (
         PORTABLE_PACKAGE,
@@ -82,6 +82,7 @@ static PACKAGES: [Package; 2] = [
         "Additional Services - Portable IP Addresses",
         "ADDITIONAL_SERVICES_PORTABLE_IP_ADDRESSES",
     ),
+    (BALANCER_PACKAGE, "LBAAS", "Load Balancer As A Service (LBaaS)", "LOAD_BALANCER_AS_A_SERVICE"),
 ];
 
 impl<'c> Record<'c> for &'static Package {
@@ -96,8 +97,10 @@ impl<'c> Record<'c> for &'static Package {
             "name" => value(self.2),
             "isActive" => value(1),
             "type" => Reading::One(Some(Box::new(PackageType(self)))),
-            "items" => Reading::Many(ITEMS.iter().map(|item| Box::new(item) as Object<'c>).collect()),
-            "itemPrices" => Reading::Many(ITEMS.iter().flat_map(prices).collect()),
+            "items" => Reading::Many(
+                Item::of_package(self.0).iter().map(|item| Box::new(item) as Object<'c>).collect(),
+            ),
+            "itemPrices" => Reading::Many(Item::of_package(self.0).iter().flat_map(prices).collect()),
             _ => return None,
         })
     }
@@ -130,8 +133,8 @@ impl<'c> Record<'c> for &'static Item {
             "id" => value(self.id),
             "keyName" => value(self.key()),
             "description" => value(self.description()),
-            "capacity" => value(self.capacity.to_string()),
-            "units" => value("IPs"),
+            "capacity" => value(self.capacity().0),
+            "units" => value(self.capacity().1),
             "itemCategory" => Reading::One(Some(Box::new(Category(self)))),
             "prices" => Reading::Many(prices(self).collect()),
             _ => return None,
@@ -147,9 +150,9 @@ impl<'c> Record<'c> for Category {
     }
 
     fn read(&self, property: &str) -> Option<Reading<'c>> {
-        let (code, name) = self.0.category();
+        let (id, code, name) = self.0.category();
         Some(match property {
-            "id" => value(50 + self.0.space.port()),
+            "id" => value(id),
             "categoryCode" => value(code),
             "name" => value(name),
             _ => return None,
@@ -180,13 +183,15 @@ impl<'c> Record<'c> for Price {
             "itemId" => value(self.item.id),
             "locationGroupId" => value(self.local.then_some(503)),
             "recurringFee" => value(self.item.monthly()),
-            "hourlyRecurringFee" | "setupFee" | "oneTimeFee" | "laborFee" => value("0"),
+            "hourlyRecurringFee" => value(self.item.hourly()),
+            "setupFee" | "oneTimeFee" | "laborFee" => value("0"),
             "sort" => value(0),
             "item" => Reading::One(Some(Box::new(self.item))),
             "packageReferences" => {
                 let one =
                     |package| Box::new(PackageReference { price: self.item.price, package }) as Object<'c>;
-                Reading::Many(PACKAGES.iter().map(one).collect())
+                let has_it = |package: &&Package| Item::of_package(package.0).contains(self.item);
+                Reading::Many(PACKAGES.iter().filter(has_it).map(one).collect())
             }
             _ => return None,
         })

@@ -25,6 +25,17 @@ fn cloud() -> Cloud {
         ..Call::default()
     };
     change(&mut cloud, &caller, &call).unwrap();
+    let subnet = cloud.vlans[&1234].primary_subnet;
+    let balancer = json!({
+        "complexType": "SoftLayer_Container_Product_Order_Network_LoadBalancer_AsAService",
+        "packageId": 805, "prices": [{ "id": 10_805 }], "useHourlyPricing": true, "name": "web",
+        "subnets": [{ "id": subnet }], "serverInstancesInformation": [{ "privateIpAddress": "10.50.0.5" }],
+        "protocolConfigurations": [{
+            "frontendProtocol": "HTTP", "frontendPort": 80, "backendProtocol": "HTTP", "backendPort": 8080,
+            "sessionType": "SOURCE_IP",
+        }],
+    });
+    change(&mut cloud, &caller, &Call { parameters: vec![balancer], ..call }).unwrap();
     cloud.begin_transaction("vm1", "REBOOT");
     cloud.begin_transaction("metal1", "REBOOT");
     cloud
@@ -54,6 +65,8 @@ fn every_property_that_a_datatype_promises_can_be_read() {
     let mut seen = BTreeSet::new();
     let mut waiting = vec![service_object(&cloud, "SoftLayer_Account", None)];
     waiting.push(service_object(&cloud, "SoftLayer_Product_Package", Some("0")));
+    let balancer = cloud.balancer("web").unwrap().id.to_string();
+    waiting.push(service_object(&cloud, "SoftLayer_Network_LBaaS_LoadBalancer", Some(&balancer)));
     while let Some(object) = waiting.pop() {
         let class = object.class();
         let id = render(object.as_ref(), &Mask::parse("id").unwrap(), None)["id"].as_u64();
@@ -73,7 +86,15 @@ fn every_property_that_a_datatype_promises_can_be_read() {
             }
         }
     }
-    for class in ["SoftLayer_Billing_Order", "SoftLayer_Tag_Reference", "SoftLayer_Network_Component"] {
+    for class in [
+        "SoftLayer_Billing_Order",
+        "SoftLayer_Tag_Reference",
+        "SoftLayer_Network_Component",
+        "SoftLayer_Network_LBaaS_SessionAffinity",
+        "SoftLayer_Network_LBaaS_HealthMonitor",
+        "SoftLayer_Network_SecurityGroup",
+        "SoftLayer_Network_Firewall_AccessControlList",
+    ] {
         assert!(seen.iter().any(|(name, _)| *name == class), "the walk did not reach {class}");
     }
 }

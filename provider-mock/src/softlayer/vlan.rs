@@ -27,8 +27,6 @@ pub(super) static VLAN: Class = Class {
         "primarySubnetId",
         "modifyDate",
         "podName",
-        "dedicatedFirewallFlag",
-        "highAvailabilityFirewallFlag",
         "totalPrimaryIpAddressCount",
     ],
     relations: &[
@@ -42,21 +40,19 @@ pub(super) static VLAN: Class = Class {
         ("hardware", &super::machine::SERVER),
         ("virtualGuests", &super::machine::GUEST),
         ("tagReferences", &super::tag::TAG_REFERENCE),
+        ("dedicatedFirewallFlag", &BARE),
+        ("highAvailabilityFirewallFlag", &BARE),
+        ("firewallInterfaces", &super::firewall::INTERFACE),
+        ("networkVlanFirewall", &super::firewall::FIREWALL),
     ],
     always_empty: &[
-        "firewallInterfaces",
         "firewallRules",
         "firewallNetworkComponents",
         "firewallGuestNetworkComponents",
         "networkComponents",
         "networkComponentTrunks",
     ],
-    always_null: &[
-        "networkVlanFirewall",
-        "attachedNetworkGateway",
-        "billingItem",
-        "attachedNetworkGatewayVlan",
-    ],
+    always_null: &["attachedNetworkGateway", "billingItem", "attachedNetworkGatewayVlan"],
     ..BARE
 };
 
@@ -141,7 +137,10 @@ impl<'c> Record<'c> for View<'c, Vlan> {
             "primarySubnetId" => value(vlan.primary_subnet),
             "modifyDate" => value(primary.map(|subnet| dates::show(subnet.modified))),
             "podName" => value(router.and_then(|router| cloud.pods.get(&router.pod)).map(|pod| &pod.name)),
-            "dedicatedFirewallFlag" | "highAvailabilityFirewallFlag" => value(false),
+            "dedicatedFirewallFlag" => value(super::firewall::is_there(cloud, vlan.id)),
+            "highAvailabilityFirewallFlag" => value(false),
+            "firewallInterfaces" => super::firewall::interfaces(cloud.firewall_of(vlan.id)),
+            "networkVlanFirewall" => maybe(cloud, cloud.firewall_of(vlan.id)),
             "totalPrimaryIpAddressCount" => value(primary.map(|subnet| subnet.cidr.size())),
             "primaryRouter" => maybe(cloud, router),
             "datacenter" => maybe(cloud, router.and_then(|router| cloud.datacenters.get(&router.datacenter))),

@@ -82,6 +82,7 @@ impl Layout {
             primary: network([10, 40, 0, 0], 24),
             portable: vec![network([10, 50, 0, 0], 16)],
             hsrp: false,
+            firewall: false,
         };
         let cloud = CloudSpec {
             seed: 1,
@@ -124,10 +125,10 @@ impl Layout {
         self
     }
 
-    /// Every node one can name: the machines, the router and the fabric itself.
+    /// Every node one can name: the machines, the router, the client on the Internet and the fabric itself.
     pub(super) fn node_names(&self) -> Vec<String> {
         let machines = self.cloud.machines.iter().map(|machine| machine.hostname.clone());
-        machines.chain(["router".to_owned(), "fabric".to_owned()]).collect()
+        machines.chain(["router", "client", "fabric"].map(str::to_owned)).collect()
     }
 }
 

@@ -63,8 +63,13 @@ struct Rig {
 /// The small cloud, with these subnets there before anybody orders one.
 fn spec(subnets: &[(&str, &[&str])]) -> CloudSpec {
     let mut spec = CloudSpec::small();
-    spec.delays =
-        Delays { order_visible_ms: 3000, order_routed_ms: 3000, reclaim_ms: 1000, transaction_ms: 3_600_000 };
+    spec.delays = Delays {
+        order_visible_ms: 3000,
+        order_routed_ms: 3000,
+        reclaim_ms: 1000,
+        transaction_ms: 3_600_000,
+        ..Delays::NONE
+    };
     let subnet = |(cidr, tags): &(&str, &[&str])| SubnetSpec {
         vlan: VLAN,
         cidr: cidr.parse().unwrap(),

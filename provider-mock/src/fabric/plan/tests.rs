@@ -48,7 +48,7 @@ fn a_machine_gets_its_mac_its_address_and_the_routes_of_a_softlayer_host() {
 
 #[test]
 fn a_delivered_subnet_is_one_more_address_of_the_router_and_a_reclaimed_one_is_forgotten() {
-    let before = Topology { vlans: vec![7], gateways: vec![gateway("10.40.0.1/24")], machines: vec![] };
+    let before = Topology { vlans: vec![7], gateways: vec![gateway("10.40.0.1/24")], ..Topology::default() };
     let mut after = before.clone();
     after.gateways.push(gateway("10.50.0.1/26"));
     check(&FabricSpec::default(), &before, &after, expect!["ip -n t-router address add 10.50.0.1/26 dev v7"]);
@@ -75,10 +75,41 @@ fn a_deleted_machine_loses_its_wires_even_if_something_runs_inside() {
     );
 }
 
+fn balancer() -> WiredBalancer {
+    WiredBalancer {
+        machine: machine("balancer-9"),
+        front: "10.40.0.11".parse().unwrap(),
+        setup: crate::cloud::balancer::setup::Setup::default(),
+    }
+}
+
+#[test]
+fn a_balancer_is_plugged_in_before_it_begins_and_ends_before_it_is_unplugged() {
+    let empty = Topology::default();
+    let with = Topology { balancers: vec![balancer()], ..Topology::default() };
+    let begun = plan(&name(), &FabricSpec::default(), &empty, &with);
+    assert_eq!(begun.first().unwrap().to_string(), "ip netns add t-balancer-9");
+    assert_eq!(begun.last(), Some(&Step::Balance(Box::new(balancer()))));
+    check(
+        &FabricSpec::default(),
+        &with,
+        &empty,
+        expect![[r#"
+        balancer-9: end
+        ip -n t-fabric link delete m100
+        ip netns delete t-balancer-9"#]],
+    );
+}
+
 #[test]
 fn what_is_right_is_left_alone() {
-    let topology =
-        Topology { vlans: vec![7], gateways: vec![gateway("10.40.0.1/24")], machines: vec![machine("h1")] };
+    let topology = Topology {
+        vlans: vec![7],
+        gateways: vec![gateway("10.40.0.1/24")],
+        machines: vec![machine("h1")],
+        balancers: vec![balancer()],
+        ..Topology::default()
+    };
     assert_eq!(plan(&name(), &FabricSpec::default(), &topology, &topology), []);
 }
 

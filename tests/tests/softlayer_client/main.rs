@@ -4,6 +4,9 @@
 //! The client is installed once, in a virtual environment under `target/`. A machine where that cannot be done
 //! fails these tests, with the reason.
 
+mod balancers;
+mod firewalls;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;

@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
+mod balancers;
+mod firewalls;
+mod security_groups;
+
 use std::time::Duration;
 
 use provider_mock::{CloudSpec, Delays, Effect, Fault, LiveCloud, PowerState, SimulatedCloud};

@@ -1,7 +1,10 @@
-//! The simulated cloud's real packets. Needs root, iproute2, nftables, ping and curl; without root each test asks
+//! The simulated cloud's real packets. Needs root, iproute2, nftables, haproxy, busybox, ping and curl; without root each test asks
 //! sudo for itself, and fails where that is refused.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
+
+mod balancers;
+mod firewalls;
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -65,7 +68,7 @@ impl Fabric {
     /// Calls the API as a machine of the fabric does.
     fn api(&self, path: &str, arguments: Option<Value>) -> Value {
         let mut all = Command::new("ip");
-        all.args(["netns", "exec", &format!("{}-host1", self.name), "curl", "-sS", "-u", KEY]);
+        all.args(["netns", "exec", &format!("{}-host1", self.name), "curl", "-gsS", "-u", KEY]);
         all.arg(format!("http://10.0.80.11/rest/v3.1/{path}"));
         if let Some(arguments) = arguments {
             all.arg("-d").arg(json!({ "parameters": arguments }).to_string());
@@ -273,9 +276,9 @@ fn nothing_is_left_after_the_end_nor_after_a_kill_and_a_new_start() {
         let late = json!({ "hostname": "late", "kind": "virtual", "vlan": 1234 });
         fabric.control("POST", "/machines", late);
         fabric.end(Signal::SIGKILL);
-        assert_eq!(fabric.namespaces().len(), 6);
+        assert_eq!(fabric.namespaces().len(), 7);
         fabric.restart();
-        assert_eq!(fabric.namespaces().len(), 5);
+        assert_eq!(fabric.namespaces().len(), 6);
         fabric.end(Signal::SIGINT);
         assert_eq!(fabric.namespaces(), Vec::<String>::new());
     });
