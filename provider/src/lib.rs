@@ -7,9 +7,7 @@
 //! What happens to one ordered subnet is a pure machine, [`order::Order`]; how a provider fails, and what a caller
 //! can do about it, is [`ProviderError`] and its [`Recourse`].
 
-mod balancer;
 mod error;
-mod firewall;
 mod identity;
 pub mod order;
 mod secret;
@@ -22,14 +20,7 @@ use std::future::Future;
 
 use jiff::SignedDuration;
 
-pub use balancer::{
-    BalancerChange, BalancerName, BalancerSeen, Balancers, Exposure, HealthSpec, ListenerId,
-    ListenerProtocol, ListenerSeen, ListenerSpec, MemberId, MemberSeen, MemberSpec, Place,
-};
 pub use error::{Cause, ProviderError, Recourse};
-pub use firewall::{
-    Access, FirewallName, FirewallRules, Firewalls, Peers, RuleSeen, RuleSpec, RuleTransport,
-};
 pub use identity::{
     Attachment, HostState, Identity, InstanceId, InstanceKind, MacAddress, MalformedMac, Network, Nic,
 };
