@@ -1,6 +1,7 @@
 //! Whole-system tests and the lab they stand on; not published.
 
 pub mod lab;
+pub mod names;
 pub mod plugin;
 pub mod stage;
 pub mod story;

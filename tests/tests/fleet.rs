@@ -18,6 +18,8 @@ mod memory;
 mod moved;
 #[path = "fleet/moving.rs"]
 mod moving;
+#[path = "fleet/names.rs"]
+mod names;
 #[path = "fleet/outage.rs"]
 mod outage;
 #[path = "fleet/quorum.rs"]
