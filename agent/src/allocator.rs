@@ -84,6 +84,7 @@ enum Call {
 /// How things stand, for who wants to see it.
 enum Look {
     Assigned(oneshot::Sender<BTreeMap<IpAddr, Epoch>>),
+    Reserved(ReservationName, oneshot::Sender<Option<IpAddr>>),
     View(oneshot::Sender<View>),
     Revoked(oneshot::Sender<bool>),
     Evicted(oneshot::Sender<EvictedView>),
@@ -227,6 +228,13 @@ impl Allocator {
     pub async fn has_revoked(&self) -> Result<bool, AllocateError> {
         let (answer, answered) = oneshot::channel();
         self.call(Call::Look(Look::Revoked(answer))).await?;
+        within(answered).await
+    }
+
+    /// The address that a name keeps, as the store showed it last.
+    pub async fn reserved_as(&self, name: ReservationName) -> Result<Option<IpAddr>, AllocateError> {
+        let (answer, answered) = oneshot::channel();
+        self.call(Call::Look(Look::Reserved(name, answer))).await?;
         within(answered).await
     }
 

@@ -80,6 +80,10 @@ impl Addresses for LateAllocator {
         Addresses::assign(&self.wait().await?, pool, wish).await
     }
 
+    async fn reserved_as(&self, name: &str) -> Result<Option<IpAddr>, AddressError> {
+        Addresses::reserved_as(&self.wait().await?, name).await
+    }
+
     async fn bind(&self, address: IpAddr, endpoint: EndpointId) -> Result<Assignment, AddressError> {
         Addresses::bind(&self.wait().await?, address, endpoint).await
     }

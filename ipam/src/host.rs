@@ -326,6 +326,11 @@ impl Host {
         .collect()
     }
 
+    /// The address that a name keeps, as the store showed it last.
+    pub fn reserved_as(&self, name: &ReservationName) -> Option<IpAddr> {
+        self.reservations.get(name).map(|reservation| reservation.address)
+    }
+
     /// Whether addresses were taken from this host while in use, and have not fallen silent yet.
     pub fn has_revoked(&self) -> bool {
         !self.revoked.is_empty()

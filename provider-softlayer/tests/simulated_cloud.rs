@@ -273,7 +273,9 @@ async fn ten_agents_of_one_user_that_start_at_once_are_all_served_with_few_rejec
     assert_eq!(served, AGENTS * LOOKS);
     let rejected = requests.len() - served;
     assert!(rejected > 0, "more than 50 were asked in the first second: the test shows something");
-    assert!(rejected <= 2 * AGENTS, "each agent slows down at its first rejections: {rejected} of them");
+    // Two for each as a rule, the first of a burst and its first repetition; one more where that comes in the same second
+    // on a fast machine. Without slowing down it would be one for each look beyond the limit, and its repetitions.
+    assert!(rejected <= 3 * AGENTS, "each agent slows down at its first rejections: {rejected} of them");
 }
 
 #[tokio::test]

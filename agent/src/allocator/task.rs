@@ -171,6 +171,9 @@ impl Task {
     /// Whoever asked may have gone, each time.
     fn show(&self, look: Look) {
         match look {
+            Look::Reserved(name, answer) => {
+                let _ = answer.send(self.host.reserved_as(&name));
+            }
             Look::Assigned(answer) => {
                 let _ = answer.send(assigned(&self.host.snapshot(), &self.boot));
             }

@@ -5,7 +5,8 @@ use std::future::Future;
 use std::net::IpAddr;
 
 use ipam::{
-    AddressState, AddressView, Assignment, EndpointId, Epoch, PoolName, Released, Subnet, View, Wish,
+    AddressState, AddressView, Assignment, EndpointId, Epoch, PoolName, Released, ReservationName, Subnet,
+    View, Wish,
 };
 
 use crate::allocator::{AllocateError, Allocator};
@@ -20,6 +21,9 @@ pub trait Addresses: Clone + Send + Sync + 'static {
         pool: &PoolName,
         wish: Wish,
     ) -> impl Future<Output = Result<Assignment, AddressError>> + Send;
+
+    /// The address that a reservation of this name keeps, if there is one.
+    fn reserved_as(&self, name: &str) -> impl Future<Output = Result<Option<IpAddr>, AddressError>> + Send;
 
     /// Binds an assigned address to the endpoint that came for it.
     fn bind(
@@ -93,6 +97,10 @@ impl Addresses for Allocator {
         Ok(Allocator::assign(self, pool, wish).await?)
     }
 
+    async fn reserved_as(&self, name: &str) -> Result<Option<IpAddr>, AddressError> {
+        Ok(Allocator::reserved_as(self, ReservationName(name.to_owned())).await?)
+    }
+
     async fn bind(&self, address: IpAddr, endpoint: EndpointId) -> Result<Assignment, AddressError> {
         Ok(Allocator::bind(self, address, endpoint).await?)
     }
@@ -161,6 +169,10 @@ impl OutOfOrder {
 
 impl Addresses for OutOfOrder {
     async fn assign(&self, _: &PoolName, _: Wish) -> Result<Assignment, AddressError> {
+        self.refuse()
+    }
+
+    async fn reserved_as(&self, _: &str) -> Result<Option<IpAddr>, AddressError> {
         self.refuse()
     }
 

@@ -23,6 +23,7 @@ struct State {
     subnets: Vec<Subnet>,
     assigned: BTreeMap<IpAddr, (Epoch, Usage)>,
     revoked: BTreeSet<IpAddr>,
+    reserved: BTreeMap<String, IpAddr>,
     counter: u64,
     away: bool,
     slow: Option<Duration>,
@@ -42,6 +43,11 @@ impl FakeAddresses {
         let cidr: IpNetwork = cidr.parse().unwrap();
         let subnet = Subnet { cidr, pool: pool.into(), zone: "vlan".into(), gateway: cidr.iter().nth(1) };
         self.state().subnets.push(subnet);
+    }
+
+    /// The name keeps this address.
+    pub(crate) fn reserve(&self, name: &str, address: &str) {
+        self.state().reserved.insert(name.to_owned(), address.parse().unwrap());
     }
 
     /// From now on every request is refused, or served again.
@@ -147,6 +153,10 @@ impl Addresses for FakeAddresses {
         let epoch = Epoch { generation: Generation { number: 1, id: 1 }, take: 1, counter: state.counter };
         state.assigned.insert(address, (epoch, Usage::Unbound));
         Ok(state.assignment(address).unwrap())
+    }
+
+    async fn reserved_as(&self, name: &str) -> Result<Option<IpAddr>, AddressError> {
+        Ok(self.open()?.reserved.get(name).copied())
     }
 
     async fn bind(&self, address: IpAddr, endpoint: EndpointId) -> Result<Assignment, AddressError> {

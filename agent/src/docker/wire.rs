@@ -132,6 +132,14 @@ impl RequestAddress {
     pub(super) fn is_for_the_gateway(&self) -> bool {
         self.options.get("RequestAddressType").is_some_and(|kind| kind == "com.docker.network.gateway")
     }
+
+    /// The name of the endpoint, which is the container's: newer dockerds pass it on. Source: moby/moby#50586.
+    pub(super) fn endpoint_name(&self) -> Option<&str> {
+        self.options
+            .get("com.docker.network.endpoint.name")
+            .map(String::as_str)
+            .filter(|name| !name.is_empty())
+    }
 }
 
 /// The answer to `/IpamDriver.RequestAddress`: the address with the prefix of its subnet.

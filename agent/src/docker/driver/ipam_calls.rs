@@ -53,17 +53,31 @@ impl<A: Addresses> Driver<A> {
     /// Answers with an address of the pool, or with the gateway that the cloud has set aside.
     pub(in super::super) async fn request_address(&self, call: RequestAddress) -> Result<Value, CallError> {
         let from: PoolId = call.pool_id.parse()?;
-        let address = if call.is_for_the_gateway() {
+        if call.is_for_the_gateway() {
             self.offers.taken();
-            self.gateway(&from, call.address).await?
-        } else if let Some(borrower) = self.borrower(&from) {
-            self.lend(&from, borrower, call.address).await?
+            let address = self.gateway(&from, call.address).await?;
+            return Ok(answer(&AddressAnswer { address, data: BTreeMap::new() }));
+        }
+        let asked = match call.address {
+            Some(asked) => Some(asked),
+            None => self.reserved(&call, &from).await?,
+        };
+        let address = if let Some(borrower) = self.borrower(&from) {
+            self.lend(&from, borrower, asked).await?
         } else {
             let any = Wish::Any(if from.subnet.is_ipv6() { Family::V6 } else { Family::V4 });
-            let wish = call.address.map_or(any, Wish::Exact);
+            let wish = asked.map_or(any, Wish::Exact);
             with_prefix(&self.addresses.assign(&from.pool, wish).await.map_err(|error| self.named(error))?)
         };
         Ok(answer(&AddressAnswer { address, data: BTreeMap::new() }))
+    }
+
+    /// The address that is kept under the container's name, where Docker tells the name. Docker takes none of another
+    /// subnet than the network's.
+    async fn reserved(&self, call: &RequestAddress, from: &PoolId) -> Result<Option<IpAddr>, CallError> {
+        let Some(name) = call.endpoint_name() else { return Ok(None) };
+        let kept = self.addresses.reserved_as(name).await?;
+        Ok(kept.filter(|address| from.subnet.contains(*address)))
     }
 
     /// Takes every release. Docker ignores an error here and never asks again.

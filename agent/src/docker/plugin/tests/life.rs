@@ -233,3 +233,24 @@ async fn two_networks_one_after_the_other_may_share_a_subnet() {
         );
     }
 }
+
+/// What a newer dockerd calls, which tells the container's name (moby/moby#50586).
+#[tokio::test]
+async fn a_container_whose_name_keeps_an_address_is_given_that_one() {
+    let agent = Agent::start().await;
+    agent.create_network().await;
+    agent.addresses.reserve("db", "10.50.0.9");
+    agent.addresses.reserve("elsewhere", "10.99.0.9");
+    let ask = async |name: &str, address: &str| {
+        let options = json!({ "com.docker.network.endpoint.name": name });
+        let request = json!({ "PoolID": POOL, "Address": address, "Options": options });
+        agent.call("/IpamDriver.RequestAddress", request).await
+    };
+    assert_eq!(ask("db", "").await["Address"], "10.50.0.9/26");
+    let taken = ask("db", "").await["Error"].to_string();
+    assert!(taken.contains("10.50.0.9"), "{taken}");
+    // A name that keeps nothing, or something in another subnet, which Docker would not take; and `--ip` goes first.
+    assert_eq!(ask("web", "").await["Address"], "10.50.0.2/26");
+    assert_eq!(ask("elsewhere", "").await["Address"], "10.50.0.3/26");
+    assert_eq!(ask("db", "10.50.0.12").await["Address"], "10.50.0.12/26");
+}
