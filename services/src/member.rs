@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// A container in a service, as its host has it: the value at `members/<service>/<address>`.
 ///
-/// It counts while `endpoints/<address>` is open under the same epoch: so what a dead host left of it ends with its
-/// assignment, whoever takes the address next.
+/// It is written while `endpoints/<address>` is open under the same epoch, and depends on its address: so nobody takes the
+/// address while it stands, also if its host is dead (docs/decisions, 13).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Member {
     /// Its address.

@@ -12,7 +12,7 @@ use store::Store;
 use store::layout::{self, Item, Under};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::followed::{Stands, follow};
 
@@ -59,10 +59,16 @@ pub async fn keep(
 /// The services whose members are followed, because some policy lets them in.
 struct Followed {
     store: Arc<dyn Store>,
-    services: BTreeMap<String, watch::Receiver<Option<BTreeSet<IpAddr>>>>,
-    /// Ends with this value; one whose receiver is gone ends by itself.
+    services: BTreeMap<String, Peer>,
+    /// They end with this value.
     tasks: JoinSet<()>,
     nudged: (watch::Sender<()>, watch::Receiver<()>),
+}
+
+/// A service whose members are followed for as long as this is there.
+struct Peer {
+    members: watch::Receiver<Option<BTreeSet<IpAddr>>>,
+    _end: DropGuard,
 }
 
 impl Followed {
@@ -80,24 +86,27 @@ impl Followed {
             let (told, members) = watch::channel(None);
             let (store, nudge) = (Arc::clone(&self.store), self.nudged.0.clone());
             let prefix = Under::MembersOf { service: (*name).to_owned() }.prefix();
-            let mut changes = members.clone();
+            let (mut changes, end) = (members.clone(), CancellationToken::new());
+            let ended = end.clone();
             self.tasks.spawn(async move {
                 let nudging = async {
                     while changes.changed().await.is_ok() {
                         nudge.send_replace(());
                     }
                 };
-                tokio::join!(follow(store, prefix, addresses, told), nudging);
+                tokio::select! {
+                    () = ended.cancelled() => {}
+                    () = follow(store, prefix, addresses, told) => {}
+                    () = nudging => {}
+                }
             });
-            self.services.insert((*name).to_owned(), members);
+            self.services.insert((*name).to_owned(), Peer { members, _end: end.drop_guard() });
         }
     }
 
     /// Where the members of all of them are; nothing before each was read.
     fn addresses(&self) -> Option<Addresses> {
-        let known = |(name, members): (&String, &watch::Receiver<Option<BTreeSet<IpAddr>>>)| {
-            Some((name.clone(), members.borrow().clone()?))
-        };
+        let known = |(name, peer): (&String, &Peer)| Some((name.clone(), peer.members.borrow().clone()?));
         self.services.iter().map(known).collect()
     }
 
@@ -129,4 +138,84 @@ pub(crate) fn opening(Opening { to, transport, port, from }: Opening) -> hostnet
         Transport::Udp => Protocol::Udp,
     };
     hostnet::Opening { to, protocol, port: port.get(), from }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use api::{PolicyEntry, Readiness};
+    use ipam::{Epoch, Generation};
+    use store::layout::encode;
+    use store::{MemoryStore, Transaction};
+
+    use super::*;
+
+    fn member(last: u8, host: &str) -> Member {
+        Member {
+            address: [10, 60, 0, last].into(),
+            epoch: Epoch { generation: Generation { number: 1, id: 1 }, take: 1, counter: 1 },
+            container: format!("c{last}"),
+            host: host.into(),
+            zone: "vlan-1".into(),
+            port: None,
+            weight: 50,
+            readiness: Readiness::Ready,
+            draining: None,
+        }
+    }
+
+    /// `db` here lets `web` in, which is elsewhere.
+    fn here() -> Here {
+        let let_in = PolicyEntry { from: vec!["service/web".parse().unwrap()], port: None };
+        let port = 5432.try_into().unwrap();
+        let db = Service { policies: vec![let_in], ..services::implied("db", [port]) };
+        let members = [(("db".to_owned(), member(1, "h1").address), member(1, "h1"))].into();
+        Here { declared: [("db".to_owned(), db)].into(), members }
+    }
+
+    async fn write(store: &MemoryStore, last: u8, there: bool) {
+        let key = Item::Member { service: "web".into(), address: [10, 60, 0, last].into() }.key();
+        let transaction = match there {
+            true => Transaction::new().put(key.clone(), encode(&key, &member(last, "h2")).unwrap()),
+            false => Transaction::new().delete(key),
+        };
+        store.commit(transaction).await.unwrap();
+    }
+
+    /// Waits until these, and no others, are let in.
+    async fn lets_in(policy: &mut watch::Receiver<Option<Policy>>, expected: &[u8]) {
+        let expected: BTreeSet<IpAddr> = expected.iter().map(|last| [10, 60, 0, *last].into()).collect();
+        let so = |policy: &Option<Policy>| {
+            let openings = policy.iter().flat_map(|policy| &policy.openings);
+            policy.is_some() && openings.map(|opening| opening.from.ip()).collect::<BTreeSet<_>>() == expected
+        };
+        tokio::time::timeout(Duration::from_secs(10), policy.wait_for(so)).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_is_let_in_follows_the_members_of_other_hosts_as_long_as_a_policy_names_their_service() {
+        let store = MemoryStore::new();
+        let ((seen, watched), (told, mut policy)) = (watch::channel(None), watch::channel(None));
+        let stop = CancellationToken::new();
+        let keeping = tokio::spawn(keep(Arc::new(store.clone()), watched, told, stop.clone()));
+        write(&store, 7, true).await;
+        seen.send_replace(Some(here()));
+        lets_in(&mut policy, &[7]).await;
+        write(&store, 8, true).await;
+        lets_in(&mut policy, &[7, 8]).await;
+        write(&store, 7, false).await;
+        lets_in(&mut policy, &[8]).await;
+        // While the store is away nobody is shut out.
+        store.go_away();
+        assert_eq!(policy.borrow().as_ref().unwrap().openings.len(), 1);
+        store.come_back();
+        seen.send_replace(Some(Here { declared: BTreeMap::new(), ..here() }));
+        tokio::time::timeout(Duration::from_secs(10), policy.wait_for(|it| *it == Some(Policy::default())))
+            .await
+            .unwrap()
+            .unwrap();
+        stop.cancel();
+        keeping.await.unwrap();
+    }
 }
