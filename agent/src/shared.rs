@@ -67,7 +67,8 @@ impl Noted {
                 | StoreError::WrittenTwice { .. },
             ) => {}
             Err(error) => {
-                if call == Call::Write && matches!(error, StoreError::NoRoom(_) | StoreError::Denied(_)) {
+                let refuses = error.is_out_of_room() || matches!(error, StoreError::Denied(_));
+                if call == Call::Write && refuses {
                     *unwritten = Some(Instant::now());
                 }
                 self.good.store(false, Ordering::Relaxed);
@@ -83,7 +84,7 @@ impl Noted {
 /// What an operator can do about a store that does not do what it is asked.
 pub(crate) fn cure(error: &StoreError) -> &'static str {
     match error {
-        StoreError::NoRoom(_) => {
+        error if error.is_out_of_room() => {
             "compact and defragment etcd, then `etcdctl alarm disarm` (docs/operating.md, \"etcd is full\"); hosts go \
              on by themselves"
         }
@@ -106,7 +107,7 @@ pub(crate) fn cure(error: &StoreError) -> &'static str {
         StoreError::Refused(_) => {
             "set etcd's `--max-request-bytes` and `--max-txn-ops` to their defaults at least"
         }
-        StoreError::Unavailable(_) | StoreError::UnknownOutcome(_) => {
+        StoreError::Unavailable(_) | StoreError::UnknownOutcome(_) | StoreError::NoRoom(_) => {
             "`etcdctl endpoint status --cluster -w table` says who is missing; containers run on, and hosts go on by \
              themselves"
         }
@@ -190,6 +191,20 @@ mod tests {
         assert!(hint.is_some_and(|hint| hint.contains("alarm disarm")));
         let _ = noted.note(Call::Write, Ok(()));
         assert_eq!(troubles.of(Source::Store), Condition::Good);
+    }
+
+    #[test]
+    fn a_store_without_room_is_called_so_also_where_it_may_have_executed_what_it_refused() {
+        let troubles = Troubles::new(Arc::new(ManualClock::new()));
+        let noted = noted(&troubles);
+        let cause = Box::new(store::OutOfRoom("etcdserver: mvcc: database space exceeded".into()));
+        let _ = noted.note::<()>(Call::Write, Err(StoreError::UnknownOutcome(cause)));
+        let _ = noted.note(Call::Read, Ok(()));
+        let Condition::Failing { problem, hint, .. } = troubles.of(Source::Store) else {
+            panic!("it is full")
+        };
+        assert!(problem.contains("no room left"), "{problem}");
+        assert!(hint.is_some_and(|hint| hint.contains("alarm disarm")));
     }
 
     #[test]

@@ -153,3 +153,20 @@ pub enum StoreError {
     #[error("the store is closed")]
     Closed,
 }
+
+/// Behind a [`StoreError::UnknownOutcome`]: etcd has used up its room, and may have executed the very request that used
+/// it up.
+#[derive(Debug, thiserror::Error)]
+#[error("etcd has no room left (its quota is used up)")]
+pub struct OutOfRoom(#[source] pub Box<dyn Error + Send + Sync>);
+
+impl StoreError {
+    /// Whether the store has no room, whatever became of the request.
+    pub fn is_out_of_room(&self) -> bool {
+        match self {
+            Self::NoRoom(_) => true,
+            Self::UnknownOutcome(cause) => cause.is::<OutOfRoom>(),
+            _ => false,
+        }
+    }
+}

@@ -19,7 +19,7 @@ mod transaction;
 mod watch;
 
 pub use embedded::EmbeddedStore;
-pub use error::StoreError;
+pub use error::{OutOfRoom, StoreError};
 pub use etcd::{EtcdOptions, EtcdStore, EtcdTls, EtcdUser};
 pub use futures::future::BoxFuture;
 pub use key::{Key, Prefix, Revision};

@@ -6,7 +6,7 @@ use super::fault::{Cause, Fault};
 use super::links::Link;
 use super::read::{in_time, kv, look};
 use super::{CALL_TIME_MAX, EtcdStore};
-use crate::{Commit, Compare, Revision, StoreError, Transaction};
+use crate::{Commit, Compare, OutOfRoom, Revision, StoreError, Transaction};
 
 /// How often a transaction that was turned away unseen is sent again.
 const TRIES_MAX: u32 = 3;
@@ -58,10 +58,10 @@ async fn without_room(store: &EtcdStore, transaction: &Transaction, cause: Cause
         return match stands_at(store, key).await {
             Ok(stands) if stands == Some(revision) => StoreError::NoRoom(cause),
             // Somebody else's write or ours; and a key that was absent may have been so before and after.
-            _ => StoreError::UnknownOutcome(cause),
+            _ => StoreError::UnknownOutcome(Box::new(OutOfRoom(cause))),
         };
     }
-    StoreError::UnknownOutcome(cause)
+    StoreError::UnknownOutcome(Box::new(OutOfRoom(cause)))
 }
 
 fn unchanged(compare: &Compare) -> Option<(&crate::Key, Revision)> {

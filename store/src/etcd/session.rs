@@ -10,7 +10,7 @@ use super::links::Link;
 use super::read::{in_time, kv, look};
 use super::{CALL_TIME_MAX, EtcdStore};
 use crate::transaction::check_size;
-use crate::{Key, Session, StoreError};
+use crate::{Key, OutOfRoom, Session, StoreError};
 
 /// Grants a lease and puts the key under it: whatever lease the key had no longer matters to it.
 pub(super) async fn begin(
@@ -51,7 +51,8 @@ async fn grant_and_put(
     match put {
         Ok(_) => Ok(lease),
         // Without a sign of life it lapses. It cannot end a session that is begun after it.
-        Err(Fault::InDoubt(cause) | Fault::NoRoom(cause)) => Err(StoreError::UnknownOutcome(cause)),
+        Err(Fault::InDoubt(cause)) => Err(StoreError::UnknownOutcome(cause)),
+        Err(Fault::NoRoom(cause)) => Err(StoreError::UnknownOutcome(Box::new(OutOfRoom(cause)))),
         Err(fault) => Err(fault.of_look()),
     }
 }
