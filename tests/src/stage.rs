@@ -53,6 +53,15 @@ impl Stage {
         self.host().sh(&create).map(drop)
     }
 
+    /// Creates the Docker network `theirs` on bridge `brcloud`: of Docker's own bridge driver with our addresses, as
+    /// Swarm has it, whose containers keep their own addresses.
+    pub fn create_theirs(&self) -> Result<()> {
+        let create = "docker network create -d bridge --ipam-driver berth --ipam-opt bridge=brcloud \
+             -o com.docker.network.bridge.name=brcloud -o com.docker.network.bridge.inhibit_ipv4=true \
+             -o com.docker.network.bridge.enable_ip_masquerade=false theirs";
+        self.host().sh(create).map(drop)
+    }
+
     /// The Docker host.
     pub fn host(&self) -> &Host {
         self.lab.host("h1").expect("every layout of these tests has h1")

@@ -18,10 +18,7 @@ const AS_THEY_ARE: &str = "-o com.docker.network.bridge.inhibit_ipv4=true \
 fn dockers_own_bridge_driver_works_with_our_addresses() -> Result<()> {
     let stage = Stage::set(without_cooling())?;
     let host = stage.host();
-    host.sh(&format!(
-        "docker network create -d bridge --ipam-driver berth --ipam-opt bridge=brcloud \
-         -o com.docker.network.bridge.name=brcloud {AS_THEY_ARE} theirs"
-    ))?;
+    stage.create_theirs()?;
     host.sh(&format!("docker run -d --name web --network theirs {SITE}"))?;
     let address = host.address_of("web")?;
     stage.vm_reaches(address)?;

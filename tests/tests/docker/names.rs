@@ -5,11 +5,6 @@ use tests::lab::Daemon;
 use tests::names::{answered_at, found};
 use tests::stage::{SITE, Stage, without_cooling};
 
-/// Docker's own bridge driver with our addresses, as Swarm has it.
-const THEIRS: &str = "docker network create -d bridge --ipam-driver berth --ipam-opt bridge=brcloud \
-     -o com.docker.network.bridge.name=brcloud -o com.docker.network.bridge.inhibit_ipv4=true \
-     -o com.docker.network.bridge.enable_ip_masquerade=false theirs";
-
 #[test]
 fn containers_find_services_and_each_other_by_name_and_address() -> Result<()> {
     let stage = Stage::set(without_cooling())?;
@@ -19,7 +14,7 @@ fn containers_find_services_and_each_other_by_name_and_address() -> Result<()> {
 #[test]
 fn they_do_so_on_dockers_own_bridge_as_well() -> Result<()> {
     let stage = Stage::set(without_cooling())?;
-    stage.host().sh(THEIRS)?;
+    stage.create_theirs()?;
     plays(&stage, "theirs")
 }
 

@@ -7,11 +7,6 @@ use tests::stage::{SITE, SOON, Stage, without_cooling};
 /// `web` accepts the members of `front`, and nobody else.
 const WEB: &str = "name = \"web\"\n[[port]]\nport = 80\n[[policy]]\nfrom = [\"service/front\"]\n";
 
-/// Docker's own bridge driver with our addresses, as Swarm has it.
-const THEIRS: &str = "docker network create -d bridge --ipam-driver berth --ipam-opt bridge=brcloud \
-     -o com.docker.network.bridge.name=brcloud -o com.docker.network.bridge.inhibit_ipv4=true \
-     -o com.docker.network.bridge.enable_ip_masquerade=false theirs";
-
 #[test]
 fn a_service_is_reached_by_those_its_policy_names_and_by_nobody_else() -> Result<()> {
     let stage = Stage::set(without_cooling())?;
@@ -21,7 +16,7 @@ fn a_service_is_reached_by_those_its_policy_names_and_by_nobody_else() -> Result
 #[test]
 fn the_same_holds_on_dockers_own_bridge() -> Result<()> {
     let stage = Stage::set(without_cooling())?;
-    stage.host().sh(THEIRS)?;
+    stage.create_theirs()?;
     plays(&stage, "theirs")
 }
 

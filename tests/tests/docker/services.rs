@@ -48,9 +48,7 @@ fn containers_are_in_services_by_label_and_by_declaration_as_docker_shows_them()
 fn containers_on_dockers_own_bridge_are_in_services_as_well() -> Result<()> {
     let stage = Stage::set(without_cooling())?;
     let host = stage.host();
-    host.sh("docker network create -d bridge --ipam-driver berth --ipam-opt bridge=brcloud \
-         -o com.docker.network.bridge.name=brcloud -o com.docker.network.bridge.inhibit_ipv4=true \
-         -o com.docker.network.bridge.enable_ip_masquerade=false theirs")?;
+    stage.create_theirs()?;
     host.sh(&format!(
         "docker run -d --name web --network theirs -l berth.service=web -l berth.port=80 {SITE}"
     ))?;
