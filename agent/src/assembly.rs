@@ -1,6 +1,7 @@
 //! Puts the parts together. dockerd and operators are answered from the first moment; whatever needs the
 //! provider joins when the provider has answered.
 
+mod balancers;
 mod growth;
 mod history;
 mod journals;

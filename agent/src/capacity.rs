@@ -62,13 +62,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::roll::Roll;
+pub use crate::tenure::{OwnerRecord, Writer};
 
 pub use anew::{AnewError, SubnetAnew, ZoneAnew};
 pub use evict::{EvictError, Evicted, Plea};
 pub use eviction::SilentHost;
 pub use policy::{Difference, PolicyRecord};
 pub use quarantine::QuarantineLine;
-pub use record::{OrderKey, OrderRecord, OwnerRecord, Writer};
+pub use record::{OrderKey, OrderRecord};
 pub use role::Role;
 pub use settle::{SettleError, Settlement};
 pub use status::{CapacityStatus, OrderLine, ProviderTrouble};

@@ -7,12 +7,13 @@ use crate::metrics::Metrics;
 use crate::troubles::{Trouble, Troubles, with_causes};
 use ::api::Source;
 use provider::{
-    CloudAddress, CloudSubnet, ClusterTags, FoundOrder, HostState, Identity, InstanceId,
-    MalformedClusterName, Nic, OrderId, OrderIntent, OrderPlaced, OrderRequest, OrderStatus, Provider,
-    ProviderError, Quote, Recourse, StaticSubnet, StaticSubnets, StaticTagsError, StaticZone, SubnetId,
-    TagEdit, ZoneId,
+    BalancerChange, BalancerSeen, Balancers, CloudAddress, CloudSubnet, ClusterTags, FoundOrder, HostState,
+    Identity, InstanceId, MalformedClusterName, MemberId, Nic, OrderId, OrderIntent, OrderPlaced,
+    OrderRequest, OrderStatus, Provider, ProviderError, Quote, Recourse, StaticSubnet, StaticSubnets,
+    StaticTagsError, StaticZone, SubnetId, TagEdit, ZoneId,
 };
 use provider_softlayer::{Credentials, CredentialsError, EndpointError, SoftLayer};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -223,5 +224,33 @@ impl Provider for Cloud {
 
     async fn host_state(&self, instance: &InstanceId) -> Result<HostState, ProviderError> {
         ask!(self.host_state(instance))
+    }
+}
+
+/// Asks for a load balancer of whichever provider it is, and takes note of the answer.
+macro_rules! ask_balancers {
+    ($cloud:ident . $call:ident ( $name:expr $(, $argument:expr)* )) => {{
+        let answer = match &$cloud.kind {
+            Kind::SoftLayer(user) => user.client().$call($name $(, $argument)*).await,
+            Kind::Static(subnets) => Err(ProviderError::NotOffered {
+                provider: subnets.name(),
+                doing: format!("load balancer {}", $name),
+            }),
+        };
+        $cloud.note(stringify!($call), answer)
+    }};
+}
+
+impl Balancers for Cloud {
+    async fn balancer(&self, name: &str) -> Result<Option<BalancerSeen>, ProviderError> {
+        ask_balancers!(self.balancer(name))
+    }
+
+    async fn balancer_health(&self, name: &str) -> Result<BTreeMap<MemberId, bool>, ProviderError> {
+        ask_balancers!(self.balancer_health(name))
+    }
+
+    async fn change_balancer(&self, name: &str, change: &BalancerChange) -> Result<(), ProviderError> {
+        ask_balancers!(self.change_balancer(name, change))
     }
 }

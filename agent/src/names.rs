@@ -39,7 +39,7 @@ use crate::allocator::Allocator;
 use crate::clock::Clock;
 use crate::config::NamesConfig;
 use crate::docker::events::Watched;
-use crate::services::{declared_in, follow};
+use crate::services::{Declared, follow};
 use asked::Asked;
 use budget::Budget;
 use directory::{Directory, Labels};
@@ -63,6 +63,7 @@ pub(crate) struct Parts {
     pub(crate) docker: watch::Receiver<Watched>,
     pub(crate) docker_socket: PathBuf,
     pub(crate) vigil: watch::Receiver<Vigil>,
+    pub(crate) declared: watch::Receiver<Option<Declared>>,
     pub(crate) host: HostId,
     pub(crate) zones: BTreeSet<Zone>,
     /// Where to listen, if the configuration names no address.
@@ -77,8 +78,8 @@ pub(crate) struct Names {
 
 /// Answers names until `stop`.
 pub(crate) fn start(parts: Parts, tasks: &TaskTracker, stop: &CancellationToken) -> Names {
-    let Parts { config, store, clock, allocator, docker, docker_socket, vigil, host, zones, interfaces } =
-        parts;
+    let Parts { config, store, clock, allocator, docker, docker_socket, vigil, declared, host, .. } = parts;
+    let (zones, interfaces) = (parts.zones, parts.interfaces);
     let (local_told, local) = watch::channel(Arc::new(Local::default()));
     let (report_told, report) = watch::channel(Report::default());
     let (labels_told, labels) = watch::channel(None);
@@ -114,12 +115,11 @@ pub(crate) fn start(parts: Parts, tasks: &TaskTracker, stop: &CancellationToken)
         herald::Parts { store: Arc::clone(&store), allocator, docker: docker.clone(), docker_socket, host };
     tasks.spawn(Herald::new(herald, local_told).run(stop.clone()));
     let following = {
-        let (store, stop, resolver) = (Arc::clone(&store), stop.clone(), Arc::clone(&resolver));
+        let (stop, resolver) = (stop.clone(), Arc::clone(&resolver));
         async move {
-            let declared = |stands: &_| Arc::new(Labels::of(declared_in(stands)));
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = follow(Arc::clone(&store), Under::Services.prefix(), declared, labels_told) => {}
+                () = keep_labels(declared, labels_told) => {}
                 () = follow(store, Under::Subnets.prefix(), subnets_in, subnets_told) => {}
                 () = keep_ground(subnets, docker, report, ground_told) => {}
                 () = tidy(&resolver) => {}
@@ -139,6 +139,22 @@ impl Names {
     /// Where names are answered, and what is in the way of that.
     pub(crate) fn report(&self) -> Report {
         self.resolver.report()
+    }
+}
+
+/// Tells what services are called, whenever that changes.
+async fn keep_labels(
+    mut declared: watch::Receiver<Option<Declared>>,
+    told: watch::Sender<Option<Arc<Labels>>>,
+) {
+    loop {
+        let known = declared.borrow_and_update().clone();
+        if let Some(known) = known {
+            told.send_replace(Some(Arc::new(Labels::of(known))));
+        }
+        if declared.changed().await.is_err() {
+            return;
+        }
     }
 }
 

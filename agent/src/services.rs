@@ -16,9 +16,10 @@ pub(crate) mod vigilance;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use declared::{Declared, understood as declared_in};
+pub(crate) use declared::{Declared, declarations};
 pub(crate) use followed::{Stands, follow};
 pub use registrar::{Parts, Registrar, Report};
+pub(crate) use vigilance::living_in;
 
 use std::time::Duration;
 

@@ -87,9 +87,23 @@ pub enum Transport {
 pub struct LoadBalancer {
     /// Its name at the provider.
     pub name: String,
+    /// Orders it if there is none of that name, which costs money, for users on this side. Without it, one that is there
+    /// already is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Exposure>,
     /// What it listens on for this service.
     #[serde(rename = "listener")]
     pub listeners: Vec<Listener>,
+}
+
+/// From where a load balancer can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Exposure {
+    /// From the provider's private network.
+    Private,
+    /// From everywhere.
+    Public,
 }
 
 /// What a load balancer listens on.

@@ -28,7 +28,7 @@
 //! A fault: `{"method":"placeOrder","next":10,"hits":3,"effect":{"kind":"cut_after"}}`. Effects are those of
 //! [`Effect`](crate::Effect): `delay` (`ms`), `error` (`status`, `code`, `text`), `internal_error`,
 //! `internal_error_as200`, `empty_body`, `unauthorized`, `rate_limited`, `cut_before`, `cut_after`,
-//! `silent_before`, `silent_after`, `stale` (`ms`). Errors are answered as `{"error":"text"}` with 400 or 404.
+//! `silent_before`, `silent_after`, `late` (`ms`), `stale` (`ms`). Errors are answered as `{"error":"text"}` with 400 or 404.
 
 mod balancer;
 

@@ -65,6 +65,11 @@ pub enum Effect {
     SilentBefore,
     /// Executed; no answer ever comes.
     SilentAfter,
+    /// Executed this much later (milliseconds of real time), also if the caller is dead by then; no answer ever comes.
+    Late {
+        /// Milliseconds.
+        ms: u64,
+    },
     /// A read is answered from the state this long ago (milliseconds of the cloud's clock). Writes are not touched.
     Stale {
         /// Milliseconds.

@@ -130,6 +130,7 @@ async fn answer(
 }
 
 /// A call on its way to an answer.
+#[derive(Clone)]
 struct Outcome {
     live: LiveCloud,
     call: Call,
@@ -155,6 +156,7 @@ impl Outcome {
                 Effect::RateLimited => return self.refuse(&ApiError::rate_limit(50)),
                 Effect::CutBefore => return self.cut(peer),
                 Effect::SilentBefore => return self.keep_silent().await,
+                Effect::Late { ms } => return self.land_late(caller, Duration::from_millis(*ms)).await,
                 Effect::Stale { ms } => age = age.max(Duration::from_millis(*ms)),
                 Effect::EmptyBody | Effect::CutAfter | Effect::SilentAfter => (),
             }
@@ -219,6 +221,18 @@ impl Outcome {
     /// Waits until the caller gives up.
     async fn keep_silent(&self) -> Response {
         self.log(None);
+        match std::future::pending::<Infallible>().await {}
+    }
+
+    /// Executes the call whatever becomes of the caller, who gets no answer.
+    async fn land_late(&self, caller: &Caller, after: Duration) -> Response {
+        let (mut late, caller) = (self.clone(), *caller);
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            // Nobody hears what came of it.
+            let _ = late.execute(&caller, Duration::ZERO);
+            late.log(None);
+        });
         match std::future::pending::<Infallible>().await {}
     }
 

@@ -9,6 +9,7 @@
 //! | `orders` | price, verify, place, wait, find again | `Product_Package`, `Product_Order`, `Account::getOrders`, `Billing_Order::getReceipt` |
 //! | `tags` | our tags beside others' | `Network_Subnet::setTags` |
 //! | `cancel` | return of a subnet | `Billing_Item::cancelService` |
+//! | `balancers` | load balancers: their listeners, members, health; ordering one | `Network_LBaaS_…`, `Product_Order` |
 //! | `host_state` | what became of a machine | `Virtual_Guest`, `Hardware_Server`, `Account::getCurrentUser` |
 //!
 //! `client` is the protocol (the only code that names reqwest), `wire` their JSON. Facts come from the API's
@@ -16,6 +17,7 @@
 //! sldn.softlayer.com (`softlayer/githubio_source`), and the clients `softlayer-python` and
 //! `terraform-provider-ibm`.
 
+mod balancers;
 mod cancel;
 mod client;
 mod credentials;
@@ -26,9 +28,12 @@ mod tags;
 mod whoami;
 mod wire;
 
+use std::collections::BTreeMap;
+
 use provider::{
-    CloudAddress, CloudSubnet, FoundOrder, HostState, Identity, InstanceId, Nic, OrderId, OrderIntent,
-    OrderPlaced, OrderRequest, OrderStatus, Provider, ProviderError, Quote, SubnetId, TagEdit, ZoneId,
+    BalancerChange, BalancerSeen, Balancers, CloudAddress, CloudSubnet, FoundOrder, HostState, Identity,
+    InstanceId, MemberId, Nic, OrderId, OrderIntent, OrderPlaced, OrderRequest, OrderStatus, Provider,
+    ProviderError, Quote, SubnetId, TagEdit, ZoneId,
 };
 
 pub use client::{CALL_TIME_MAX, EndpointError};
@@ -45,6 +50,7 @@ pub const PRIVATE_ENDPOINT: &str = "https://api.service.softlayer.com/rest/v3.1/
 #[derive(Debug)]
 pub struct SoftLayer {
     client: client::Client,
+    balancers: balancers::Uuids,
 }
 
 impl SoftLayer {
@@ -53,7 +59,10 @@ impl SoftLayer {
     /// # Errors
     /// When the endpoint is not an `http` or `https` address.
     pub fn new(endpoint: &str, credentials: Credentials) -> Result<Self, EndpointError> {
-        Ok(Self { client: client::Client::new(endpoint, credentials)? })
+        Ok(Self {
+            client: client::Client::new(endpoint, credentials)?,
+            balancers: balancers::Uuids::default(),
+        })
     }
 }
 
@@ -108,5 +117,19 @@ impl Provider for SoftLayer {
 
     async fn host_state(&self, instance: &InstanceId) -> Result<HostState, ProviderError> {
         host_state::host_state(&self.client, instance).await
+    }
+}
+
+impl Balancers for SoftLayer {
+    async fn balancer(&self, name: &str) -> Result<Option<BalancerSeen>, ProviderError> {
+        balancers::look(&self.client, &self.balancers, name).await
+    }
+
+    async fn balancer_health(&self, name: &str) -> Result<BTreeMap<MemberId, bool>, ProviderError> {
+        balancers::health(&self.client, &self.balancers, name).await
+    }
+
+    async fn change_balancer(&self, name: &str, change: &BalancerChange) -> Result<(), ProviderError> {
+        balancers::change(&self.client, &self.balancers, name, change).await
     }
 }

@@ -4,9 +4,12 @@
 //! returns the portable subnets of a zone, and witnesses what became of a machine. It knows nothing of pools,
 //! blocks or containers.
 //!
+//! Its load balancers are another concern, [`Balancers`]: they know members and listeners, not services.
+//!
 //! What happens to one ordered subnet is a pure machine, [`order::Order`]; how a provider fails, and what a caller
 //! can do about it, is [`ProviderError`] and its [`Recourse`].
 
+mod balancer;
 mod error;
 mod identity;
 pub mod order;
@@ -20,6 +23,10 @@ use std::future::Future;
 
 use jiff::SignedDuration;
 
+pub use balancer::{
+    BalancerChange, BalancerSeen, BalancerState, Balancers, Exposure, HealthSpec, ListenerId,
+    ListenerProtocol, ListenerSeen, ListenerSpec, MemberId, MemberSeen,
+};
 pub use error::{Cause, ProviderError, Recourse};
 pub use identity::{
     Attachment, HostState, Identity, InstanceId, InstanceKind, MacAddress, MalformedMac, Network, Nic,

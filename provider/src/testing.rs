@@ -1,5 +1,7 @@
 //! What every provider must keep, as a test that every implementation runs.
 
+mod balancers;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
@@ -9,6 +11,8 @@ use crate::{
     CloudSubnet, ClusterTags, HostState, InstanceId, Network, Nic, OrderIntent, OrderRequest, OrderStatus,
     Provider, ProviderError, SetAside, SubnetId, Tag, TagEdit, ZoneId,
 };
+
+pub use balancers::{BalancerWorld, balances};
 
 /// How long a delivery or a return may take in a test.
 const PATIENCE: Duration = Duration::from_secs(20);

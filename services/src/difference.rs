@@ -31,8 +31,10 @@ fn fields(service: &Service) -> BTreeMap<String, String> {
     all.extend(selector.iter().map(|(label, value)| (format!("selector.{label}"), value.clone())));
     all.extend(ports.iter().map(port));
     all.extend(dns.iter().map(|label| ("dns".to_owned(), label.clone())));
-    if let Some(LoadBalancer { name, listeners }) = load_balancer {
+    if let Some(LoadBalancer { name, order, listeners }) = load_balancer {
         all.insert("load_balancer.name".to_owned(), name.clone());
+        let order = order.map(|order| format!("{order:?}").to_lowercase());
+        all.extend(order.map(|order| ("load_balancer.order".to_owned(), order)));
         all.extend(listeners.iter().flat_map(listener));
     }
     let mut peers: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();

@@ -2,10 +2,12 @@
 //!
 //! A [`Service`](api::Service) is declared by an operator, or is there because containers have its label. Each host
 //! finds its own members ([`select`]) and writes them to the store; whoever needs them reads all of them and judges
-//! who takes part ([`judge`]), from what the hosts wrote and which of them live ([`Vigil`]).
+//! who takes part ([`judge`]), from what the hosts wrote and which of them live ([`Vigil`]). The owner of a load balancer
+//! brings that to the provider, one step at a time ([`next`]).
 //!
 //! Nothing here does I/O, reads a clock or spawns anything.
 
+mod balancing;
 mod declaration;
 mod difference;
 mod judgement;
@@ -15,6 +17,7 @@ mod policy;
 mod selection;
 mod vigil;
 
+pub use balancing::{Edit, Known, Limits, MemberWanted, Placed, Seen, Step, Wanted, next, wanted};
 pub use declaration::{Abilities, Declined, check};
 pub use difference::difference;
 pub use judgement::{Standing, judge};

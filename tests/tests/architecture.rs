@@ -10,7 +10,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 const ARROWS: &[(&str, &[&str])] = &[
     ("ipam", &[]),
     ("ledger", &["ipam"]),
-    ("services", &["api", "ipam"]),
+    ("services", &["api", "ipam", "provider"]),
     ("names", &["api", "ipam", "services"]),
     ("store", &[]),
     ("provider", &[]),

@@ -141,6 +141,8 @@ fn key(spelled: &store::Key) -> Option<Key> {
         | Item::Service(_)
         | Item::Declaring
         | Item::Member { .. }
+        | Item::Balancer(_)
+        | Item::Balanced { .. }
         | Item::Drain { .. }
         | Item::Name(_)
         | Item::Called { .. }

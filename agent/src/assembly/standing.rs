@@ -1,7 +1,7 @@
 //! Gives the agent its standing: who this machine is, then the cluster, then the allocator, then the
 //! capacity roles. Each step is tried until it succeeds; what succeeded before goes on meanwhile.
 
-use super::{growth, history, silence};
+use super::{balancers, growth, history, silence};
 use crate::allocator::{self, Allocator, Founding, FoundingError, Line};
 use crate::capacity::Capacity;
 use crate::clock::Clock;
@@ -19,7 +19,7 @@ use crate::names::{self, Names};
 use crate::own_use::OwnUse;
 use crate::reconciler::Reconciler;
 use crate::roll::Roll;
-use crate::services::{self, Registrar, Report, policing};
+use crate::services::{self, Declared, Registrar, Report, declarations, policing};
 use crate::session;
 use crate::troubles::{Trouble, Troubles, with_causes};
 use crate::wanted::Interfaces;
@@ -115,10 +115,12 @@ impl Standing {
         // Also while the provider is silent: what an operator evicts, and what rests in quarantine, need not wait.
         let growing = async { tokio::join!(self.confirmed(&known), self.grow(&known, &allocator)) };
         self.tasks.spawn(history::keep(self, &host, &allocator));
+        let declared = declarations(Arc::clone(&self.store), &self.tasks, &self.stop);
         let registrar = services::Parts {
             store: Arc::clone(&self.store),
             allocator: allocator.clone(),
             docker: self.docker.clone(),
+            declared: declared.clone(),
             host: host.clone(),
         };
         let (seen, here) = watch::channel(None);
@@ -126,7 +128,8 @@ impl Standing {
         self.tasks.spawn(registrar.run(self.stop.clone()));
         let (store, policy) = (Arc::clone(&self.store), self.policy.clone());
         self.tasks.spawn(policing::keep(store, here, policy, self.stop.clone()));
-        self.answer_names(&known, &allocator);
+        self.answer_names(&known, &allocator, declared.clone());
+        balancers::keep(self, &known, declared);
         let (store, stop) = (Arc::clone(&self.store), self.stop.clone());
         let description = Description::of(&known.identity);
         // To its end, also when this is cut off: a host that stops in order says so.
@@ -142,7 +145,12 @@ impl Standing {
     }
 
     /// Answers DNS on this host's private network, unless the configuration has it otherwise.
-    fn answer_names(&self, known: &Known, allocator: &Allocator) {
+    fn answer_names(
+        &self,
+        known: &Known,
+        allocator: &Allocator,
+        declared: watch::Receiver<Option<Declared>>,
+    ) {
         if !self.config.names.enabled {
             return;
         }
@@ -155,6 +163,7 @@ impl Standing {
             docker: self.docker.clone(),
             docker_socket: self.config.rim.docker.api_socket.clone(),
             vigil: self.vigil.clone(),
+            declared,
             host: host.host,
             zones: host.zones,
             interfaces: known.private_interfaces(),

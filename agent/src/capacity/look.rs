@@ -13,10 +13,12 @@ use store::{
     layout::{self, Item, Under},
 };
 
+use crate::tenure::OwnerRecord;
+
 use super::{
     Parts,
     policy::PolicyRecord,
-    record::{OrderRecord, OwnerRecord, zone_of},
+    record::{OrderRecord, zone_of},
     trouble::Trouble,
     view::{At, View},
 };

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
-use ipam::{HostId, Incarnation, PoolName};
+use ipam::PoolName;
 use provider::{ZoneId, order::Order};
 use serde::{Deserialize, Serialize};
 use store::{Key, layout::Item};
+
+use crate::tenure::Writer;
 
 /// Names an order in the store: `default-1404267-1`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -49,26 +51,6 @@ impl OrderRecord {
     pub fn key(&self) -> OrderKey {
         OrderKey::new(&self.pool, &self.zone, self.number)
     }
-}
-
-/// One process of one host in one life.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Writer {
-    /// The host.
-    pub host: HostId,
-    /// Its life: raised by eviction.
-    pub incarnation: Incarnation,
-    /// Its process, random.
-    pub process: String,
-}
-
-/// `owners/<role>`: who has a role, and for which time in a row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwnerRecord {
-    /// Who.
-    pub owner: Writer,
-    /// Grows with each change of the owner.
-    pub term: u64,
 }
 
 /// `takes/<zone>`: every take number of a block that is gone is at most this.

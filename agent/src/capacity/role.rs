@@ -9,11 +9,13 @@ use tokio::sync::watch;
 use tracing::warn;
 use uuid::Uuid;
 
+use crate::tenure::{Silence, Writer};
+
 use super::{
     CapacityStatus, Parts, Timing,
     decide::{Action, Need, decide, has_passed, millis, need},
     look,
-    record::{OrderKey, OwnerRecord, Writer},
+    record::OrderKey,
     rest::Rest,
     status::{self, Told},
     surprise::surprises,
@@ -40,8 +42,8 @@ pub struct Role<P> {
     /// After a failure: no look before this is over, whoever nudges.
     rest: Option<Rest>,
     cloud_seen: Option<(Timestamp, Vec<provider::CloudSubnet>)>,
-    /// Another owner whose session is absent, and since when we have seen it so.
-    pub(super) silent_owner: Option<(OwnerRecord, Timestamp)>,
+    /// Another owner whose session is absent.
+    pub(super) silent_owner: Silence,
     pub(super) evictions: Evictions,
     pub(super) quarantines: Quarantines,
     /// Something was done that calls for another look at once.
@@ -68,7 +70,7 @@ impl<P: Provider> Role<P> {
             pass_failures: 0,
             rest: None,
             cloud_seen: None,
-            silent_owner: None,
+            silent_owner: Silence::default(),
             evictions,
             quarantines,
             look_again: false,

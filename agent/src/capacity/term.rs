@@ -4,18 +4,20 @@ use ipam::role::{HostSeen, HostsSeen};
 use ipam::{ClusterState, HostId, Timestamp, Zone};
 use provider::Provider;
 use store::{
-    Commit, Key, Revision, StoreError, Transaction,
+    Commit, Revision, StoreError, Transaction,
     layout::{self, Item},
 };
 use tracing::{info, warn};
 
 use crate::allocator::words;
+pub(super) use crate::tenure::compared;
+use crate::tenure::{self, OwnerRecord};
 
 use super::{
     Parts,
     decide::has_passed,
     look,
-    record::{OwnerRecord, owner_key},
+    record::owner_key,
     role::Role,
     trouble::Trouble,
     view::{At, View},
@@ -98,34 +100,21 @@ impl<P: Provider> Role<P> {
     }
 
     async fn claim(&mut self, hosts: &HostsSeen) -> Result<Claim, Trouble> {
-        let key = owner_key(&self.parts.zone);
-        let asked = self.parts.clock.now();
-        let entry = self.parts.store.get(&key).await?.entry;
-        let standing = entry.as_ref().map(look::read::<OwnerRecord>).transpose()?;
-        let term = match &standing {
-            Some(At { value, revision }) if value.owner == self.me => {
-                self.silent_owner = None;
-                return Ok(Claim::Ours(Term { owner: *revision, confirmed: asked }));
+        let (key, me) = (owner_key(&self.parts.zone), self.me.clone());
+        let (asked, store) = (self.parts.clock.now(), self.parts.store.clone());
+        let may_follow = |record: &OwnerRecord| self.may_follow(record, hosts.get(&record.owner.host));
+        match tenure::claim(&*store, &key, &me, may_follow).await? {
+            tenure::Claim::Ours(owner) => {
+                self.silent_owner.is_over();
+                Ok(Claim::Ours(Term { owner, confirmed: asked }))
             }
-            // A former process of this host: it is dead, or this one could not have opened the journals.
-            Some(At { value, .. }) if value.owner.host == self.me.host => value.term + 1,
-            Some(At { value, .. }) if !self.may_follow(value, hosts.get(&value.owner.host)) => {
-                return Ok(Claim::Anothers(value.owner.host.to_string()));
-            }
-            Some(At { value, .. }) => value.term + 1,
-            None => 1,
-        };
-        let record = OwnerRecord { owner: self.me.clone(), term };
-        let transaction = compared(Transaction::new(), key.clone(), look::revision_of(entry.as_ref()));
-        let value = layout::encode(&key, &record)?;
-        match self.parts.store.commit(transaction.put(key, value)).await? {
-            Commit::Done { revision } => {
+            tenure::Claim::Anothers(host) => Ok(Claim::Anothers(host.to_string())),
+            tenure::Claim::Taken { owner, term, .. } => {
                 info!(zone = %self.parts.zone, term, "this agent looks after the zone's capacity");
                 self.since = Some(self.parts.clock.now());
                 self.watch_anew();
-                Ok(Claim::Ours(Term { owner: revision, confirmed: asked }))
+                Ok(Claim::Ours(Term { owner, confirmed: asked }))
             }
-            Commit::Conflict { .. } => Err(Trouble::Overtaken),
         }
     }
 
@@ -133,21 +122,9 @@ impl<P: Provider> Role<P> {
     /// long that no call of its can still be under way.
     fn may_follow(&mut self, owner: &OwnerRecord, host: Option<&HostSeen>) -> bool {
         let zone = Zone(self.zone().to_string());
-        let is_there = |host: &HostSeen| host.alive && host.record.zones.contains(&zone);
-        if host.is_some_and(is_there) {
-            self.silent_owner = None;
-            return false;
-        }
-        let now = self.parts.clock.now();
-        let since = match &self.silent_owner {
-            Some((known, since)) if known == owner => *since,
-            _ => {
-                self.silent_owner = Some((owner.clone(), now));
-                now
-            }
-        };
-        let timing = &self.parts.timing;
-        has_passed(now, since, timing.term_confirmed_for + timing.call_max)
+        let is_there = host.is_some_and(|host| host.alive && host.record.zones.contains(&zone));
+        let span = self.parts.timing.term_confirmed_for + self.parts.timing.call_max;
+        self.silent_owner.has_lasted(owner, is_there, self.parts.clock.now(), span)
     }
 
     /// Commits, if this process still has the role.
@@ -200,13 +177,5 @@ impl<P: Provider> Role<P> {
             ));
         }
         Ok(())
-    }
-}
-
-/// Adds the compare that an entry is as it was read: there, or not there.
-pub(super) fn compared(transaction: Transaction, key: Key, revision: Option<Revision>) -> Transaction {
-    match revision {
-        Some(revision) => transaction.unchanged(key, revision),
-        None => transaction.absent(key),
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use provider::{ProviderError, Recourse};
 use store::{StoreError, layout::ValueError};
 
+use crate::tenure::ClaimError;
+
 use super::ProbeError;
 
 /// How long to wait at least where only a person can help: whoever did should not wait long for the next try.
@@ -27,6 +29,16 @@ pub(super) enum Trouble {
     Waiting(String),
     #[error("{reason}")]
     Operator { reason: String, hint: String },
+}
+
+impl From<ClaimError> for Trouble {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Store(error) => error.into(),
+            ClaimError::Value(error) => error.into(),
+            ClaimError::Overtaken => Self::Overtaken,
+        }
+    }
 }
 
 impl Trouble {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use api::Protocol;
-use services::Abilities;
+use services::{Abilities, Limits};
 
 use crate::config::ProviderConfig;
 
@@ -15,13 +15,23 @@ pub(crate) fn of(provider: &ProviderConfig) -> Abilities {
     }
 }
 
+/// What they take at the provider that is configured; nothing where it has none.
+pub(crate) fn limits(provider: &ProviderConfig) -> Option<Limits> {
+    match provider {
+        // At most 50 members, and 2 protocols in an order. Source: the same documentation, "FAQs".
+        ProviderConfig::SoftLayer { .. } => Some(Limits { members: 50, listeners_ordered: 2, zone: None }),
+        ProviderConfig::Static(_) => None,
+    }
+}
+
 /// IBM Cloud Load Balancer, as the API's documentation has it: protocols, limits and the ports that it keeps
 /// (<https://cloud.ibm.com/docs/loadbalancer-service>, "FAQs" and "Setting up health checks"). A member belongs to the
-/// whole balancer: the call that adds one names no port.
+/// whole balancer: the call that adds one names no port. It takes HTTPS too, but only with a certificate, which no
+/// declaration names: TLS passes through as TCP.
 fn softlayer() -> Abilities {
     Abilities {
         provider: "softlayer",
-        protocols: [Protocol::Tcp, Protocol::Http, Protocol::Https].into(),
+        protocols: [Protocol::Tcp, Protocol::Http].into(),
         one_service_each: true,
         ports_kept: Some((56_500, 56_520)),
         listeners_max: 10,

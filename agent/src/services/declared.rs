@@ -1,17 +1,38 @@
 //! What operators declared, as it stands in the store.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use api::Service;
 use store::Store;
 use store::layout::{self, Item, Under};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::followed::Stands;
+use super::followed::{Stands, follow};
 use super::{ServicesError, in_time};
 use crate::troubles::with_causes;
 
 /// What is declared, by name.
 pub(crate) type Declared = BTreeMap<String, Service>;
+
+/// Follows what is declared until `stop`, once for all on this host who go by it.
+pub(crate) fn declarations(
+    store: Arc<dyn Store>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> watch::Receiver<Option<Declared>> {
+    let (told, declared) = watch::channel(None);
+    let stop = stop.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = follow(store, Under::Services.prefix(), understood, told) => {}
+        }
+    });
+    declared
+}
 
 /// Everything declared.
 pub(super) async fn read(store: &dyn Store) -> Result<Declared, ServicesError> {
@@ -20,7 +41,7 @@ pub(super) async fn read(store: &dyn Store) -> Result<Declared, ServicesError> {
 }
 
 /// What these values declare. One that cannot be understood is left out, and said.
-pub(crate) fn understood(stands: &Stands) -> Declared {
+fn understood(stands: &Stands) -> Declared {
     let mut declared = Declared::new();
     for (key, value) in stands {
         let Some(Item::Service(name)) = Item::of(key) else { continue };

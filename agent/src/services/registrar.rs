@@ -15,7 +15,7 @@ use store::{Commit, Revision, Store, Transaction};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::declared::{self, Declared};
+use super::declared::Declared;
 use super::drains::{self, Drains};
 use super::followed::follow;
 use super::policing::Here;
@@ -38,6 +38,8 @@ pub struct Parts {
     pub allocator: Allocator,
     /// What Docker shows.
     pub docker: watch::Receiver<Watched>,
+    /// What is declared.
+    pub(crate) declared: watch::Receiver<Option<Declared>>,
     /// This host.
     pub host: HostId,
 }
@@ -101,22 +103,12 @@ impl Registrar {
 
     /// Registers until `stop`. What is cut off is looked for again at the next start.
     pub async fn run(mut self, stop: CancellationToken) {
-        let (told, mut declared) = watch::channel(None);
         let (drains_told, mut drains) = watch::channel(None);
         let (store, host) = (Arc::clone(&self.parts.store), self.parts.host.to_string());
-        let following = async {
-            tokio::join!(
-                follow(Arc::clone(&store), Under::Services.prefix(), declared::understood, told),
-                follow(
-                    Arc::clone(&store),
-                    Under::DrainsOf { host }.prefix(),
-                    drains::understood,
-                    drains_told
-                ),
-            )
-        };
+        let following = follow(store, Under::DrainsOf { host }.prefix(), drains::understood, drains_told);
         let mut changes = self.parts.allocator.changes();
         let mut docker = self.parts.docker.clone();
+        let mut declared = self.parts.declared.clone();
         let registering = async {
             loop {
                 // The newest of each, so that nothing that comes while it is written is missed.
@@ -141,7 +133,7 @@ impl Registrar {
         };
         tokio::select! {
             () = stop.cancelled() => {}
-            _ = following => {}
+            () = following => {}
             () = registering => {}
         }
     }

@@ -16,9 +16,10 @@ use store::{Fault, MemoryStore, Store, Transaction};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::catalogue::{self, ApplyError};
-use super::{Parts, Registrar, Report, drains};
+use super::{Parts, Registrar, Report, declarations, drains};
 use crate::allocator::{self, Allocator};
 use crate::clock::ManualClock;
 use crate::config::{ProviderConfig, StaticConfig};
@@ -77,6 +78,7 @@ impl Rig {
             store: Arc::new(store.clone()),
             allocator: allocator.clone(),
             docker: watched,
+            declared: declarations(Arc::new(store.clone()), &TaskTracker::new(), &stop),
             host: HostId::from("h1"),
         };
         tokio::spawn(Registrar::new(parts, told, watch::channel(None).0).run(stop.clone()));

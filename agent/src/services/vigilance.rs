@@ -29,7 +29,7 @@ pub(crate) async fn keep(
     let following = async {
         tokio::join!(
             follow(Arc::clone(&store), Under::Hosts.prefix(), zones_in, zones_told),
-            follow(Arc::clone(&store), Under::Sessions.prefix(), alive_in, alive_told),
+            follow(Arc::clone(&store), Under::Sessions.prefix(), living_in, alive_told),
         )
     };
     let keeping = async {
@@ -75,7 +75,8 @@ fn zones_in(stands: &Stands) -> Zones {
     zones
 }
 
-fn alive_in(stands: &Stands) -> BTreeSet<HostId> {
+/// The hosts that give signs of life.
+pub(crate) fn living_in(stands: &Stands) -> BTreeSet<HostId> {
     let ids = stands.keys().filter_map(|key| match Item::of(key) {
         Some(Item::Session(id)) => Some(HostId(id)),
         _ => None,

@@ -322,6 +322,21 @@ async fn a_silent_call_never_answers_and_was_executed_if_it_says_so() {
 }
 
 #[tokio::test]
+async fn a_late_call_lands_although_its_caller_gave_up() {
+    let it = Fixture::fast().await;
+    it.live().inject(Fault::once("placeOrder", Effect::Late { ms: 500 }));
+    let url = format!("{}SoftLayer_Product_Order/placeOrder", it.cloud.endpoint());
+    let body = json!({ "parameters": [container(13_985, 1234)] });
+    let request = it.client.post(url).basic_auth("SL307608", Some("simulated-key")).json(&body);
+    assert!(request.timeout(Duration::from_millis(50)).send().await.unwrap_err().is_timeout());
+    let orders = async || it.get("SoftLayer_Account/getOrders").await.as_array().unwrap().len();
+    assert_eq!(orders().await, 0);
+    while orders().await == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
 async fn errors_come_as_they_were_ordered() {
     let it = Fixture::fast().await;
     let own =

@@ -1,0 +1,57 @@
+//! What keeps an owner from doing what it would.
+
+use std::time::Duration;
+
+use provider::{ProviderError, Recourse};
+use store::StoreError;
+use store::layout::ValueError;
+
+use crate::capacity::WAIT_FOR_PERSON;
+use crate::services::ServicesError;
+use crate::tenure::ClaimError;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OwnerError {
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    #[error("a load balancer cannot be looked after without the store")]
+    Store(#[from] ServicesError),
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    #[error("somebody else wrote in between")]
+    Overtaken,
+}
+
+impl From<StoreError> for OwnerError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<ValueError> for OwnerError {
+    fn from(error: ValueError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl OwnerError {
+    /// How long to wait at least; nothing where a change may end the wait.
+    pub(super) fn rest(&self) -> Option<Duration> {
+        let Self::Provider(error) = self else { return None };
+        Some(match error.recourse() {
+            Recourse::RetryAfter(after) => after,
+            Recourse::LookAgain => Duration::ZERO,
+            Recourse::AskOperator(_) => WAIT_FOR_PERSON,
+        })
+    }
+
+    /// Whether nobody knows what came of it: it may still land.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::Provider(ProviderError::InDoubt { .. }))
+    }
+
+    /// Whether it is the course of things that somebody was first.
+    pub(super) fn is_a_race(&self) -> bool {
+        matches!(self, Self::Overtaken | Self::Claim(ClaimError::Overtaken))
+    }
+}

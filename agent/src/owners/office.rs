@@ -1,0 +1,195 @@
+//! Whose a load balancer is.
+//!
+//! It may be taken as soon as its owner gives no sign of life: what the owner could still send was written down before,
+//! and is found. What is waited for is the end of that: until it is over, nothing that is not at the provider counts
+//! as gone.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ipam::{ClusterRecord, ClusterState, HostId, HostRecord, Incarnation, Timestamp};
+use store::layout::{self, Item};
+use store::{Commit, Revision, Store, Transaction};
+use uuid::Uuid;
+
+use super::book::{OBJECT, Term};
+use super::error::OwnerError;
+use super::{Followed, Parts, turn};
+use crate::services::in_time;
+use crate::tenure::{self, Claim, OwnerRecord, Writer};
+
+/// What this process may do now.
+#[derive(Debug)]
+pub(super) enum Standing {
+    /// Look after it.
+    Ours(Term),
+    /// Nothing, until something changes.
+    Anothers,
+    /// Nothing, for so long at least.
+    NotYet(Duration),
+}
+
+/// The owner's place, as one agent sees it.
+pub(super) struct Office {
+    object: String,
+    name: String,
+    me: Writer,
+    /// Since when it is nobody's.
+    vacant: Option<Timestamp>,
+    /// Since when this process has it, and from when on no call of anybody before it can land.
+    held: Option<(Revision, Timestamp)>,
+    /// From when on no call of this process that nobody answered can land.
+    doubted: Timestamp,
+}
+
+/// How soon it is asked again whether this host and the cluster are there.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+impl Office {
+    pub(super) fn new(name: &str, host: HostId) -> Self {
+        let process = Uuid::new_v4().to_string();
+        Self {
+            object: format!("{OBJECT}{name}"),
+            name: name.to_owned(),
+            me: Writer { host, incarnation: Incarnation(0), process },
+            vacant: None,
+            held: None,
+            doubted: Timestamp(0),
+        }
+    }
+
+    /// From when on no call that was sent before can still land.
+    pub(super) fn settled(&self) -> Timestamp {
+        let former = self.held.map(|(_, settled)| settled).unwrap_or_default();
+        former.max(self.doubted)
+    }
+
+    /// Nobody answered a call of ours.
+    pub(super) fn doubt<B>(&mut self, parts: &Parts<B>) {
+        self.doubted = parts.clock.now().after(millis(parts.timing.call_max));
+    }
+
+    /// Whose it is, by the store's word of this moment.
+    pub(super) async fn stand<B>(
+        &mut self,
+        parts: &Parts<B>,
+        followed: &Followed,
+    ) -> Result<Standing, OwnerError> {
+        let (Some(owners), Some(living)) =
+            (followed.owners.borrow().clone(), followed.living.borrow().clone())
+        else {
+            return Ok(Standing::Anothers);
+        };
+        let now = parts.clock.now();
+        match owners.get(&self.name) {
+            // Ours, or that of a process of this host that is dead: nobody else takes it.
+            Some(record) if record.owner.host == self.me.host && !record.resigned => {}
+            Some(record) if !record.resigned && living.contains(&record.owner.host) => {
+                (self.vacant, self.held) = (None, None);
+                return Ok(Standing::Anothers);
+            }
+            _ => {
+                let since = *self.vacant.get_or_insert(now);
+                let before =
+                    u32::try_from(turn::rank(&self.object, &self.me.host, &living)).unwrap_or(u32::MAX);
+                let due = since.after(millis(parts.timing.turn.saturating_mul(before)));
+                if due > now {
+                    return Ok(Standing::NotYet(Duration::from_millis(due.0 - now.0)));
+                }
+            }
+        }
+        self.claim(parts, &living).await
+    }
+
+    async fn claim<B>(
+        &mut self,
+        parts: &Parts<B>,
+        living: &BTreeSet<HostId>,
+    ) -> Result<Standing, OwnerError> {
+        let store = &*parts.store;
+        let (Some(incarnation), Some(cluster)) = (registered(parts).await?, open_cluster(store).await?)
+        else {
+            return Ok(Standing::NotYet(LOOK_AGAIN));
+        };
+        if self.held.is_none() {
+            self.me.incarnation = incarnation;
+        }
+        let key = Item::Owner(self.object.clone()).key();
+        let may_follow = |record: &OwnerRecord| !living.contains(&record.owner.host);
+        let asked = parts.clock.now();
+        let owner = match tenure::claim(store, &key, &self.me, may_follow).await? {
+            Claim::Anothers(_) => {
+                self.held = None;
+                return Ok(Standing::Anothers);
+            }
+            Claim::Ours(owner) => {
+                // Written by this process, whose answer was lost.
+                self.held.get_or_insert((owner, self.settled_after(asked, None, parts)));
+                owner
+            }
+            Claim::Taken { owner, term, former } => {
+                tracing::info!(balancer = self.name, term, "this agent looks after the load balancer");
+                self.held = Some((owner, self.settled_after(asked, former.as_ref(), parts)));
+                owner
+            }
+        };
+        self.vacant = None;
+        Ok(Standing::Ours(Term { owner, cluster }))
+    }
+
+    /// When no call of the former owner can land any more. One of this host is dead and sends nothing; another may
+    /// have been told just before, and send for as long as that counts.
+    fn settled_after<B>(&self, now: Timestamp, former: Option<&OwnerRecord>, parts: &Parts<B>) -> Timestamp {
+        let (call, confirmed) = (parts.timing.call_max, parts.timing.term_confirmed_for);
+        now.after(millis(match former {
+            Some(former) if former.resigned => Duration::ZERO,
+            Some(former) if former.owner.host == self.me.host => call,
+            // Nobody is known where the store was made anew.
+            Some(_) | None => confirmed + call,
+        }))
+    }
+
+    /// Says that none of our calls is under way, and none follows: whoever is next waits for nobody.
+    pub(super) async fn resign<B>(&mut self, parts: &Parts<B>) {
+        let Some((owner, settled)) = self.held.take() else { return };
+        // Somebody's call may still land, and the next one must wait for it.
+        if settled.max(self.doubted) > parts.clock.now() {
+            return;
+        }
+        let key = Item::Owner(self.object.clone()).key();
+        let resigning = async {
+            let entry = in_time(parts.store.get(&key)).await?.entry;
+            let Some(entry) = entry.filter(|entry| entry.revision == owner) else { return Ok(()) };
+            let record: OwnerRecord = layout::decode(&key, &entry.value)?;
+            let value = layout::encode(&key, &OwnerRecord { resigned: true, ..record })?;
+            let transaction = Transaction::new().unchanged(key.clone(), owner).put(key.clone(), value);
+            match in_time(parts.store.commit(transaction)).await? {
+                Commit::Done { .. } | Commit::Conflict { .. } => Ok::<_, OwnerError>(()),
+            }
+        };
+        if let Err(error) = resigning.await {
+            tracing::debug!(%error, balancer = self.name, "the next owner waits as for one that died");
+        }
+    }
+}
+
+/// This host's life, if its record names this machine and boot. Whoever has a copy of its disk has its name too.
+async fn registered<B>(parts: &Parts<B>) -> Result<Option<Incarnation>, OwnerError> {
+    let key = Item::Host(parts.host.to_string()).key();
+    let Some(entry) = in_time(parts.store.get(&key)).await?.entry else { return Ok(None) };
+    let record: HostRecord = layout::decode(&key, &entry.value)?;
+    let is_this = record.instance == parts.instance && record.boot == parts.boot;
+    Ok(is_this.then_some(record.incarnation))
+}
+
+/// The cluster's record, unless the cluster is frozen or not there.
+async fn open_cluster(store: &dyn Store) -> Result<Option<Vec<u8>>, OwnerError> {
+    let key = Item::Cluster.key();
+    let Some(entry) = in_time(store.get(&key)).await?.entry else { return Ok(None) };
+    let record: ClusterRecord = layout::decode(&key, &entry.value)?;
+    Ok((record.state == ClusterState::Open).then_some(entry.value))
+}
+
+pub(super) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
