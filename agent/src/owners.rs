@@ -43,7 +43,8 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::services::{Declared, Stands, follow, living_in};
 use crate::tenure::OwnerRecord;
-pub(crate) use book::{BalancerRecord, OBJECT, key_of, known, record};
+use book::OBJECT;
+pub(crate) use book::{BalancerRecord, key_of, known, owner, record};
 use keeper::Keeper;
 
 /// What owners are made of.

@@ -37,4 +37,18 @@ pub struct DrainedMember {
     pub container: String,
     /// Whether it gets nothing new, as far as it was asked of the store.
     pub draining: bool,
+    /// Its weight at the service's load balancer, as the balancer's owner saw it last; nothing where it is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u8>,
+}
+
+impl DrainedMember {
+    /// Whether nothing new comes to it any more, or again, whichever is asked.
+    pub fn is_settled(&self, undo: bool) -> bool {
+        match (undo, self.weight) {
+            (false, Some(weight)) => self.draining && weight == 0,
+            (false, None) => self.draining,
+            (true, _) => !self.draining,
+        }
+    }
 }

@@ -163,10 +163,42 @@ pub struct ServiceReport {
     pub declared: bool,
     /// The containers in it, by address.
     pub members: Vec<Member>,
+    /// The load balancer in front of it, as its owner saw it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balancer: Option<BalancerReport>,
     /// How often each entry of its policy was used on the host that answers; nothing where it has no member, or its
     /// kernel was not asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policy_uses: Vec<PolicyUse>,
+}
+
+/// A load balancer of the provider, as the agent that looks after it saw it last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BalancerReport {
+    /// The host whose agent looks after it; nothing while it is nobody's.
+    pub owner: Option<String>,
+    /// Where users connect, as the provider says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached_at: Option<String>,
+    /// What is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<String>,
+    /// What is not as it should be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<String>,
+    /// Addresses that were members, and are used by nobody before the load balancer has let go of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaving: Vec<IpAddr>,
+}
+
+/// A container at a load balancer, as its owner saw it last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AtBalancer {
+    /// Its weight there; nothing where it is not there yet, or no more.
+    pub weight: Option<u8>,
+    /// Whether the provider's own health check finds it serving, where it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up: Option<bool>,
 }
 
 /// A container in a service.
@@ -191,6 +223,9 @@ pub struct Member {
     pub readiness: Readiness,
     /// Whether it takes part.
     pub standing: MemberStanding,
+    /// How it stands at the service's load balancer, if it was put there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_balancer: Option<AtBalancer>,
 }
 
 /// What Docker says of a container.

@@ -14,6 +14,7 @@ use store::{Commit, Key, OPERATIONS_MAX, Revision, Store, Transaction};
 use super::error::OwnerError;
 use super::members::Written;
 use crate::services::{ServicesError, in_time};
+use crate::tenure::OwnerRecord;
 
 /// How owners of load balancers, and what depends on an address because of one, are called; the name follows.
 pub(crate) const OBJECT: &str = "balancer-";
@@ -43,6 +44,14 @@ pub(crate) fn key_of(name: &str) -> String {
 pub(crate) async fn record(store: &dyn Store, name: &str) -> Result<Option<BalancerRecord>, ServicesError> {
     let entry = in_time(store.get(&Item::Balancer(key_of(name)).key())).await?.entry;
     Ok(entry.map(|entry| layout::decode(&entry.key, &entry.value)).transpose()?)
+}
+
+/// The host whose agent looks after a load balancer, if one does.
+pub(crate) async fn owner(store: &dyn Store, name: &str) -> Result<Option<String>, ServicesError> {
+    let key = Item::Owner(format!("{OBJECT}{}", key_of(name))).key();
+    let entry = in_time(store.get(&key)).await?.entry;
+    let record = entry.map(|entry| layout::decode::<OwnerRecord>(&key, &entry.value)).transpose()?;
+    Ok(record.filter(|record| !record.resigned).map(|record| record.owner.host.0))
 }
 
 /// Our members at a load balancer.

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use api::{
-    DrainedMember, MemberStanding, PolicyEntry, PolicyUse, Service, ServiceChange, ServiceLine, ServiceReport,
+    AtBalancer, BalancerReport, DrainedMember, MemberStanding, PolicyEntry, PolicyUse, Service,
+    ServiceChange, ServiceLine, ServiceReport,
 };
 use hostnet::policy::Count;
 use ipam::{EndpointRecord, Epoch, HostId};
@@ -17,6 +18,7 @@ use store::{Commit, Store, Transaction};
 
 use super::declared::{self, Declared};
 use super::{ServicesError, in_time, policing};
+use crate::owners::{self, BalancerRecord};
 
 /// How often a declaration is tried against others that are made in the same moment.
 const TRIES: usize = 8;
@@ -127,9 +129,33 @@ pub(crate) async fn show(
     }
     let service = known.cloned().unwrap_or_else(|| labelled(name, &members));
     let standings = judge(&members, vigil);
-    let members =
+    let mut members: Vec<api::Member> =
         members.into_iter().zip(standings).map(|(member, standing)| told(member, standing)).collect();
-    Ok(Some(ServiceReport { service, declared: known.is_some(), members, policy_uses: Vec::new() }))
+    let balancer = match &service.load_balancer {
+        Some(balancer) => Some(at_balancer(store, &balancer.name, &mut members).await?),
+        None => None,
+    };
+    Ok(Some(ServiceReport { service, declared: known.is_some(), members, balancer, policy_uses: Vec::new() }))
+}
+
+/// What its owner says of a load balancer, and how these members stand there.
+async fn at_balancer(
+    store: &dyn Store,
+    name: &str,
+    members: &mut [api::Member],
+) -> Result<BalancerReport, ServicesError> {
+    let mut placed = owners::known(store, name).await?;
+    for member in members {
+        let there = placed.get(&member.address).filter(|it| it.epoch.to_string() == member.epoch);
+        member.at_balancer = there.map(|it| AtBalancer { weight: it.weight, up: it.up });
+        if there.is_some() {
+            placed.remove(&member.address);
+        }
+    }
+    let BalancerRecord { reached_at, pending, troubles, .. } =
+        owners::record(store, name).await?.unwrap_or_default();
+    let owner = owners::owner(store, name).await?;
+    Ok(BalancerReport { owner, reached_at, pending, troubles, leaving: placed.into_keys().collect() })
 }
 
 /// How often each entry of a service's policy was used at its members on one host, as the host's kernel counted.
@@ -158,12 +184,24 @@ pub(crate) async fn uses(
 
 /// The places of a host's containers in services.
 pub(crate) async fn of_host(store: &dyn Store, host: &HostId) -> Result<Vec<DrainedMember>, ServicesError> {
+    let declared = declared::read(store).await?;
     let members = members(store, &Under::Members).await?;
+    let mut weights = BTreeMap::new();
+    for service in members.keys().filter_map(|name| declared.get(name)) {
+        if let Some(balancer) = &service.load_balancer {
+            weights.insert(&service.name, owners::known(store, &balancer.name).await?);
+        }
+    }
+    let weight = |service: &String, member: &Member| {
+        let placed = weights.get(service)?.get(&member.address)?;
+        placed.weight.filter(|_| placed.epoch == member.epoch)
+    };
     let of_service = |(service, members): (String, Vec<Member>)| {
         let here = members.into_iter().filter(|member| member.host == *host);
         let told = here.map(move |member| DrainedMember {
             service: service.clone(),
             address: member.address,
+            weight: weight(&service, &member),
             container: member.container,
             draining: member.draining.is_some(),
         });
@@ -228,5 +266,6 @@ fn told(member: Member, standing: Standing) -> api::Member {
         weight,
         readiness,
         standing,
+        at_balancer: None,
     }
 }

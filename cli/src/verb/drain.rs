@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::agent::{Agent, AskError};
 use crate::page::{Page, Verdict};
-use crate::table::table;
+use crate::table::{or_dash, table};
 use api::{Answer, Drain, Drained, paths};
 
 /// How often it is looked how far it is.
@@ -40,7 +40,7 @@ async fn look(agent: &Agent, wanted: &Drain) -> Result<Answer<Drained>, AskError
 
 /// How many places are not as they were asked to be.
 fn pending(drained: &Drained, wanted: &Drain) -> usize {
-    drained.members.iter().filter(|member| member.draining == wanted.undo).count()
+    drained.members.iter().filter(|member| !member.is_settled(wanted.undo)).count()
 }
 
 fn text(drained: &Drained, wanted: &Drain) -> String {
@@ -58,8 +58,9 @@ fn text(drained: &Drained, wanted: &Drain) -> String {
             member.address.to_string(),
             member.container.clone(),
             if member.draining { "draining" } else { "takes part" }.to_owned(),
+            or_dash(member.weight),
         ]
     };
-    let headings = ["service", "address", "container", "state"];
+    let headings = ["service", "address", "container", "state", "#weight at its load balancer"];
     format!("{what} {says}\n{}", table(&headings, drained.members.iter().map(row)))
 }

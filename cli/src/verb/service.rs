@@ -5,8 +5,8 @@ use crate::args::ServiceVerb;
 use crate::page::{Page, Verdict};
 use crate::table::{list, or_dash, table};
 use api::{
-    ApplyService, Listener, LoadBalancer, Member, MemberStanding, PolicyEntry, Problem, ProblemKind, Service,
-    ServiceChange, ServiceLine, ServicePort, ServiceReport, paths,
+    ApplyService, AtBalancer, BalancerReport, Listener, LoadBalancer, Member, MemberStanding, PolicyEntry,
+    Problem, ProblemKind, Service, ServiceChange, ServiceLine, ServicePort, ServiceReport, paths,
 };
 use std::io::Read;
 use std::path::Path;
@@ -103,7 +103,7 @@ fn ports(ports: &[ServicePort]) -> String {
 }
 
 fn show(report: &ServiceReport) -> String {
-    let ServiceReport { service, declared, members, policy_uses } = report;
+    let ServiceReport { service, declared, members, policy_uses, balancer } = report;
     let selector = match (service.selector.is_empty(), declared) {
         (true, _) => format!("berth.service={}", service.name),
         (false, _) => {
@@ -118,6 +118,7 @@ fn show(report: &ServiceReport) -> String {
         ("listen on", or_dash(Some(ports(&service.ports)).filter(|ports| !ports.is_empty()))),
     ];
     facts.extend(service.load_balancer.as_ref().map(|balancer| ("load balancer", balanced(balancer))));
+    facts.extend(balancer.iter().flat_map(looked_after));
     facts.extend(service.policies.iter().enumerate().map(|(nth, entry)| {
         let used = policy_uses.get(nth).filter(|used| used.entry == *entry);
         let used = used.map(|used| format!("; {} connections begun here", used.packets)).unwrap_or_default();
@@ -136,7 +137,7 @@ fn admitted(PolicyEntry { from, port }: &PolicyEntry) -> String {
     format!("{}{to}", list(from.iter().map(ToString::to_string)))
 }
 
-fn balanced(LoadBalancer { name, listeners }: &LoadBalancer) -> String {
+fn balanced(LoadBalancer { name, listeners, .. }: &LoadBalancer) -> String {
     let one = |Listener { port, protocol, to, .. }: &Listener| {
         let to = to.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
         format!("{port} {}{to}", format!("{protocol:?}").to_lowercase())
@@ -144,7 +145,23 @@ fn balanced(LoadBalancer { name, listeners }: &LoadBalancer) -> String {
     format!("{name}: {}", list(listeners.iter().map(one)))
 }
 
-const MEMBER: [&str; 8] = ["address", "container", "host", "zone", "port", "weight", "takes part", "because"];
+/// What the load balancer's owner says of it.
+fn looked_after(balancer: &BalancerReport) -> Vec<(&'static str, String)> {
+    let BalancerReport { owner, reached_at, pending, troubles, leaving } = balancer;
+    let owner = owner.as_ref().map_or("nobody yet".to_owned(), |host| format!("host {host}"));
+    let mut facts = vec![("looked after by", owner)];
+    facts.extend(reached_at.iter().map(|at| ("reached at", at.clone())));
+    facts.extend(pending.iter().map(|pending| ("under way", pending.clone())));
+    if !leaving.is_empty() {
+        let addresses = list(leaving.iter().map(ToString::to_string));
+        facts.push(("still there", format!("{addresses}: not used again before that is over")));
+    }
+    facts.extend(troubles.iter().map(|trouble| ("in the way", trouble.clone())));
+    facts
+}
+
+const MEMBER: [&str; 9] =
+    ["address", "container", "host", "zone", "port", "weight", "takes part", "at balancer", "because"];
 
 fn member(member: &Member) -> Vec<String> {
     let (part, because) = match &member.standing {
@@ -160,8 +177,19 @@ fn member(member: &Member) -> Vec<String> {
         or_dash(member.port),
         member.weight.to_string(),
         part.into(),
+        or_dash(member.at_balancer.map(at_balancer)),
         or_dash(because),
     ]
+}
+
+fn at_balancer(AtBalancer { weight, up }: AtBalancer) -> String {
+    let Some(weight) = weight else { return "not there".to_owned() };
+    let health = match up {
+        Some(true) => ", up",
+        Some(false) => ", down",
+        None => "",
+    };
+    format!("weight {weight}{health}")
 }
 
 fn change(change: &ServiceChange, verb: &str) -> String {

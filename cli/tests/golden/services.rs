@@ -25,23 +25,79 @@ fn a_service_shows_what_it_accepts_and_how_often_that_was_used() {
         weight: 50,
         readiness: Readiness::Ready,
         standing: MemberStanding::Out { because: "it is being drained".into() },
+        at_balancer: None,
     };
-    let report = ServiceReport { service, declared: true, members: vec![member], policy_uses };
+    let report =
+        ServiceReport { service, declared: true, members: vec![member], balancer: None, policy_uses };
     FakeAgent::new()
         .answers("GET /v1/services/web", Answer::new([Source::Store, Source::Kernel], report))
         .check(
             "service show web",
             expect![[r#"
+                web
+                  by               declaration
+                  containers with  berth.service=web
+                  listen on        http 80/tcp, admin 8080/tcp
+                  accept from      any to http; 17 connections begun here
+                  accept from      10.0.0.0/8, service/ops to admin; 0 connections begun here
+
+                ADDRESS     CONTAINER  HOST       ZONE  PORT  WEIGHT  TAKES PART  AT BALANCER  BECAUSE
+                10.11.4.18  web-7f     virtual-1  1234  -     50      no          -            it is being drained
+                --- exit 0
+            "#]],
+        );
+}
+
+#[test]
+fn a_service_shows_how_each_member_stands_at_its_load_balancer_and_what_is_under_way() {
+    let text = r#"{"name": "web", "port": [{"port": 8080}],
+        "load_balancer": {"name": "web-lb", "listener": [{"port": 80, "protocol": "http"}]}}"#;
+    let service: Service = serde_json::from_str(text).expect("the test's own text");
+    let member = |last: u8, at_balancer| Member {
+        address: [10, 11, 4, last].into(),
+        epoch: "1.9.2.3".into(),
+        container: format!("web-{last}"),
+        host: "virtual-1".into(),
+        zone: "1234".into(),
+        port: None,
+        weight: 50,
+        readiness: Readiness::Ready,
+        standing: MemberStanding::In,
+        at_balancer,
+    };
+    let members = vec![
+        member(18, Some(AtBalancer { weight: Some(50), up: Some(true) })),
+        member(19, Some(AtBalancer { weight: Some(50), up: Some(false) })),
+        member(20, Some(AtBalancer { weight: None, up: None })),
+    ];
+    let balancer = BalancerReport {
+        owner: Some("virtual-2".into()),
+        reached_at: Some("web-lb.example".into()),
+        pending: Some("adding one member (UPDATE_PENDING)".into()),
+        troubles: vec!["its listener 81 is somebody else's".into()],
+        leaving: vec![[10, 11, 4, 17].into()],
+    };
+    let report =
+        ServiceReport { service, declared: true, members, balancer: Some(balancer), policy_uses: Vec::new() };
+    FakeAgent::new().answers("GET /v1/services/web", Answer::new([Source::Store], report)).check(
+        "service show web",
+        expect![[r#"
             web
               by               declaration
               containers with  berth.service=web
-              listen on        http 80/tcp, admin 8080/tcp
-              accept from      any to http; 17 connections begun here
-              accept from      10.0.0.0/8, service/ops to admin; 0 connections begun here
+              listen on        8080/tcp
+              load balancer    web-lb: 80 http
+              looked after by  host virtual-2
+              reached at       web-lb.example
+              under way        adding one member (UPDATE_PENDING)
+              still there      10.11.4.17: not used again before that is over
+              in the way       its listener 81 is somebody else's
 
-            ADDRESS     CONTAINER  HOST       ZONE  PORT  WEIGHT  TAKES PART  BECAUSE
-            10.11.4.18  web-7f     virtual-1  1234  -     50      no          it is being drained
+            ADDRESS     CONTAINER  HOST       ZONE  PORT  WEIGHT  TAKES PART  AT BALANCER      BECAUSE
+            10.11.4.18  web-18     virtual-1  1234  -     50      yes         weight 50, up    -
+            10.11.4.19  web-19     virtual-1  1234  -     50      yes         weight 50, down  -
+            10.11.4.20  web-20     virtual-1  1234  -     50      yes         not there        -
             --- exit 0
         "#]],
-        );
+    );
 }
