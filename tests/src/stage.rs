@@ -34,7 +34,12 @@ pub struct Stage {
 impl Stage {
     /// Sets it, with the Docker host set up as given, and creates the Docker network `cloud`.
     pub fn set(options: DockerHost) -> Result<Stage> {
-        let stage = Stage { lab: Lab::up(Layout::one_host_with(options))? };
+        Stage::set_in(Layout::one_host_with(options))
+    }
+
+    /// The same in a cloud that has more to it.
+    pub fn set_in(layout: Layout) -> Result<Stage> {
+        let stage = Stage { lab: Lab::up(layout)? };
         stage.create_network()?;
         Ok(stage)
     }

@@ -1,5 +1,7 @@
 //! Containers as Docker's users run them: real dockerd, real kernel, simulated cloud. Needs root.
 
+#[path = "docker/balancers.rs"]
+mod balancers;
 #[path = "docker/bridge_driver.rs"]
 mod bridge_driver;
 #[path = "docker/crashes.rs"]

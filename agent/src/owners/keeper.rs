@@ -46,8 +46,10 @@ pub(super) struct Keeper<B> {
     failures: u32,
     /// Looks in a row that found a change under way.
     polls: u32,
-    /// When the provider was asked last how the members are.
-    asked_health: Option<Timestamp>,
+    /// Looks in a row that found all as it should be, but for a member that does not serve.
+    unwell: u32,
+    /// When to ask the provider again how the members are.
+    health_due: Timestamp,
     /// What the last change did, while it is under way.
     doing: Option<String>,
 }
@@ -72,7 +74,8 @@ impl<B: Balancers> Keeper<B> {
             followed,
             failures: 0,
             polls: 0,
-            asked_health: None,
+            unwell: 0,
+            health_due: Timestamp(0),
             doing: None,
         }
     }
@@ -141,7 +144,7 @@ impl<B: Balancers> Keeper<B> {
         let step = match step {
             Step::Rest(_) if self.health_is_due(&look) => {
                 seen.health = self.parts.provider.balancer_health(&self.book.name).await?;
-                self.asked_health = Some(self.parts.clock.now());
+                self.ask_again(seen.health.values().all(|up| *up));
                 next(&look.wanted, &look.known, &seen, &self.parts.limits)
             }
             step => step,
@@ -203,8 +206,15 @@ impl<B: Balancers> Keeper<B> {
     }
 
     fn health_is_due(&self, look: &Look) -> bool {
-        let due = |asked: Timestamp| asked.after(millis(self.parts.timing.idle)) <= self.parts.clock.now();
-        !look.known.placed.is_empty() && self.asked_health.is_none_or(due)
+        !look.known.placed.is_empty() && self.health_due <= self.parts.clock.now()
+    }
+
+    /// Says when to ask again how the members are: soon, and then ever later, while one does not serve.
+    fn ask_again(&mut self, all_serve: bool) {
+        self.unwell = if all_serve { 0 } else { self.unwell + 1 };
+        let idle = self.parts.timing.idle;
+        let pause = if all_serve { idle } else { backoff(self.parts.timing.poll.0, self.unwell, idle) };
+        self.health_due = self.parts.clock.now().after(millis(pause));
     }
 
     async fn take(
@@ -221,6 +231,7 @@ impl<B: Balancers> Keeper<B> {
             Step::Change(change) => {
                 self.change(&change).await?;
                 self.doing = Some(change.to_string());
+                self.health_due = Timestamp(0);
                 Ok(Pause::AtMost(Duration::ZERO))
             }
             Step::Record(edits) => {
@@ -232,12 +243,15 @@ impl<B: Balancers> Keeper<B> {
                 self.tell(look, reached_at, Some(pending), Vec::new()).await?;
                 self.polls += 1;
                 let (first, most) = self.parts.timing.poll;
-                Ok(Pause::AtMost(first.saturating_mul(1 << self.polls.min(16)).min(most)))
+                Ok(Pause::AtMost(backoff(first, self.polls, most)))
             }
             Step::Rest(troubles) => {
                 self.doing = None;
                 self.tell(look, reached_at, None, troubles).await?;
-                Ok(Pause::AtMost(self.until_settled().min(jittered(self.parts.timing.idle))))
+                let idle = jittered(self.parts.timing.idle);
+                Ok(Pause::AtMost(
+                    self.until(self.office.settled()).min(self.until(self.health_due)).min(idle),
+                ))
             }
         }
     }
@@ -275,10 +289,9 @@ impl<B: Balancers> Keeper<B> {
         self.book.tell(&look.term, Some(&now)).await
     }
 
-    /// How long until what is not at the provider counts as gone.
-    fn until_settled(&self) -> Duration {
-        let now = self.parts.clock.now();
-        match self.office.settled().0.saturating_sub(now.0) {
+    /// How long until a time that is still to come; for ever, if it is not.
+    fn until(&self, due: Timestamp) -> Duration {
+        match due.0.saturating_sub(self.parts.clock.now().0) {
             0 => Duration::MAX,
             left => Duration::from_millis(left),
         }
@@ -290,11 +303,10 @@ impl<B: Balancers> Keeper<B> {
         }
         self.failures += 1;
         let (first, most) = self.parts.timing.retry;
-        let backoff = first.saturating_mul(1 << (self.failures - 1).min(16)).min(most);
         if error.is_a_race() {
             return Pause::AtMost(jittered(first / 4));
         }
-        let pause = jittered(backoff.max(error.rest().unwrap_or_default()));
+        let pause = jittered(backoff(first, self.failures - 1, most).max(error.rest().unwrap_or_default()));
         let words = with_causes(error);
         tracing::warn!(balancer = self.book.name, error = words, again_in = ?pause, "cannot look after a load balancer");
         self.complain(words).await;
@@ -318,6 +330,11 @@ impl Look {
         let Known { listeners, placed } = &self.known;
         self.wanted == Wanted::default() && listeners.is_empty() && placed.is_empty()
     }
+}
+
+/// Doubles with each time, up to a limit.
+fn backoff(first: Duration, times: u32, most: Duration) -> Duration {
+    first.saturating_mul(1 << times.min(16)).min(most)
 }
 
 /// Owners of many load balancers do not all ask at once.

@@ -99,6 +99,23 @@ impl Layout {
         Layout { cloud, hosts: BTreeMap::new(), etcd: Vec::new() }
     }
 
+    /// Adds a public VLAN in the same datacenter, from which public load balancers get the address that users reach.
+    #[must_use]
+    pub fn public_vlan(mut self) -> Layout {
+        self.cloud.vlans.push(VlanSpec {
+            id: VLAN + 1,
+            number: 1422,
+            name: "front".to_owned(),
+            space: NetworkSpace::Public,
+            router: "fcr01a.dal05".to_owned(),
+            primary: network([203, 0, 113, 0], 26),
+            portable: Vec::new(),
+            hsrp: false,
+            firewall: false,
+        });
+        self
+    }
+
     /// Adds a virtual machine that runs Docker, on the first VLAN.
     #[must_use]
     pub fn docker_host(mut self, name: &str, options: DockerHost) -> Layout {
