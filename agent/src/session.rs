@@ -17,17 +17,21 @@ use tokio_util::sync::CancellationToken;
 use crate::described::{DescribeError, Description};
 use crate::troubles::with_causes;
 
-/// How long the sign stays after the last word: a restart of the agent or of the store is no death.
-const TTL: Duration = Duration::from_secs(30);
+/// How long the sign stays after the last word. A lost host is out of its services within this and the moment that is
+/// waited for others ([`services::TOGETHER_MILLIS`]): fifteen seconds in all. A new leader of etcd begins every time anew.
+const TTL: Duration = Duration::from_secs(8);
 
-/// How often the host says that it lives: two words may get lost.
-const WORD_EVERY: Duration = Duration::from_secs(10);
+/// How often the host says that it lives: shorter than that moment, and two words may get lost.
+const WORD_EVERY: Duration = Duration::from_secs(2);
+
+/// How soon a word is said again that was not heard.
+const SAY_AGAIN: Duration = Duration::from_secs(1);
 
 /// How soon it is looked again whether this boot is registered.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long the store may take to answer a word.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why the sign could not be given.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +87,7 @@ impl Keeper {
                         tracing::warn!(error = with_causes(&error), "trying again");
                     }
                     silent = true;
-                    WORD_EVERY
+                    SAY_AGAIN
                 }
             };
             tokio::time::sleep(pause).await;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipam::{HostId, Timestamp, Zone};
 
 /// How long it is waited for others, in milliseconds: longer than the time between two words of a host.
-pub const TOGETHER_MILLIS: u64 = 4_000;
+pub const TOGETHER_MILLIS: u64 = 3_000;
 
 /// The hosts that fell silent, and since when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

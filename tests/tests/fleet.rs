@@ -1,5 +1,7 @@
 //! Several Docker hosts that share one etcd: real daemons, real kernels, real packets. Needs root.
 
+#[path = "fleet/balancers.rs"]
+mod balancers;
 #[path = "fleet/boots.rs"]
 mod boots;
 #[path = "fleet/cut_off.rs"]

@@ -22,7 +22,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(60);
 const REAPED: Duration = Duration::from_secs(180);
 
 /// A host that is silent for so long has lost its sign of life in the store.
-pub(crate) const SESSION: Duration = Duration::from_secs(30);
+pub(crate) const SESSION: Duration = Duration::from_secs(10);
 
 /// The usual container: a small web site that tells its visitors their address.
 const SITE: &str = "busybox httpd -f -p 0.0.0.0:80 -h /www";
