@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["ipam", "store", "provider", "provider-softlayer", "hostnet", "ledger", "services", "names", "api"],
     ),
     ("cli", &["api"]),
-    ("simulation", &["ipam"]),
+    ("simulation", &["ipam", "provider", "services"]),
     ("bench", &["agent", "api", "ipam", "ledger", "provider-mock", "simulation", "store", "tests"]),
     (
         "tests",

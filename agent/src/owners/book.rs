@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ipam::{Dependent, Epoch, HostId};
+use ipam::{Dependent, Epoch, HostId, Timestamp};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 use services::{Edit, Known, Placed};
@@ -79,6 +79,8 @@ pub(super) struct Term {
     pub(super) owner: Revision,
     /// The cluster's record, as it stood when the pass began.
     pub(super) cluster: Vec<u8>,
+    /// When the store was asked whether this process is the owner.
+    pub(super) confirmed: Timestamp,
 }
 
 impl Book {

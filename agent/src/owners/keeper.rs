@@ -16,7 +16,7 @@ use super::book::{BalancerRecord, Book, Term, key_of};
 use super::error::OwnerError;
 use super::members::{Members, Written};
 use super::office::{Office, Standing, millis};
-use super::{Followed, Parts};
+use super::{Followed, Parts, Timing};
 use crate::troubles::with_causes;
 
 /// Members come and go in bursts: one pass serves them all.
@@ -229,7 +229,7 @@ impl<B: Balancers> Keeper<B> {
         }
         match step {
             Step::Change(change) => {
-                self.change(&change).await?;
+                self.change(&look.term, &change).await?;
                 self.doing = Some(change.to_string());
                 self.health_due = Timestamp(0);
                 Ok(Pause::AtMost(Duration::ZERO))
@@ -256,12 +256,16 @@ impl<B: Balancers> Keeper<B> {
         }
     }
 
-    /// Makes one change. The store's word that this process is the owner is of this pass, and no older than that.
-    async fn change(&mut self, change: &BalancerChange) -> Result<(), OwnerError> {
+    /// Makes one change, unless the store's word that this process is the owner is too old by now: whoever followed
+    /// waits for calls that were sent within L of it, and for no others.
+    async fn change(&mut self, term: &Term, change: &BalancerChange) -> Result<(), OwnerError> {
+        let Timing { term_confirmed_for, call_max, .. } = self.parts.timing;
+        if term.confirmed.after(millis(term_confirmed_for)) <= self.parts.clock.now() {
+            return Err(OwnerError::Overtaken);
+        }
         tracing::info!(balancer = self.book.name, "{change}");
-        let longest = self.parts.timing.call_max + self.parts.timing.term_confirmed_for / 2;
         let call = self.parts.provider.change_balancer(&self.book.name, change);
-        match tokio::time::timeout(longest, call).await {
+        match tokio::time::timeout(call_max, call).await {
             Ok(done) => Ok(done?),
             Err(_) => {
                 self.office.doubt(&self.parts);

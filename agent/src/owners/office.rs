@@ -134,7 +134,7 @@ impl Office {
             }
         };
         self.vacant = None;
-        Ok(Standing::Ours(Term { owner, cluster }))
+        Ok(Standing::Ours(Term { owner, cluster, confirmed: asked }))
     }
 
     /// When no call of the former owner can land any more. One of this host is dead and sends nothing; another may

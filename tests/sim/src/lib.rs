@@ -10,6 +10,7 @@
 //! assert_eq!(ended.broken, None);
 //! ```
 
+pub mod balancing;
 mod chance;
 mod coverage;
 mod disk;
