@@ -37,6 +37,11 @@ bench-ipam: rust packages-test ## measures the allocator on real etcd beside pla
 	@cargo build --release --bins --package bench --package agent --package cli --package provider-mock
 	@dev/as-root target/release/berth-bench --svg docs/stranded.svg $(if $(ONLY),--only $(ONLY))
 
+.PHONY: bench-services
+bench-services: rust packages-test ## measures load balancers, policy and names behind real containers (ONLY=rolling for one)
+	@cargo build --release --bins --package bench --package agent --package cli --package provider-mock
+	@dev/as-root target/release/berth-bench --of services $(if $(ONLY),--only $(ONLY))
+
 # For `make sim`: which story, or how many.
 SEED ?= 1
 .PHONY: sim

@@ -58,7 +58,7 @@ pub struct Parts<B> {
     /// Which hosts are taken for silent.
     pub vigil: watch::Receiver<Vigil>,
     /// What is declared.
-    pub(crate) declared: watch::Receiver<Option<Declared>>,
+    pub declared: watch::Receiver<Option<Declared>>,
     /// This host, this very machine, and this boot of it: the host's record must name all three.
     pub host: HostId,
     /// See there.

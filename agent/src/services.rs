@@ -16,7 +16,7 @@ pub(crate) mod vigilance;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use declared::{Declared, declarations};
+pub use declared::{Declared, declarations};
 pub(crate) use followed::{Stands, follow};
 pub use registrar::{Parts, Registrar, Report};
 pub(crate) use vigilance::living_in;

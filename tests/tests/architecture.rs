@@ -24,7 +24,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("cli", &["api"]),
     ("simulation", &["ipam", "provider", "services"]),
-    ("bench", &["agent", "api", "ipam", "ledger", "provider-mock", "simulation", "store", "tests"]),
+    (
+        "bench",
+        &[
+            "agent",
+            "api",
+            "ipam",
+            "ledger",
+            "provider",
+            "provider-mock",
+            "provider-softlayer",
+            "services",
+            "simulation",
+            "store",
+            "tests",
+        ],
+    ),
     (
         "tests",
         &[

@@ -15,10 +15,10 @@ use super::{ServicesError, in_time};
 use crate::troubles::with_causes;
 
 /// What is declared, by name.
-pub(crate) type Declared = BTreeMap<String, Service>;
+pub type Declared = BTreeMap<String, Service>;
 
 /// Follows what is declared until `stop`, once for all on this host who go by it.
-pub(crate) fn declarations(
+pub fn declarations(
     store: Arc<dyn Store>,
     tasks: &TaskTracker,
     stop: &CancellationToken,

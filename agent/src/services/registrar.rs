@@ -39,7 +39,7 @@ pub struct Parts {
     /// What Docker shows.
     pub docker: watch::Receiver<Watched>,
     /// What is declared.
-    pub(crate) declared: watch::Receiver<Option<Declared>>,
+    pub declared: watch::Receiver<Option<Declared>>,
     /// This host.
     pub host: HostId,
 }

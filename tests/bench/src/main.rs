@@ -19,6 +19,7 @@ mod machine;
 mod net;
 mod outage;
 mod report;
+mod services;
 mod socket;
 mod storm;
 mod stranded;
@@ -38,6 +39,9 @@ use clap::{Parser, Subcommand};
 struct Arguments {
     #[command(subcommand)]
     part: Option<Part>,
+    /// Of which issue the cells are.
+    #[arg(long, value_enum, default_value = "ipam")]
+    of: Issue,
     /// Only these cells.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -47,6 +51,15 @@ struct Arguments {
     /// Where the curves of stranded addresses are drawn.
     #[arg(long)]
     svg: Option<PathBuf>,
+}
+
+/// Cells belong together by what they are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Issue {
+    /// Addresses: issue B.
+    Ipam,
+    /// What follows a container: issue C.
+    Services,
 }
 
 /// What runs on a machine of a lab, started by this very program.
@@ -93,6 +106,15 @@ const CELLS: &[Cell] = &[
     ("history", history::measure),
 ];
 
+/// What follows a container.
+const SERVICES: &[Cell] = &[
+    ("machine", machine::tell),
+    ("misdelivered_simulated", services::misdelivered::simulated),
+    ("register", services::register::measure),
+    ("kill", services::kill::measure),
+    ("rolling", services::rolling::measure),
+];
+
 /// These wait for most of their time, each for its own lab: side by side.
 const WAITING: &[Cell] = &[("evict", evict::measure), ("outage_real", outage::real)];
 
@@ -115,8 +137,12 @@ fn main() -> ExitCode {
 
 /// Every cell that is asked for. One that fails does not keep the others from being measured.
 fn measure(arguments: &Arguments) -> Result<()> {
-    let Arguments { only, small, svg, .. } = arguments;
-    let all = || CELLS.iter().chain(WAITING);
+    let Arguments { of, only, small, svg, .. } = arguments;
+    let (cells, waiting) = match of {
+        Issue::Ipam => (CELLS, WAITING),
+        Issue::Services => (SERVICES, &[][..]),
+    };
+    let all = || cells.iter().chain(waiting);
     if let Some(unknown) = only.iter().find(|name| all().all(|(known, _)| known != name)) {
         let known: Vec<&str> = all().map(|(name, _)| *name).collect();
         return Err(anyhow!("there is no cell {unknown}: {}", known.join(", ")));
@@ -125,12 +151,12 @@ fn measure(arguments: &Arguments) -> Result<()> {
     let size = Size { small: *small, svg: svg.clone() };
     let asked = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
     let mut failed = Vec::new();
-    for (name, cell) in CELLS.iter().filter(|(name, _)| asked(name)) {
+    for (name, cell) in cells.iter().filter(|(name, _)| asked(name)) {
         failed.extend(run(name, *cell, &size));
     }
     let failed_waiting: Vec<String> = thread::scope(|scope| {
         let size = &size;
-        let cells: Vec<_> = WAITING
+        let cells: Vec<_> = waiting
             .iter()
             .filter(|(name, _)| asked(name))
             .map(|(name, cell)| scope.spawn(move || run(name, *cell, size)))
