@@ -29,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "agent",
             "api",
+            "hostnet",
             "ipam",
             "ledger",
             "provider",

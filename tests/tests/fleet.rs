@@ -32,5 +32,7 @@ mod scene;
 mod sharing;
 #[path = "fleet/storm.rs"]
 mod storm;
+#[path = "fleet/swarm.rs"]
+mod swarm;
 #[path = "fleet/zones.rs"]
 mod zones;

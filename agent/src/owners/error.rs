@@ -35,14 +35,20 @@ impl From<ValueError> for OwnerError {
 }
 
 impl OwnerError {
-    /// How long to wait at least; nothing where a change may end the wait.
-    pub(super) fn rest(&self) -> Option<Duration> {
-        let Self::Provider(error) = self else { return None };
-        Some(match error.recourse() {
+    /// How long to wait at least.
+    pub(super) fn rest(&self) -> Duration {
+        let Self::Provider(error) = self else { return Duration::ZERO };
+        match error.recourse() {
             Recourse::RetryAfter(after) => after,
             Recourse::LookAgain => Duration::ZERO,
             Recourse::AskOperator(_) => WAIT_FOR_PERSON,
-        })
+        }
+    }
+
+    /// Whether the provider wants to be left alone, whatever else happens. What it refused may be mended by a
+    /// declaration.
+    pub(super) fn asks_for_rest(&self) -> bool {
+        matches!(self, Self::Provider(error) if matches!(error.recourse(), Recourse::RetryAfter(_)))
     }
 
     /// Whether nobody knows what came of it: it may still land.

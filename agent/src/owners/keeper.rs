@@ -310,12 +310,11 @@ impl<B: Balancers> Keeper<B> {
         if error.is_a_race() {
             return Pause::AtMost(jittered(first / 4));
         }
-        let pause = jittered(backoff(first, self.failures - 1, most).max(error.rest().unwrap_or_default()));
+        let pause = jittered(backoff(first, self.failures - 1, most).max(error.rest()));
         let words = with_causes(error);
         tracing::warn!(balancer = self.book.name, error = words, again_in = ?pause, "cannot look after a load balancer");
         self.complain(words).await;
-        // The store's news may mean that it is back; the provider wants to be left alone.
-        if error.rest().is_some() { Pause::Exactly(pause) } else { Pause::AtMost(pause) }
+        if error.asks_for_rest() { Pause::Exactly(pause) } else { Pause::AtMost(pause) }
     }
 
     /// Tells whoever asks for the service. Where the store is what fails, nobody can be told.

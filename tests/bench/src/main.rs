@@ -68,6 +68,10 @@ enum Part {
     #[command(hide = true)]
     Socket(socket::Probe),
     #[command(hide = true)]
+    Dns(services::dns::Asker),
+    #[command(hide = true)]
+    Policy(services::policy::Alone),
+    #[command(hide = true)]
     Fill(fleet::Fill),
     #[command(hide = true)]
     Traffic(fleet::Traffic),
@@ -111,6 +115,8 @@ const SERVICES: &[Cell] = &[
     ("machine", machine::tell),
     ("misdelivered_simulated", services::misdelivered::simulated),
     ("register", services::register::measure),
+    ("policy", services::policy::measure),
+    ("dns", services::dns::measure),
     ("kill", services::kill::measure),
     ("rolling", services::rolling::measure),
 ];
@@ -122,6 +128,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.part {
         Some(Part::Socket(probe)) => probe.run(),
+        Some(Part::Dns(asker)) => asker.run(),
+        Some(Part::Policy(alone)) => alone.run(),
         Some(Part::Fill(fill)) => fill.run(),
         Some(Part::Traffic(traffic)) => traffic.run(),
         None => measure(&arguments),

@@ -1,8 +1,10 @@
 //! What follows a container: load balancers, policy, names. Each file is a figure of issue C, or a few that belong
 //! together.
 
+pub(crate) mod dns;
 pub(crate) mod kill;
 pub(crate) mod misdelivered;
+pub(crate) mod policy;
 pub(crate) mod register;
 pub(crate) mod rolling;
 

@@ -1,0 +1,75 @@
+//! policy_update_ms: one more endpoint where 5,000 of 200 services stand in the kernel. `policy_change_ms` is the change
+//! alone; what is left is the look before it, of which one serves all that is due.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use hostnet::{HostNet, Kernel, Netlink, Opening, Policy, Protocol, bring_to};
+
+use crate::Size;
+use crate::agents::on_runtime;
+use crate::report::{millis, say};
+
+const ENDPOINTS: u32 = 5_000;
+const SERVICES: u32 = 200;
+
+/// What runs in a network namespace of its own.
+#[derive(Args)]
+pub(crate) struct Alone {
+    #[arg(long)]
+    changes: u32,
+}
+
+pub(crate) fn measure(size: &Size) -> Result<()> {
+    let changes = size.of("40", "3");
+    let mut command = Command::new("unshare");
+    command.arg("--net").arg(std::env::current_exe()?).args(["policy", "--changes", changes]);
+    let status = command.status().context("cannot run unshare")?;
+    ensure!(status.success(), "it could not be measured: {status}");
+    Ok(())
+}
+
+impl Alone {
+    pub(crate) fn run(self) -> Result<()> {
+        on_runtime(async {
+            let kernel = Netlink::open()?;
+            let mut net = HostNet { policy: Some(policy(ENDPOINTS)), ..HostNet::default() };
+            let brought = bring_to(&kernel, &net).await?;
+            ensure!(brought.is_complete(), "{brought:#?}");
+            let (mut updates, mut looks) = (Vec::new(), Vec::new());
+            for number in 1..=self.changes {
+                net.policy = Some(policy(ENDPOINTS + number));
+                let begun = Instant::now();
+                let brought = bring_to(&kernel, &net).await?;
+                updates.push(millis(begun.elapsed()));
+                ensure!(brought.made.len() == 1, "{:?}", brought.made);
+                let begun = Instant::now();
+                kernel.observe().await?;
+                looks.push(millis(begun.elapsed()));
+            }
+            let changes: Vec<f64> = updates.iter().zip(&looks).map(|(update, look)| update - look).collect();
+            say("policy_update_ms", "ms", &updates);
+            say("policy_look_ms", "ms", &looks);
+            say("policy_change_ms", "ms", &changes);
+            Ok(())
+        })
+    }
+}
+
+/// So many endpoints, each open on one port to a network and to the members of another service.
+fn policy(endpoints: u32) -> Policy {
+    let at = |number: u32| IpAddr::from((0x0A32_0000 + number).to_be_bytes());
+    let openings = (0..endpoints).flat_map(|number| {
+        let to = at(number);
+        let port = u16::try_from(8_000 + number % SERVICES).unwrap_or(80);
+        ["10.0.0.0/8", "192.0.2.7/32"].map(|from| {
+            let from = from.parse().expect("a network of the cell's own text");
+            Opening { to, protocol: Protocol::Tcp, port, from }
+        })
+    });
+    Policy::new((0..endpoints).map(at).collect::<BTreeSet<_>>(), openings.collect())
+}
