@@ -199,7 +199,11 @@ async fn run<A: Addresses, K: Kernel, N: Announcer>(
                     return;
                 }
             }
-            () = passes.something_changed() => {}
+            changed = passes.something_changed() => {
+                if changed == pass::Changed::Policy && passes.follow_policy().await {
+                    continue;
+                }
+            }
             _ = timer.tick() => {}
         }
         let outcome = Arc::new(passes.run().await);

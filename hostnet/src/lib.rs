@@ -50,7 +50,7 @@ pub use names::{IfName, InvalidMac, InvalidName, Mac};
 pub use netlink::Netlink;
 pub use observed::{BridgeSeen, InterfaceSeen, Observed, PortSeen};
 pub use obstacle::{Obstacle, obstacles};
-pub use plan::plan;
+pub use plan::{plan, plan_policy};
 pub use policy::{Opening, Policy, PolicyChange};
 pub use routing::{Proxy, Route, Rule, Selector, Table};
 pub use sysctl::{Knob, Sysctl};

@@ -16,7 +16,7 @@ pub fn plan(wanted: &HostNet, observed: &Observed) -> Vec<Change> {
     let target = Target::of(wanted, observed);
     let mut changes = Vec::new();
     changes.extend(guard(&target, observed));
-    changes.extend(police(wanted, observed));
+    changes.extend(plan_policy(wanted, observed));
     changes.extend(take_back(&target, observed));
     changes.extend(delete_links(wanted, observed));
     for (name, bridge) in target.bridges.iter().filter(|(_, bridge)| bridge.maker == Maker::Berth) {
@@ -37,8 +37,9 @@ fn guard(target: &Target, observed: &Observed) -> Vec<Change> {
     table.into_iter().chain(missing.cloned().map(Change::Admit)).collect()
 }
 
-/// What is guarded is so before packets reach it. A policy that is not known leaves the kernel's as it is.
-fn police(wanted: &HostNet, observed: &Observed) -> Option<Change> {
+/// What is to change of the policy alone. What is guarded is so before packets reach it. A policy that is not known leaves
+/// the kernel's as it is.
+pub fn plan_policy(wanted: &HostNet, observed: &Observed) -> Option<Change> {
     let wanted = wanted.policy.as_ref()?;
     match &observed.policy {
         Some(_) if wanted.is_empty() => Some(Change::RemovePolicy),

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::book::{OBJECT, Term};
 use super::error::OwnerError;
-use super::{Followed, Parts, turn};
+use super::{Followed, Parts, Timing, turn};
 use crate::services::in_time;
 use crate::tenure::{self, Claim, OwnerRecord, Writer};
 
@@ -123,13 +123,15 @@ impl Office {
                 return Ok(Standing::Anothers);
             }
             Claim::Ours(owner) => {
-                // Written by this process, whose answer was lost.
-                self.held.get_or_insert((owner, self.settled_after(asked, None, parts)));
+                // Taken by this process, whose answer was lost: nobody remembers whose it was.
+                let Timing { term_confirmed_for, call_max, .. } = parts.timing;
+                self.held.get_or_insert((owner, asked.after(millis(term_confirmed_for + call_max))));
                 owner
             }
             Claim::Taken { owner, term, former } => {
                 tracing::info!(balancer = self.name, term, "this agent looks after the load balancer");
-                self.held = Some((owner, self.settled_after(asked, former.as_ref(), parts)));
+                let settled = self.settled_after(asked, former.as_ref(), parts).await?;
+                self.held = Some((owner, settled));
                 owner
             }
         };
@@ -138,15 +140,22 @@ impl Office {
     }
 
     /// When no call of the former owner can land any more. One of this host is dead and sends nothing; another may
-    /// have been told just before, and send for as long as that counts.
-    fn settled_after<B>(&self, now: Timestamp, former: Option<&OwnerRecord>, parts: &Parts<B>) -> Timestamp {
+    /// have been told just before, and send for as long as that counts. Where the store was made anew nobody knows who
+    /// it was.
+    async fn settled_after<B>(
+        &self,
+        now: Timestamp,
+        former: Option<&OwnerRecord>,
+        parts: &Parts<B>,
+    ) -> Result<Timestamp, OwnerError> {
         let (call, confirmed) = (parts.timing.call_max, parts.timing.term_confirmed_for);
-        now.after(millis(match former {
+        let wait = match former {
             Some(former) if former.resigned => Duration::ZERO,
             Some(former) if former.owner.host == self.me.host => call,
-            // Nobody is known where the store was made anew.
+            None if !was_made_anew(&*parts.store).await? => Duration::ZERO,
             Some(_) | None => confirmed + call,
-        }))
+        };
+        Ok(now.after(millis(wait)))
     }
 
     /// Says that none of our calls is under way, and none follows: whoever is next waits for nobody.
@@ -188,6 +197,11 @@ async fn open_cluster(store: &dyn Store) -> Result<Option<Vec<u8>>, OwnerError> 
     let Some(entry) = in_time(store.get(&key)).await?.entry else { return Ok(None) };
     let record: ClusterRecord = layout::decode(&key, &entry.value)?;
     Ok((record.state == ClusterState::Open).then_some(entry.value))
+}
+
+/// Whether this store was ever lost and made anew.
+async fn was_made_anew(store: &dyn Store) -> Result<bool, OwnerError> {
+    Ok(in_time(store.get(&Item::Rebuild.key())).await?.entry.is_some())
 }
 
 pub(super) fn millis(span: Duration) -> u64 {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use hostnet::neighbour::Arrival;
-use hostnet::{Change, HostNet, IfName, Kernel, Observed, Proxy, obstacles, plan};
+use hostnet::{Change, HostNet, IfName, Kernel, Observed, Policy, Proxy, obstacles, plan, plan_policy};
 use tokio::sync::watch;
 
 use super::finding::Finding;
@@ -21,23 +21,52 @@ pub(super) struct Passes<A, K, N> {
     parts: Parts<A, K, N>,
     reports: watch::Sender<Report>,
     suspicions: Suspicions,
+    /// What the last pass left in the kernel, if it left nothing undone.
+    left: Option<Left>,
 }
 
 impl<A: Addresses, K: Kernel, N: Announcer> Passes<A, K, N> {
     pub(super) fn new(parts: Parts<A, K, N>, reports: watch::Sender<Report>) -> Self {
-        Self { parts, reports, suspicions: Suspicions::default() }
+        Self { parts, reports, suspicions: Suspicions::default(), left: None }
     }
 
-    /// Returns when Docker, the interfaces or the assignments may have changed.
-    pub(super) async fn something_changed(&mut self) {
+    /// Returns when Docker or the interfaces may have changed, or the policy has: whether that is all.
+    pub(super) async fn something_changed(&mut self) -> Changed {
         let Parts { interfaces, docker, policy, .. } = &mut self.parts;
         // A sender that is gone changes nothing any more.
         tokio::select! {
-            Ok(()) = interfaces.changed() => {}
-            Ok(()) = docker.changed() => {}
-            Ok(()) = policy.changed() => {}
+            Ok(()) = interfaces.changed() => Changed::Anything,
+            Ok(()) = docker.changed() => Changed::Anything,
+            Ok(()) = policy.changed() => Changed::Policy,
             else => std::future::pending().await,
         }
+    }
+
+    /// Where the policy alone is another: brings that to the kernel, from what the last pass left there, and looks at
+    /// nothing. A table of thousands of openings takes a quarter of a second to read. Whether it could; the next pass
+    /// sees what was done otherwise meanwhile.
+    pub(super) async fn follow_policy(&mut self) -> bool {
+        let Some(left) = &mut self.left else { return false };
+        let known = self.parts.policy.borrow_and_update().clone();
+        let is_left = |address: &IpAddr| left.assigned.iter().any(|it| it.address == *address);
+        // The first thing that is guarded, and the last, are about more than the table.
+        let stands = left.observed.policy.is_some();
+        let only = |known: &Policy| !known.is_empty() && known.guarded.iter().all(is_left);
+        if !stands || !known.as_ref().is_some_and(only) {
+            return false;
+        }
+        left.wanted.policy = policy(known, self.parts.unnamed, &left.assigned, &left.observed);
+        let Some(change) = plan_policy(&left.wanted, &left.observed) else { return true };
+        if let Err(error) = self.parts.kernel.apply(&change).await {
+            tracing::debug!(error = with_causes(&error), "the policy is not as it was left: looking at all");
+            self.left = None;
+            return false;
+        }
+        tracing::info!(%change, "changed the host's network");
+        left.observed.policy = left.wanted.policy.clone().filter(|policy| !policy.is_empty());
+        let wanted = left.wanted.clone();
+        self.reports.send_modify(|report| report.wanted = wanted);
+        true
     }
 
     /// Brings the kernel in line, then settles what Docker forgot. Where that taught us behind which bridge
@@ -51,6 +80,7 @@ impl<A: Addresses, K: Kernel, N: Announcer> Passes<A, K, N> {
         // What was wanted stays so where a look fails: else everything there would seem to be too much.
         let wanted = self.reports.borrow().wanted.clone();
         let mut report = Report { looked: true, wanted, ..Report::default() };
+        self.left = None;
         let outcome = match self.look().await {
             Ok(seen) => self.act(seen, &mut report).await,
             Err(finding) => {
@@ -119,6 +149,13 @@ impl<A: Addresses, K: Kernel, N: Announcer> Passes<A, K, N> {
             report.findings.extend(self.settle(step).await);
         }
         report.wanted = wanted.clone();
+        if outcome.refused.is_empty() {
+            let mut observed = observed;
+            if wanted.policy.is_some() {
+                observed.policy = wanted.policy.clone().filter(|policy| !policy.is_empty());
+            }
+            self.left = Some(Left { assigned, observed, wanted: wanted.clone() });
+        }
         Outcome { wanted, ..outcome }
     }
 
@@ -229,6 +266,20 @@ impl<A: Addresses, K: Kernel, N: Announcer> Passes<A, K, N> {
     fn write(&self, record: Record) -> Result<(), JournalError> {
         self.parts.book.change(Durability::Written, |_| Ok(vec![record]))
     }
+}
+
+/// What may be another than it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Changed {
+    Anything,
+    Policy,
+}
+
+/// What a pass left in the kernel, and what it went by.
+struct Left {
+    assigned: Vec<Assigned>,
+    observed: Observed,
+    wanted: HostNet,
 }
 
 /// Everything a pass looked at.

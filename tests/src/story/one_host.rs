@@ -7,6 +7,7 @@ use api::{AddressState, SubnetState};
 
 use super::Step;
 use super::scene::{METAL, Scene, VIRTUAL};
+use crate::balancers::front;
 
 /// An order takes seconds in the simulated cloud; berthd looks every few.
 const DELIVERY: Duration = Duration::from_secs(90);
@@ -14,6 +15,17 @@ const DELIVERY: Duration = Duration::from_secs(90);
 const NEWS: Duration = Duration::from_secs(30);
 /// Well past the cooling time.
 const COOLING: Duration = Duration::from_secs(60);
+
+/// What the operator declares.
+const WEB: &str = "name = \"web\"
+[[port]]
+port = 80
+[load_balancer]
+name = \"web-lb\"
+order = \"private\"
+[[load_balancer.listener]]
+port = 80
+protocol = \"http\"";
 
 pub(super) const STORY: &[Step] = &[
     Step {
@@ -55,6 +67,11 @@ pub(super) const STORY: &[Step] = &[
         title: "What Berth says of it",
         why: "The agent answers, and says whose word it is.",
         act: berth_answers,
+    },
+    Step {
+        title: "A load balancer of the cloud in front of it",
+        why: "Declared once; berthd orders it and registers the container by its own address, as the cloud has it.",
+        act: a_load_balancer_serves_it,
     },
     Step {
         title: "The container goes, its address cools",
@@ -105,7 +122,7 @@ fn a_network_is_created(scene: &mut Scene) -> Result<()> {
 }
 
 fn a_container_runs(scene: &mut Scene) -> Result<()> {
-    scene.on_host("docker run -d --name web --network cloud busybox httpd -f -h /www")?;
+    scene.on_host("docker run -d --name web --network cloud -l berth.service=web -l berth.port=80 busybox httpd -f -h /www")?;
     let address = scene.host()?.address_of("web")?;
     let inside = scene.on_host("docker exec web ip -4 address show dev eth0")?;
     scene.check(
@@ -169,6 +186,18 @@ fn berth_answers(scene: &mut Scene) -> Result<()> {
     )?;
     let state = report.address.state;
     scene.check(state == AddressState::Assigned, "the address is assigned", state.name())
+}
+
+fn a_load_balancer_serves_it(scene: &mut Scene) -> Result<()> {
+    scene.on_host(&format!("berth service apply -f - <<'END'\n{WEB}\nEND"))?;
+    let front = scene.wait(DELIVERY, "the cloud delivers a load balancer, and it serves", || {
+        let Some(front) = front(scene.lab().cloud(), "web-lb")? else { return Ok(None) };
+        let ask = format!("timeout 3 busybox wget -q -O - http://{front}/");
+        Ok(scene.node(VIRTUAL)?.try_sh(&ask)?.is_success().then_some(front))
+    })?;
+    let page = scene.on_node(VIRTUAL, &format!("busybox wget -q -O - http://{front}/"))?;
+    scene.check(page.contains("container"), "a request through its address reaches the container", &page)?;
+    scene.ask_host("berth service show web").map(drop)
 }
 
 fn the_container_goes(scene: &mut Scene) -> Result<()> {

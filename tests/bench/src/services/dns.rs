@@ -41,6 +41,9 @@ pub(crate) fn measure(size: &Size) -> Result<()> {
     for name in ["one", "two", "three"] {
         run_web(host, name, "cloud")?;
     }
+    until(Duration::from_secs(30), "all take part", || {
+        Ok((host.sh("berth service show web")?.matches(" yes ").count() == 3).then_some(()))
+    })?;
     let at = format!("{}:53", answered_at(host)?);
     let seconds = size.of(5, 1);
     let (mut per_core, mut all, mut p99) = (Vec::new(), Vec::new(), Vec::new());

@@ -2,7 +2,7 @@
 //! process is killed until its place at the load balancer, what others accept from it, and its name are gone.
 //!
 //! The provider carries out every change at once, and no other call of the agent is due: it keeps itself below the
-//! provider's limit. What is looked at costs some milliseconds itself, which are in it. Of thirty rounds the 99th
+//! provider's limit. What is looked at costs some milliseconds itself, which are in it. Of twenty rounds the 99th
 //! percentile is the slowest.
 
 use std::net::IpAddr;
@@ -31,7 +31,7 @@ pub(crate) fn measure(size: &Size) -> Result<()> {
     let host = lab.host("h1")?;
     let dns = answered_at(host)?;
     let (mut member, mut policy, mut name) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..size.of(30, 2) {
+    for round in 0..size.of(20, 2) {
         for (figures, gone) in [
             (&mut member, &(|at| at_provider(&lab, at)) as &dyn Fn(IpAddr) -> Result<bool>),
             (&mut policy, &|at| in_policy(host, at)),
