@@ -15,8 +15,10 @@ mod sysctls;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 use rtnetlink::Handle;
+use tokio::sync::Mutex;
 
 use crate::policy::{Count, Opening};
 use crate::{ApplyError, Change, Kernel, ObserveError, Observed};
@@ -26,6 +28,9 @@ use fault::Fault;
 #[derive(Debug, Clone)]
 pub struct Netlink {
     handle: Handle,
+    /// Whose turn it is to look: the kernel refuses a second list (EBUSY) while one is under way on a socket. Source:
+    /// `__netlink_dump_start` in Linux' net/netlink/af_netlink.c.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Netlink {
@@ -34,7 +39,7 @@ impl Netlink {
     pub fn open() -> io::Result<Self> {
         let (connection, handle, _) = rtnetlink::new_connection()?;
         tokio::spawn(connection);
-        Ok(Self { handle })
+        Ok(Self { handle, turn: Arc::default() })
     }
 
     /// How often each opening of the policy was used since it was made.
@@ -49,6 +54,7 @@ impl Netlink {
 
 impl Kernel for Netlink {
     async fn observe(&self) -> Result<Observed, ObserveError> {
+        let turn = self.turn.lock().await;
         let handle = &self.handle;
         let links = links::all(handle).await.map_err(during("links"))?;
         let mut observed = links.sort();
@@ -56,6 +62,7 @@ impl Kernel for Netlink {
         observed.routes = routes::ours(handle, &links).await.map_err(during("routes"))?;
         observed.rules = rules::ours(handle).await.map_err(during("rules"))?;
         observed.proxies = proxies::ours(handle, &links).await.map_err(during("neighbour proxies"))?;
+        drop(turn);
         let (sentences, policy, admissions) =
             tokio::join!(nft::sentences(), policy::read(), docker_user::ours());
         observed.firewall = sentences.map_err(ObserveError::Firewall)?;
@@ -65,6 +72,8 @@ impl Kernel for Netlink {
     }
 
     async fn apply(&self, change: &Change) -> Result<(), ApplyError> {
+        // Some changes look before.
+        let _turn = self.turn.lock().await;
         self.make(change).await.map_err(|fault| fault.during(change))
     }
 }

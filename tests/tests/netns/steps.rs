@@ -69,6 +69,29 @@ fn a_second_look_plans_nothing() {
 }
 
 #[test]
+fn looks_at_one_moment_all_see_everything() {
+    let vlan = Vlan::new();
+    vlan.must_bring_to(&everything());
+    // A list that the kernel does not tell in one piece.
+    for number in 0..1_000 {
+        vlan.host.ip(&format!("route add 172.16.{}.{}/32 dev eth0", number / 250, number % 250));
+    }
+    // As in the agent, somebody else drives the socket meanwhile.
+    vlan.host.enter(|| {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let kernel = Netlink::open().unwrap();
+            let one = kernel.observe().await.unwrap();
+            for _ in 0..20 {
+                let looks = futures::future::join_all((0..4).map(|_| kernel.observe())).await;
+                assert!(looks.into_iter().all(|look| look.unwrap() == one));
+            }
+        });
+    });
+}
+
+#[test]
 fn every_change_can_be_made_twice() {
     let vlan = Vlan::new();
     for target in [everything(), HostNet::default()] {
