@@ -180,7 +180,7 @@ fn what_cannot_be_is_refused_with_what_can(host: &Host) -> Result<()> {
         "the first has the balancer"
     );
     refused(&balanced("second", "http"), &["service first is behind load balancer lb already"])?;
-    refused(&balanced("third", "udp"), &["listener 80 takes udp", "tcp, http, https"])?;
+    refused(&balanced("third", "udp"), &["listener 80 takes udp", "take tcp, http"])?;
     refused("name = \"Web\"\n[[port]]\nport = 80\n", &["its name \"Web\""])?;
     refused("name = \"web\"\n[[port]]\nport = 65536\n", &["port"])?;
     refused("name = \"web\"\nports = [80]\n", &["unknown field `ports`"])?;
