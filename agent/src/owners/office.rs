@@ -130,7 +130,7 @@ impl Office {
             }
             Claim::Taken { owner, term, former } => {
                 tracing::info!(balancer = self.name, term, "this agent looks after the load balancer");
-                let settled = self.settled_after(asked, former.as_ref(), parts).await?;
+                let settled = Self::settled_after(asked, former.as_ref(), parts).await?;
                 self.held = Some((owner, settled));
                 owner
             }
@@ -139,11 +139,10 @@ impl Office {
         Ok(Standing::Ours(Term { owner, cluster, confirmed: asked }))
     }
 
-    /// When no call of the former owner can land any more. One of this host is dead and sends nothing; another may
-    /// have been told just before, and send for as long as that counts. Where the store was made anew nobody knows who
-    /// it was.
+    /// When no call of an owner before can land any more. The last of them may have been told just before, and send for as
+    /// long as that counts; a dead process of this host sends nothing, but may have followed such a one a moment ago.
+    /// Where the store was made anew nobody knows who it was.
     async fn settled_after<B>(
-        &self,
         now: Timestamp,
         former: Option<&OwnerRecord>,
         parts: &Parts<B>,
@@ -151,7 +150,6 @@ impl Office {
         let (call, confirmed) = (parts.timing.call_max, parts.timing.term_confirmed_for);
         let wait = match former {
             Some(former) if former.resigned => Duration::ZERO,
-            Some(former) if former.owner.host == self.me.host => call,
             None if !was_made_anew(&*parts.store).await? => Duration::ZERO,
             Some(_) | None => confirmed + call,
         };

@@ -90,15 +90,15 @@ impl Agent {
 
     /// Whether it is the owner by the store, or takes that over from one that is silent, or from its own former life.
     fn is_owner(&mut self, now: Moment, store: &mut Store, silent: &[bool]) -> bool {
-        let waited = match store.owner {
+        let is_there = |host| host != self.host && !silent.get(host).copied().unwrap_or(true);
+        match store.owner {
             Some((process, _)) if process == self.process => return true,
-            Some((_, host)) if host == self.host => CALL_MAX,
-            Some((_, host)) if !silent.get(host).copied().unwrap_or(true) => return false,
-            Some(_) | None => CONFIRMED_FOR + CALL_MAX,
-        };
+            Some((_, host)) if is_there(host) => return false,
+            Some(_) | None => {}
+        }
         store.owner = Some((self.process, self.host));
         store.terms += 1;
-        self.settled = now + waited;
+        self.settled = now + CONFIRMED_FOR + CALL_MAX;
         true
     }
 
