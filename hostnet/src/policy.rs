@@ -1,7 +1,7 @@
 //! Who may reach which container: exact per address and port, as sets that are changed element by element.
 //!
 //! It has an nftables table of its own, so that a change of policy touches nothing else, and a packet costs as much with
-//! five thousand containers as with ten: two look-ups.
+//! five thousand containers as with ten: one look-up for each length of prefix that the networks let in have.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -50,11 +50,13 @@ pub struct PolicyChange {
     pub remove: Policy,
     /// Added.
     pub add: Policy,
+    /// The lengths of the prefixes of all networks that are let in after it.
+    pub prefixes: BTreeSet<u8>,
 }
 
 impl Policy {
     /// A policy of these, without what says nothing: openings of the address family that the data path does not have,
-    /// and those within a wider one, which the kernel's sets do not take beside it.
+    /// and those within a wider one, which no packet would come to.
     pub fn new(guarded: BTreeSet<IpAddr>, openings: BTreeSet<Opening>) -> Self {
         let guarded = guarded.into_iter().filter(IpAddr::is_ipv4).collect();
         let possible = openings.into_iter().filter(|it| it.to.is_ipv4() && it.from.is_ipv4());
@@ -90,7 +92,11 @@ impl Policy {
             guarded: from.guarded.difference(&without.guarded).copied().collect(),
             openings: from.openings.difference(&without.openings).cloned().collect(),
         };
-        PolicyChange { remove: difference(self, wanted), add: difference(wanted, self) }
+        PolicyChange {
+            remove: difference(self, wanted),
+            add: difference(wanted, self),
+            prefixes: wanted.openings.iter().map(|opening| opening.from.prefix()).collect(),
+        }
     }
 }
 

@@ -72,6 +72,8 @@ enum Part {
     #[command(hide = true)]
     Policy(services::policy::Alone),
     #[command(hide = true)]
+    Packets(services::packets::Alone),
+    #[command(hide = true)]
     Fill(fleet::Fill),
     #[command(hide = true)]
     Traffic(fleet::Traffic),
@@ -116,6 +118,7 @@ const SERVICES: &[Cell] = &[
     ("misdelivered_simulated", services::misdelivered::simulated),
     ("register", services::register::measure),
     ("policy", services::policy::measure),
+    ("packets", services::packets::measure),
     ("dns", services::dns::measure),
     ("kill", services::kill::measure),
     ("rolling", services::rolling::measure),
@@ -130,6 +133,7 @@ fn main() -> ExitCode {
         Some(Part::Socket(probe)) => probe.run(),
         Some(Part::Dns(asker)) => asker.run(),
         Some(Part::Policy(alone)) => alone.run(),
+        Some(Part::Packets(alone)) => alone.run(),
         Some(Part::Fill(fill)) => fill.run(),
         Some(Part::Traffic(traffic)) => traffic.run(),
         None => measure(&arguments),

@@ -4,6 +4,7 @@
 pub(crate) mod dns;
 pub(crate) mod kill;
 pub(crate) mod misdelivered;
+pub(crate) mod packets;
 pub(crate) mod policy;
 pub(crate) mod register;
 pub(crate) mod rolling;
