@@ -1,10 +1,10 @@
 //! Puts the parts together. dockerd and operators are answered from the first moment; whatever needs the
 //! provider joins when the provider has answered.
 
-mod balancers;
 mod growth;
 mod history;
 mod journals;
+mod owners;
 mod silence;
 mod standing;
 

@@ -7,13 +7,14 @@ use crate::metrics::Metrics;
 use crate::troubles::{Trouble, Troubles, with_causes};
 use ::api::Source;
 use provider::{
-    BalancerChange, BalancerSeen, Balancers, CloudAddress, CloudSubnet, ClusterTags, FoundOrder, HostState,
-    Identity, InstanceId, MalformedClusterName, MemberId, Nic, OrderId, OrderIntent, OrderPlaced,
-    OrderRequest, OrderStatus, Provider, ProviderError, Quote, Recourse, StaticSubnet, StaticSubnets,
-    StaticTagsError, StaticZone, SubnetId, TagEdit, ZoneId,
+    BalancerChange, BalancerSeen, Balancers, CloudAddress, CloudSubnet, ClusterTags, Firewall,
+    FirewallChange, FirewallSeen, Firewalls, FoundOrder, HostState, Identity, InstanceId, Interface,
+    MalformedClusterName, MemberId, Nic, OrderId, OrderIntent, OrderPlaced, OrderRequest, OrderStatus,
+    Provider, ProviderError, Quote, Recourse, StaticSubnet, StaticSubnets, StaticTagsError, StaticZone,
+    SubnetId, TagEdit, ZoneId,
 };
 use provider_softlayer::{Credentials, CredentialsError, EndpointError, SoftLayer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -227,15 +228,14 @@ impl Provider for Cloud {
     }
 }
 
-/// Asks for a load balancer of whichever provider it is, and takes note of the answer.
-macro_rules! ask_balancers {
-    ($cloud:ident . $call:ident ( $name:expr $(, $argument:expr)* )) => {{
+/// Asks for what stands before containers of whichever provider it is, and takes note of the answer.
+macro_rules! ask_outside {
+    ($cloud:ident . $call:ident ( $which:expr $(, $argument:expr)* ), $what:expr) => {{
         let answer = match &$cloud.kind {
-            Kind::SoftLayer(user) => user.client().$call($name $(, $argument)*).await,
-            Kind::Static(subnets) => Err(ProviderError::NotOffered {
-                provider: subnets.name(),
-                doing: format!("load balancer {}", $name),
-            }),
+            Kind::SoftLayer(user) => user.client().$call($which $(, $argument)*).await,
+            Kind::Static(subnets) => {
+                Err(ProviderError::NotOffered { provider: subnets.name(), doing: $what })
+            }
         };
         $cloud.note(stringify!($call), answer)
     }};
@@ -243,14 +243,34 @@ macro_rules! ask_balancers {
 
 impl Balancers for Cloud {
     async fn balancer(&self, name: &str) -> Result<Option<BalancerSeen>, ProviderError> {
-        ask_balancers!(self.balancer(name))
+        ask_outside!(self.balancer(name), format!("load balancer {name}"))
     }
 
     async fn balancer_health(&self, name: &str) -> Result<BTreeMap<MemberId, bool>, ProviderError> {
-        ask_balancers!(self.balancer_health(name))
+        ask_outside!(self.balancer_health(name), format!("load balancer {name}"))
     }
 
     async fn change_balancer(&self, name: &str, change: &BalancerChange) -> Result<(), ProviderError> {
-        ask_balancers!(self.change_balancer(name, change))
+        ask_outside!(self.change_balancer(name, change), format!("load balancer {name}"))
+    }
+}
+
+impl Firewalls for Cloud {
+    async fn firewall(
+        &self,
+        firewall: &Firewall,
+        cluster: &str,
+        interfaces: &BTreeSet<Interface>,
+    ) -> Result<Option<FirewallSeen>, ProviderError> {
+        ask_outside!(self.firewall(firewall, cluster, interfaces), firewall.to_string())
+    }
+
+    async fn change_firewall(
+        &self,
+        firewall: &Firewall,
+        cluster: &str,
+        change: &FirewallChange,
+    ) -> Result<(), ProviderError> {
+        ask_outside!(self.change_firewall(firewall, cluster, change), firewall.to_string())
     }
 }

@@ -60,9 +60,9 @@ pub use order::{Candidate, NamedSubnet, NextStep, Order, OrderIntent, OrderRepor
 pub use policy::{MalformedPeer, Peer, PolicyEntry, PolicyUse};
 pub use pool::{Counts, Pool, PoolZone, Quarantined, Subnet, SubnetState, Watermarks};
 pub use service::{
-    ApplyService, AtBalancer, BalancerReport, Exposure, FieldChange, HealthCheck, Listener, LoadBalancer,
-    Member, MemberStanding, Protocol, Readiness, Service, ServiceChange, ServiceLine, ServicePort,
-    ServiceReport, Transport,
+    ApplyService, AtBalancer, BalancerReport, Exposure, FieldChange, FirewallReport, HealthCheck, Listener,
+    LoadBalancer, Member, MemberStanding, Outside, Protocol, Readiness, Service, ServiceChange, ServiceLine,
+    ServicePort, ServiceReport, Transport,
 };
 pub use status::{Condition, Mode, Notice, Part, PoolLine, Status};
 

@@ -44,6 +44,9 @@ pub struct Service {
     /// What its members accept, if that is not everything.
     #[serde(default, rename = "policy", skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<PolicyEntry>,
+    /// The provider's firewalls that are to let the same in, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firewall: Option<Outside>,
     /// What it is called in DNS, as one label; its name, if nothing is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns: Option<String>,
@@ -79,6 +82,19 @@ pub enum Transport {
     Tcp,
     /// RFC 768.
     Udp,
+}
+
+/// Firewalls of the provider that let in what the policy of a service does, outside of the hosts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outside {
+    /// Zones whose firewall gets a rule for each of the members there. A firewall tells containers apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub zones: Vec<String>,
+    /// Security groups that Berth makes, and attaches to the hosts of members. A group tells hosts apart only: a port of
+    /// one container is open at the whole host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub security_groups: Vec<String>,
 }
 
 /// A load balancer of the provider in front of a service. Several services may be behind one.
@@ -166,6 +182,9 @@ pub struct ServiceReport {
     /// The load balancer in front of it, as its owner saw it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balancer: Option<BalancerReport>,
+    /// The provider's firewalls that it names, as their owners saw them last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub firewalls: Vec<FirewallReport>,
     /// How often each entry of its policy was used on the host that answers; nothing where it has no member, or its
     /// kernel was not asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -187,6 +206,28 @@ pub struct BalancerReport {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub troubles: Vec<String>,
     /// Addresses that were members, and are used by nobody before the load balancer has let go of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaving: Vec<IpAddr>,
+}
+
+/// A firewall of the provider, as the agent that looks after it saw it last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirewallReport {
+    /// Which: `the firewall of VLAN 1404269`, `security group web`.
+    pub name: String,
+    /// Whether it tells the containers of one host apart.
+    pub tells_containers_apart: bool,
+    /// The host whose agent looks after it; nothing while it is nobody's.
+    pub owner: Option<String>,
+    /// How many rules of ours it has, of whatever service.
+    pub rules: u32,
+    /// What is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<String>,
+    /// What is not as it should be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<String>,
+    /// Addresses that are still let in, and are used by nobody before the firewall is closed to them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leaving: Vec<IpAddr>,
 }

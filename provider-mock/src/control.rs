@@ -23,6 +23,8 @@
 //! | `PUT /balancers/{name}/members/{address}` | `{"weight":5}` | edited or added by hand, at once |
 //! | `DELETE /balancers/{name}/members/{address}` | | lost, at once |
 //! | `PUT /vlans/{id}/firewall` | `{"deaf_for":1}` | accepts so many updates and never applies them |
+//! | `PUT /vlans/{id}/firewall/rules` | `[{"order":1,"permit":true,"protocol":"tcp","source":"0.0.0.0/0",…}]` | replaced by hand, at once |
+//! | `PUT /machines/{hostname}/groups/{name}` | | somebody attaches a security group, and reboots |
 //! | `POST /reset` | | the cloud as described, no faults |
 //!
 //! A fault: `{"method":"placeOrder","next":10,"hits":3,"effect":{"kind":"cut_after"}}`. Effects are those of
@@ -31,6 +33,7 @@
 //! `silent_before`, `silent_after`, `late` (`ms`), `stale` (`ms`). Errors are answered as `{"error":"text"}` with 400 or 404.
 
 mod balancer;
+mod firewall;
 
 use std::time::Duration;
 
@@ -77,9 +80,9 @@ impl Control {
             .route("/machines/{hostname}/connection", put(set_connected))
             .route("/users/{username}", put(let_see))
             .route("/machines/{hostname}/transactions", post(begin_transaction))
-            .route("/vlans/{id}/firewall", put(deafen_firewall))
             .route("/reset", post(reset))
             .merge(balancer::routes())
+            .merge(firewall::routes())
             .with_state(self)
     }
 
@@ -107,6 +110,8 @@ enum Refused {
     NoFault(FaultId),
     #[error("VLAN {0} has no firewall")]
     NoFirewall(Id),
+    #[error("there is no security group {0}, or no machine {1}")]
+    NoGroupThere(String, String),
     #[error("there is no load balancer {0}")]
     NoBalancer(String),
     #[error(transparent)]
@@ -126,6 +131,7 @@ impl IntoResponse for Refused {
             | Self::NoUser(_)
             | Self::NoFault(_)
             | Self::NoFirewall(_)
+            | Self::NoGroupThere(..)
             | Self::NoBalancer(_) => StatusCode::NOT_FOUND,
             Self::Spec(_) | Self::Balancer(_) => StatusCode::BAD_REQUEST,
             Self::Fabric(_) | Self::FabricGone => StatusCode::INTERNAL_SERVER_ERROR,
@@ -262,21 +268,6 @@ async fn begin_transaction(
     Json(begin): Json<Begin>,
 ) -> Result<Json<Value>, Refused> {
     found(control.live.begin_transaction(&hostname, &begin.name), hostname)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Deaf {
-    deaf_for: u32,
-}
-
-async fn deafen_firewall(
-    State(control): State<Control>,
-    Path(vlan): Path<Id>,
-    Json(Deaf { deaf_for }): Json<Deaf>,
-) -> Result<Json<Value>, Refused> {
-    let found = control.live.deafen_firewall(vlan, deaf_for);
-    if found { Ok(Json(json!({}))) } else { Err(Refused::NoFirewall(vlan)) }
 }
 
 async fn reset(State(control): State<Control>) -> Result<Response, Refused> {

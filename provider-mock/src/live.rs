@@ -2,6 +2,8 @@
 //!
 //! [`LiveCloud`] is the one handle that the API, the control endpoint, the fabric and tests share.
 
+mod by_hand;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::cloud::balancer::{BalancerRefused, Measured};
+use crate::cloud::balancer::Measured;
 use crate::cloud::machine::PowerState;
 use crate::cloud::spec::{CloudSpec, Delays, FabricSpec, Limits, MachineSpec, SpecError};
 use crate::cloud::topology::Topology;
@@ -182,46 +184,6 @@ impl LiveCloud {
     /// Starts a transaction on a machine (`REBOOT`, `RELOAD`…); false if there is none of this name.
     pub fn begin_transaction(&self, hostname: &str, name: &str) -> bool {
         self.change(|cloud| cloud.begin_transaction(hostname, name))
-    }
-
-    /// The cloud is busy with a balancer for this long, as for maintenance; false if there is none of this name.
-    pub fn keep_balancer_busy(&self, name: &str, for_ms: u64) -> bool {
-        self.change(|cloud| cloud.keep_balancer_busy(name, for_ms))
-    }
-
-    /// The pending change of a balancer will fail with this text; false if there is none of this name.
-    pub fn fail_balancer(&self, name: &str, text: &str) -> bool {
-        self.change(|cloud| cloud.fail_balancer(name, text))
-    }
-
-    /// A balancer breaks: it can only be cancelled; false if there is none of this name.
-    pub fn break_balancer(&self, name: &str) -> bool {
-        self.change(|cloud| cloud.break_balancer(name))
-    }
-
-    /// A balancer says that it works, or not; false if there is none of this name.
-    pub fn set_balancer_online(&self, name: &str, online: bool) -> bool {
-        self.change(|cloud| cloud.set_balancer_online(name, online))
-    }
-
-    /// A balancer is gone at once; false if there is none of this name.
-    pub fn delete_balancer(&self, name: &str) -> bool {
-        self.change(|cloud| cloud.delete_balancer(name))
-    }
-
-    /// Somebody gives a member this weight by hand, or removes it; one that was none becomes one. At once.
-    pub fn put_balancer_member(
-        &self,
-        name: &str,
-        address: &str,
-        weight: Option<i64>,
-    ) -> Result<bool, BalancerRefused> {
-        self.change(|cloud| cloud.put_balancer_member(name, address, weight))
-    }
-
-    /// The next updates of a VLAN's firewall are accepted and never applied; false if it has no firewall.
-    pub fn deafen_firewall(&self, vlan: Id, updates: u32) -> bool {
-        self.change(|cloud| cloud.deafen_firewall(vlan, updates))
     }
 
     /// Takes what is measured at balancers. The past is not kept: only what is measured differs.

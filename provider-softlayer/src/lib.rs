@@ -10,6 +10,7 @@
 //! | `tags` | our tags beside others' | `Network_Subnet::setTags` |
 //! | `cancel` | return of a subnet | `Billing_Item::cancelService` |
 //! | `balancers` | load balancers: their listeners, members, health; ordering one | `Network_LBaaS_…`, `Product_Order` |
+//! | `firewalls` | rules of a VLAN's firewall, and security groups | `Network_Firewall_Update_Request`, `Network_SecurityGroup` |
 //! | `host_state` | what became of a machine | `Virtual_Guest`, `Hardware_Server`, `Account::getCurrentUser` |
 //!
 //! `client` is the protocol (the only code that names reqwest), `wire` their JSON. Facts come from the API's
@@ -21,6 +22,7 @@ mod balancers;
 mod cancel;
 mod client;
 mod credentials;
+mod firewalls;
 mod host_state;
 mod orders;
 mod subnets;
@@ -28,12 +30,13 @@ mod tags;
 mod whoami;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use provider::{
-    BalancerChange, BalancerSeen, Balancers, CloudAddress, CloudSubnet, FoundOrder, HostState, Identity,
-    InstanceId, MemberId, Nic, OrderId, OrderIntent, OrderPlaced, OrderRequest, OrderStatus, Provider,
-    ProviderError, Quote, SubnetId, TagEdit, ZoneId,
+    BalancerChange, BalancerSeen, Balancers, CloudAddress, CloudSubnet, Firewall, FirewallChange,
+    FirewallSeen, Firewalls, FoundOrder, HostState, Identity, InstanceId, Interface, MemberId, Nic, OrderId,
+    OrderIntent, OrderPlaced, OrderRequest, OrderStatus, Provider, ProviderError, Quote, SubnetId, TagEdit,
+    ZoneId,
 };
 
 pub use client::{CALL_TIME_MAX, EndpointError};
@@ -131,5 +134,25 @@ impl Balancers for SoftLayer {
 
     async fn change_balancer(&self, name: &str, change: &BalancerChange) -> Result<(), ProviderError> {
         balancers::change(&self.client, &self.balancers, name, change).await
+    }
+}
+
+impl Firewalls for SoftLayer {
+    async fn firewall(
+        &self,
+        firewall: &Firewall,
+        cluster: &str,
+        interfaces: &BTreeSet<Interface>,
+    ) -> Result<Option<FirewallSeen>, ProviderError> {
+        firewalls::look(&self.client, firewall, cluster, interfaces).await
+    }
+
+    async fn change_firewall(
+        &self,
+        firewall: &Firewall,
+        cluster: &str,
+        change: &FirewallChange,
+    ) -> Result<(), ProviderError> {
+        firewalls::change(&self.client, firewall, cluster, change).await
     }
 }

@@ -4,13 +4,15 @@
 //! returns the portable subnets of a zone, and witnesses what became of a machine. It knows nothing of pools,
 //! blocks or containers.
 //!
-//! Its load balancers are another concern, [`Balancers`]: they know members and listeners, not services.
+//! Its load balancers are another concern, [`Balancers`], and its firewalls are, [`Firewalls`]: they know members,
+//! listeners and rules, not services.
 //!
 //! What happens to one ordered subnet is a pure machine, [`order::Order`]; how a provider fails, and what a caller
 //! can do about it, is [`ProviderError`] and its [`Recourse`].
 
 mod balancer;
 mod error;
+mod firewall;
 mod identity;
 pub mod order;
 mod secret;
@@ -28,6 +30,10 @@ pub use balancer::{
     ListenerProtocol, ListenerSeen, ListenerSpec, MemberId, MemberSeen,
 };
 pub use error::{Cause, ProviderError, Recourse};
+pub use firewall::{
+    Firewall, FirewallChange, FirewallRule, FirewallSeen, FirewallTransport, Firewalls, Interface,
+    InterfaceSeen, Whose,
+};
 pub use identity::{
     Attachment, HostState, Identity, InstanceId, InstanceKind, MacAddress, MalformedMac, Network, Nic,
 };

@@ -1,6 +1,7 @@
 //! What every provider must keep, as a test that every implementation runs.
 
 mod balancers;
+mod firewalls;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -13,6 +14,7 @@ use crate::{
 };
 
 pub use balancers::{BalancerWorld, balances};
+pub use firewalls::{guards_a_zone, guards_hosts};
 
 /// How long a delivery or a return may take in a test.
 const PATIENCE: Duration = Duration::from_secs(20);

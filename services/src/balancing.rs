@@ -19,6 +19,7 @@ use provider::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::step::Step;
 pub use wanted::wanted;
 
 /// What a load balancer should be.
@@ -86,19 +87,6 @@ pub struct Limits {
     pub zone: Option<ZoneId>,
 }
 
-/// What to do next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Make this change at the provider, and look again.
-    Change(BalancerChange),
-    /// Write this to the store, and look again.
-    Record(Vec<Edit>),
-    /// Look again in a while: the provider is at work, and says so.
-    Wait(String),
-    /// Nothing; and what is not as it should be although nothing can be done about it, if so.
-    Rest(Vec<String>),
-}
-
 /// A change of what the store has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edit {
@@ -115,7 +103,7 @@ pub enum Edit {
 }
 
 /// What to do next.
-pub fn next(wanted: &Wanted, known: &Known, seen: &Seen, limits: &Limits) -> Step {
+pub fn next(wanted: &Wanted, known: &Known, seen: &Seen, limits: &Limits) -> Step<BalancerChange, Edit> {
     let pass = Pass { wanted, known, seen, limits };
     let Some(balancer) = &seen.balancer else { return pass.without_a_balancer() };
     let ready = balancer.state == BalancerState::Ready;
@@ -150,7 +138,7 @@ struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn without_a_balancer(&self) -> Step {
+    fn without_a_balancer(&self) -> Step<BalancerChange, Edit> {
         let edits = self.edits();
         if !edits.is_empty() {
             return Step::Record(edits);

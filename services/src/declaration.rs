@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU16;
 
 use api::{
-    HealthCheck, Listener, LoadBalancer, Peer, PolicyEntry, Protocol, Service, ServicePort, Transport,
+    HealthCheck, Listener, LoadBalancer, Outside, Peer, PolicyEntry, Protocol, Service, ServicePort,
+    Transport,
 };
 
 /// How long a label of a DNS name may be. Source: RFC 1035, section 2.3.4.
@@ -21,6 +22,9 @@ const SELECTOR_MAX: usize = 32;
 
 /// How many peers an entry of a policy may name.
 const PEERS_MAX: usize = 256;
+
+/// How many firewalls of the provider a service may name: an interface takes five groups.
+const FIREWALLS_MAX: usize = 16;
 
 /// How long one text of a declaration may be, in bytes.
 const TEXT_MAX: usize = 255;
@@ -40,6 +44,8 @@ pub struct Abilities {
     pub listeners_max: usize,
     /// Seconds between two questions after a member's health: the least and the most.
     pub interval_secs: (u16, u16),
+    /// Whether it has firewalls that can be changed.
+    pub firewalls: bool,
 }
 
 /// Why a declaration is not taken: everything that is wrong with it.
@@ -60,6 +66,9 @@ pub fn check(service: &Service, others: &[Service], abilities: &Abilities) -> Re
     let mut faults = Vec::new();
     of_itself(service, &mut faults);
     in_dns(service, others, &mut faults);
+    if service.firewall.is_some() {
+        outside(service, abilities, &mut faults);
+    }
     if let Some(balancer) = &service.load_balancer {
         of_the_provider(balancer, abilities, &mut faults);
         let others = others.iter().filter(|other| other.name != service.name);
@@ -177,6 +186,33 @@ fn policy(service: &Service, faults: &mut Vec<String>) {
                 _ => (),
             }
         }
+    }
+}
+
+/// What it asks of the provider's firewalls.
+fn outside(service: &Service, abilities: &Abilities, faults: &mut Vec<String>) {
+    let Some(Outside { zones, security_groups }) = &service.firewall else { return };
+    if !abilities.firewalls {
+        let provider = abilities.provider;
+        return faults.push(format!("the provider {provider} has no firewalls: leave [firewall] out"));
+    }
+    if service.policies.is_empty() {
+        faults.push("it names firewalls and says nobody who may: add [[policy]]".to_owned());
+    }
+    if zones.is_empty() && security_groups.is_empty() {
+        faults
+            .push("[firewall] names nothing: write zones = [VLAN…] or security_groups = [NAME…]".to_owned());
+    }
+    let all = || zones.iter().chain(security_groups);
+    if all().count() > FIREWALLS_MAX {
+        faults.push(format!("it names more than {FIREWALLS_MAX} firewalls"));
+    }
+    let name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    for odd in all().filter(|it| it.is_empty() || it.len() > NAME_MAX || !it.bytes().all(name)) {
+        faults.push(format!(
+            "it names firewall {:?}: 1 to {NAME_MAX} letters, digits, dots, `-` and `_` are a name",
+            shown(odd)
+        ));
     }
 }
 

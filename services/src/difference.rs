@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::{
-    FieldChange, HealthCheck, Listener, LoadBalancer, PolicyEntry, Service, ServiceChange, ServicePort,
+    FieldChange, HealthCheck, Listener, LoadBalancer, Outside, PolicyEntry, Service, ServiceChange,
+    ServicePort,
 };
 
 /// What differs between a service as it stands and as it is to be; either may not be.
@@ -26,7 +27,7 @@ pub fn difference(name: &str, from: Option<&Service>, to: Option<&Service>) -> S
 
 /// What a declaration says, a line each, by the names that it has there.
 fn fields(service: &Service) -> BTreeMap<String, String> {
-    let Service { name, selector, ports, load_balancer, policies, dns } = service;
+    let Service { name, selector, ports, load_balancer, policies, firewall, dns } = service;
     let mut all = BTreeMap::from([("name".to_owned(), name.clone())]);
     all.extend(selector.iter().map(|(label, value)| (format!("selector.{label}"), value.clone())));
     all.extend(ports.iter().map(port));
@@ -36,6 +37,11 @@ fn fields(service: &Service) -> BTreeMap<String, String> {
         let order = order.map(|order| format!("{order:?}").to_lowercase());
         all.extend(order.map(|order| ("load_balancer.order".to_owned(), order)));
         all.extend(listeners.iter().flat_map(listener));
+    }
+    if let Some(Outside { zones, security_groups }) = firewall {
+        let named = [("firewall.zones", zones), ("firewall.security_groups", security_groups)];
+        let named = named.into_iter().filter(|(_, names)| !names.is_empty());
+        all.extend(named.map(|(field, names)| (field.to_owned(), names.join(", "))));
     }
     let mut peers: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for PolicyEntry { from, port } in policies {

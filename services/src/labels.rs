@@ -134,6 +134,7 @@ pub fn implied(name: &str, ports: impl IntoIterator<Item = NonZeroU16>) -> Servi
         ports: ports.into_iter().map(port).collect(),
         load_balancer: None,
         policies: Vec::new(),
+        firewall: None,
         dns: None,
     }
 }

@@ -7,17 +7,19 @@
 //!
 //! Nothing here does I/O, reads a clock or spawns anything.
 
-mod balancing;
+pub mod balancing;
 mod declaration;
 mod difference;
+pub mod firewalling;
 mod judgement;
 mod labels;
 mod member;
 mod policy;
 mod selection;
+mod step;
 mod vigil;
 
-pub use balancing::{Edit, Known, Limits, MemberWanted, Placed, Seen, Step, Wanted, next, wanted};
+pub use balancing::Limits;
 pub use declaration::{Abilities, Declined, check};
 pub use difference::difference;
 pub use judgement::{Standing, judge};
@@ -25,4 +27,5 @@ pub use labels::{LabelFault, Shorthand, implied};
 pub use member::{Draining, Member};
 pub use policy::{Addresses, Guarding, Opening, guard, openings, peers};
 pub use selection::{Candidate, Selected, select};
+pub use step::Step;
 pub use vigil::{TOGETHER_MILLIS, Vigil};

@@ -74,14 +74,24 @@ pub fn openings(
     addresses: &Addresses,
 ) -> BTreeSet<Opening> {
     let sources: BTreeSet<IpNetwork> = entry.from.iter().flat_map(|peer| networks(peer, addresses)).collect();
+    let to = member.address;
+    let opening = |(transport, port), from| Opening { to, transport, port, from };
+    let ports = ports_of(service, entry, member);
+    ports.into_iter().flat_map(|at| sources.iter().map(move |from| opening(at, *from))).collect()
+}
+
+/// The ports of a member that an entry is about.
+pub(crate) fn ports_of(
+    service: &Service,
+    entry: &PolicyEntry,
+    member: &Member,
+) -> BTreeSet<(Transport, NonZeroU16)> {
     let named = |port: &&ServicePort| entry.port.is_none() || port.name == entry.port;
     let mut ports: BTreeSet<(Transport, NonZeroU16)> =
         service.ports.iter().filter(named).map(|port| (port.transport, port.port)).collect();
     // Where its own label says that it listens.
     ports.extend(member.port.filter(|_| entry.port.is_none()).map(|port| (Transport::Tcp, port)));
-    let to = member.address;
-    let opening = |(transport, port), from| Opening { to, transport, port, from };
-    ports.into_iter().flat_map(|at| sources.iter().map(move |from| opening(at, *from))).collect()
+    ports
 }
 
 fn networks(peer: &Peer, addresses: &Addresses) -> Vec<IpNetwork> {
@@ -92,7 +102,9 @@ fn networks(peer: &Peer, addresses: &Addresses) -> Vec<IpNetwork> {
     }
 }
 
-const ANYBODY: Ipv4Network = Ipv4Network::new_checked(Ipv4Addr::UNSPECIFIED, 0).expect("a network");
+/// The network that everybody is in.
+pub(crate) const ANYBODY: Ipv4Network =
+    Ipv4Network::new_checked(Ipv4Addr::UNSPECIFIED, 0).expect("a network");
 
 #[cfg(test)]
 mod tests {

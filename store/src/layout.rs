@@ -116,6 +116,15 @@ pub enum Item {
         /// The container's address.
         address: IpAddr,
     },
+    /// `firewalls/<name>`: a firewall of the provider that services name, and what its owner says of it.
+    Firewall(String),
+    /// `admitted/<name>/<address>`: an address that an owner has let in by a firewall, or is about to.
+    Admitted {
+        /// The firewall.
+        name: String,
+        /// The container's address.
+        address: IpAddr,
+    },
     /// `drains/<host>/<container>`: this container, or with `all` each one of the host, is to be let go of by whoever
     /// sends it work.
     Drain {
@@ -229,6 +238,8 @@ impl Item {
             Item::Member { service, address } => join(&["members", service, &address.to_string()]),
             Item::Balancer(name) => join(&["balancers", name]),
             Item::Balanced { name, address } => join(&["balanced", name, &address.to_string()]),
+            Item::Firewall(name) => join(&["firewalls", name]),
+            Item::Admitted { name, address } => join(&["admitted", name, &address.to_string()]),
             Item::Drain { host, container } => {
                 join(&["drains", host, container.as_deref().unwrap_or(WHOLE_HOST)])
             }
@@ -305,6 +316,10 @@ impl Item {
             ["balancers", name] => Item::Balancer(owned(name)),
             ["balanced", name, address] => {
                 Item::Balanced { name: owned(name), address: address.parse().ok()? }
+            }
+            ["firewalls", name] => Item::Firewall(owned(name)),
+            ["admitted", name, address] => {
+                Item::Admitted { name: owned(name), address: address.parse().ok()? }
             }
             ["drains", host, container] => Item::Drain {
                 host: owned(host),

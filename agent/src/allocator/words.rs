@@ -143,6 +143,8 @@ fn key(spelled: &store::Key) -> Option<Key> {
         | Item::Member { .. }
         | Item::Balancer(_)
         | Item::Balanced { .. }
+        | Item::Firewall(_)
+        | Item::Admitted { .. }
         | Item::Drain { .. }
         | Item::Name(_)
         | Item::Called { .. }

@@ -1,7 +1,7 @@
 //! Gives the agent its standing: who this machine is, then the cluster, then the allocator, then the
 //! capacity roles. Each step is tried until it succeeds; what succeeded before goes on meanwhile.
 
-use super::{balancers, growth, history, silence};
+use super::{growth, history, owners, silence};
 use crate::allocator::{self, Allocator, Founding, FoundingError, Line};
 use crate::capacity::Capacity;
 use crate::clock::Clock;
@@ -129,7 +129,7 @@ impl Standing {
         let (store, policy) = (Arc::clone(&self.store), self.policy.clone());
         self.tasks.spawn(policing::keep(store, here, policy, self.stop.clone()));
         self.answer_names(&known, &allocator, declared.clone());
-        balancers::keep(self, &known, declared);
+        owners::keep(self, &known, declared);
         let (store, stop) = (Arc::clone(&self.store), self.stop.clone());
         let description = Description::of(&known.identity);
         // To its end, also when this is cut off: a host that stops in order says so.

@@ -14,12 +14,14 @@ use crate::tenure::ClaimError;
 pub(super) enum OwnerError {
     #[error(transparent)]
     Provider(#[from] ProviderError),
-    #[error("a load balancer cannot be looked after without the store")]
+    #[error("it cannot be looked after without the store")]
     Store(#[from] ServicesError),
     #[error(transparent)]
     Claim(#[from] ClaimError),
     #[error("somebody else wrote in between")]
     Overtaken,
+    #[error("the provider did not answer in time, and may still do what it was asked")]
+    Unanswered,
 }
 
 impl From<StoreError> for OwnerError {
@@ -53,7 +55,7 @@ impl OwnerError {
 
     /// Whether nobody knows what came of it: it may still land.
     pub(super) fn is_in_doubt(&self) -> bool {
-        matches!(self, Self::Provider(ProviderError::InDoubt { .. }))
+        matches!(self, Self::Provider(ProviderError::InDoubt { .. }) | Self::Unanswered)
     }
 
     /// Whether it is the course of things that somebody was first.

@@ -1,4 +1,4 @@
-//! Whose a load balancer is.
+//! Whose an object of the provider is: a load balancer, a firewall.
 //!
 //! It may be taken as soon as its owner gives no sign of life: what the owner could still send was written down before,
 //! and is found. What is waited for is the end of that: until it is over, nothing that is not at the provider counts
@@ -12,9 +12,9 @@ use store::layout::{self, Item};
 use store::{Commit, Revision, Store, Transaction};
 use uuid::Uuid;
 
-use super::book::{OBJECT, Term};
+use super::book::Term;
 use super::error::OwnerError;
-use super::{Followed, Parts, Timing, turn};
+use super::{Followed, Parts, turn};
 use crate::services::in_time;
 use crate::tenure::{self, Claim, OwnerRecord, Writer};
 
@@ -31,8 +31,10 @@ pub(super) enum Standing {
 
 /// The owner's place, as one agent sees it.
 pub(super) struct Office {
-    object: String,
-    name: String,
+    /// The object, as its owner record is called: `balancer-web`.
+    pub(super) object: String,
+    /// How long after it was sent a change of it may still land.
+    lands_within: Duration,
     me: Writer,
     /// Since when it is nobody's.
     vacant: Option<Timestamp>,
@@ -46,11 +48,11 @@ pub(super) struct Office {
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Office {
-    pub(super) fn new(name: &str, host: HostId) -> Self {
+    pub(super) fn new(object: String, lands_within: Duration, host: HostId) -> Self {
         let process = Uuid::new_v4().to_string();
         Self {
-            object: format!("{OBJECT}{name}"),
-            name: name.to_owned(),
+            object,
+            lands_within,
             me: Writer { host, incarnation: Incarnation(0), process },
             vacant: None,
             held: None,
@@ -65,8 +67,8 @@ impl Office {
     }
 
     /// Nobody answered a call of ours.
-    pub(super) fn doubt<B>(&mut self, parts: &Parts<B>) {
-        self.doubted = parts.clock.now().after(millis(parts.timing.call_max));
+    pub(super) fn doubt(&mut self, now: Timestamp) {
+        self.doubted = now.after(millis(self.lands_within));
     }
 
     /// Whose it is, by the store's word of this moment.
@@ -81,7 +83,7 @@ impl Office {
             return Ok(Standing::Anothers);
         };
         let now = parts.clock.now();
-        match owners.get(&self.name) {
+        match owners.get(&self.object) {
             // Ours, or that of a process of this host that is dead: nobody else takes it.
             Some(record) if record.owner.host == self.me.host && !record.resigned => {}
             Some(record) if !record.resigned && living.contains(&record.owner.host) => {
@@ -124,13 +126,13 @@ impl Office {
             }
             Claim::Ours(owner) => {
                 // Taken by this process, whose answer was lost: nobody remembers whose it was.
-                let Timing { term_confirmed_for, call_max, .. } = parts.timing;
-                self.held.get_or_insert((owner, asked.after(millis(term_confirmed_for + call_max))));
+                let settled = asked.after(millis(parts.timing.term_confirmed_for + self.lands_within));
+                self.held.get_or_insert((owner, settled));
                 owner
             }
             Claim::Taken { owner, term, former } => {
-                tracing::info!(balancer = self.name, term, "this agent looks after the load balancer");
-                let settled = Self::settled_after(asked, former.as_ref(), parts).await?;
+                tracing::info!(object = self.object, term, "this agent looks after it");
+                let settled = self.settled_after(asked, former.as_ref(), parts).await?;
                 self.held = Some((owner, settled));
                 owner
             }
@@ -143,15 +145,15 @@ impl Office {
     /// long as that counts; a dead process of this host sends nothing, but may have followed such a one a moment ago.
     /// Where the store was made anew nobody knows who it was.
     async fn settled_after<B>(
+        &self,
         now: Timestamp,
         former: Option<&OwnerRecord>,
         parts: &Parts<B>,
     ) -> Result<Timestamp, OwnerError> {
-        let (call, confirmed) = (parts.timing.call_max, parts.timing.term_confirmed_for);
         let wait = match former {
             Some(former) if former.resigned => Duration::ZERO,
             None if !was_made_anew(&*parts.store).await? => Duration::ZERO,
-            Some(_) | None => confirmed + call,
+            Some(_) | None => parts.timing.term_confirmed_for + self.lands_within,
         };
         Ok(now.after(millis(wait)))
     }
@@ -175,7 +177,7 @@ impl Office {
             }
         };
         if let Err(error) = resigning.await {
-            tracing::debug!(%error, balancer = self.name, "the next owner waits as for one that died");
+            tracing::debug!(%error, object = self.object, "the next owner waits as for one that died");
         }
     }
 }

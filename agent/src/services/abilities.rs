@@ -36,6 +36,7 @@ fn softlayer() -> Abilities {
         ports_kept: Some((56_500, 56_520)),
         listeners_max: 10,
         interval_secs: (2, 60),
+        firewalls: true,
     }
 }
 
@@ -47,5 +48,6 @@ fn none(provider: &'static str) -> Abilities {
         ports_kept: None,
         listeners_max: 0,
         interval_secs: (1, u16::MAX),
+        firewalls: false,
     }
 }

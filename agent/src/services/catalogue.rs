@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use api::{
-    AtBalancer, BalancerReport, DrainedMember, MemberStanding, PolicyEntry, PolicyUse, Service,
-    ServiceChange, ServiceLine, ServiceReport,
+    AtBalancer, BalancerReport, DrainedMember, FirewallReport, MemberStanding, PolicyEntry, PolicyUse,
+    Service, ServiceChange, ServiceLine, ServiceReport,
 };
 use hostnet::policy::Count;
 use ipam::{EndpointRecord, Epoch, HostId};
+use provider::Firewall;
 use services::{
     Abilities, Addresses, Declined, Draining, Member, Standing, Vigil, check, difference, implied, judge,
     openings, peers,
@@ -18,7 +19,8 @@ use store::{Commit, Store, Transaction};
 
 use super::declared::{self, Declared};
 use super::{ServicesError, in_time, policing};
-use crate::owners::{self, BalancerRecord};
+use crate::owners::balancer::{self, BalancerRecord};
+use crate::owners::firewall::{self, FirewallRecord};
 
 /// How often a declaration is tried against others that are made in the same moment.
 const TRIES: usize = 8;
@@ -132,10 +134,21 @@ pub(crate) async fn show(
     let mut members: Vec<api::Member> =
         members.into_iter().zip(standings).map(|(member, standing)| told(member, standing)).collect();
     let balancer = match &service.load_balancer {
-        Some(balancer) => Some(at_balancer(store, &balancer.name, &mut members).await?),
+        Some(named) => Some(at_balancer(store, &named.name, &mut members).await?),
         None => None,
     };
-    Ok(Some(ServiceReport { service, declared: known.is_some(), members, balancer, policy_uses: Vec::new() }))
+    let mut firewalls = Vec::new();
+    for named in firewall::names(&service) {
+        firewalls.push(at_firewall(store, &named, &members).await?);
+    }
+    Ok(Some(ServiceReport {
+        service,
+        declared: known.is_some(),
+        members,
+        balancer,
+        firewalls,
+        policy_uses: Vec::new(),
+    }))
 }
 
 /// What its owner says of a load balancer, and how these members stand there.
@@ -144,7 +157,7 @@ async fn at_balancer(
     name: &str,
     members: &mut [api::Member],
 ) -> Result<BalancerReport, ServicesError> {
-    let mut placed = owners::known(store, name).await?;
+    let mut placed = balancer::known(store, name).await?;
     for member in members {
         let there = placed.get(&member.address).filter(|it| it.epoch.to_string() == member.epoch);
         member.at_balancer = there.map(|it| AtBalancer { weight: it.weight, up: it.up });
@@ -153,9 +166,32 @@ async fn at_balancer(
         }
     }
     let BalancerRecord { reached_at, pending, troubles, .. } =
-        owners::record(store, name).await?.unwrap_or_default();
-    let owner = owners::owner(store, name).await?;
+        balancer::record(store, name).await?.unwrap_or_default();
+    let owner = balancer::owner(store, name).await?;
     Ok(BalancerReport { owner, reached_at, pending, troubles, leaving: placed.into_keys().collect() })
+}
+
+/// What its owner says of a firewall, and who is let in there that is no member any more.
+async fn at_firewall(
+    store: &dyn Store,
+    named: &Firewall,
+    members: &[api::Member],
+) -> Result<FirewallReport, ServicesError> {
+    let mut leaving = firewall::admitted(store, named).await?;
+    leaving.retain(|address, epoch| {
+        !members.iter().any(|member| member.address == *address && member.epoch == epoch.to_string())
+    });
+    let FirewallRecord { rules, pending, troubles } =
+        firewall::record(store, named).await?.unwrap_or_default();
+    Ok(FirewallReport {
+        name: named.to_string(),
+        tells_containers_apart: matches!(named, Firewall::Zone(_)),
+        owner: firewall::owner(store, named).await?,
+        rules,
+        pending,
+        troubles,
+        leaving: leaving.into_keys().collect(),
+    })
 }
 
 /// How often each entry of a service's policy was used at its members on one host, as the host's kernel counted.
@@ -188,8 +224,8 @@ pub(crate) async fn of_host(store: &dyn Store, host: &HostId) -> Result<Vec<Drai
     let members = members(store, &Under::Members).await?;
     let mut weights = BTreeMap::new();
     for service in members.keys().filter_map(|name| declared.get(name)) {
-        if let Some(balancer) = &service.load_balancer {
-            weights.insert(&service.name, owners::known(store, &balancer.name).await?);
+        if let Some(named) = &service.load_balancer {
+            weights.insert(&service.name, balancer::known(store, &named.name).await?);
         }
     }
     let weight = |service: &String, member: &Member| {

@@ -5,8 +5,9 @@ use crate::args::ServiceVerb;
 use crate::page::{Page, Verdict};
 use crate::table::{list, or_dash, table};
 use api::{
-    ApplyService, AtBalancer, BalancerReport, Listener, LoadBalancer, Member, MemberStanding, PolicyEntry,
-    Problem, ProblemKind, Service, ServiceChange, ServiceLine, ServicePort, ServiceReport, paths,
+    ApplyService, AtBalancer, BalancerReport, FirewallReport, Listener, LoadBalancer, Member, MemberStanding,
+    PolicyEntry, Problem, ProblemKind, Service, ServiceChange, ServiceLine, ServicePort, ServiceReport,
+    paths,
 };
 use std::io::Read;
 use std::path::Path;
@@ -103,7 +104,7 @@ fn ports(ports: &[ServicePort]) -> String {
 }
 
 fn show(report: &ServiceReport) -> String {
-    let ServiceReport { service, declared, members, policy_uses, balancer } = report;
+    let ServiceReport { service, declared, members, policy_uses, balancer, firewalls } = report;
     let selector = match (service.selector.is_empty(), declared) {
         (true, _) => format!("berth.service={}", service.name),
         (false, _) => {
@@ -124,6 +125,7 @@ fn show(report: &ServiceReport) -> String {
         let used = used.map(|used| format!("; {} connections begun here", used.packets)).unwrap_or_default();
         ("accept from", format!("{}{used}", admitted(entry)))
     }));
+    facts.extend(firewalls.iter().flat_map(outside));
     format!(
         "{}\n{}\n{}",
         service.name,
@@ -155,6 +157,25 @@ fn looked_after(balancer: &BalancerReport) -> Vec<(&'static str, String)> {
     if !leaving.is_empty() {
         let addresses = list(leaving.iter().map(ToString::to_string));
         facts.push(("still there", format!("{addresses}: not used again before that is over")));
+    }
+    facts.extend(troubles.iter().map(|trouble| ("in the way", trouble.clone())));
+    facts
+}
+
+/// What a firewall's owner says of it, and what it cannot tell apart.
+fn outside(firewall: &FirewallReport) -> Vec<(&'static str, String)> {
+    let FirewallReport { name, tells_containers_apart, owner, rules, pending, troubles, leaving } = firewall;
+    let apart = match tells_containers_apart {
+        true => "it tells containers apart",
+        false => "it sees hosts: a port is open at all containers of a host, whom their own policy guards",
+    };
+    let owner = owner.as_ref().map_or("nobody yet".to_owned(), |host| format!("host {host}"));
+    let mut facts =
+        vec![("outside", format!("{name}: {rules} rules of ours; {apart}")), ("looked after by", owner)];
+    facts.extend(pending.iter().map(|pending| ("under way", pending.clone())));
+    if !leaving.is_empty() {
+        let addresses = list(leaving.iter().map(ToString::to_string));
+        facts.push(("still let in", format!("{addresses}: not used again before that is over")));
     }
     facts.extend(troubles.iter().map(|trouble| ("in the way", trouble.clone())));
     facts

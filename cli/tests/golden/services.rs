@@ -27,8 +27,14 @@ fn a_service_shows_what_it_accepts_and_how_often_that_was_used() {
         standing: MemberStanding::Out { because: "it is being drained".into() },
         at_balancer: None,
     };
-    let report =
-        ServiceReport { service, declared: true, members: vec![member], balancer: None, policy_uses };
+    let report = ServiceReport {
+        service,
+        declared: true,
+        members: vec![member],
+        balancer: None,
+        firewalls: Vec::new(),
+        policy_uses,
+    };
     FakeAgent::new()
         .answers("GET /v1/services/web", Answer::new([Source::Store, Source::Kernel], report))
         .check(
@@ -77,8 +83,28 @@ fn a_service_shows_how_each_member_stands_at_its_load_balancer_and_what_is_under
         troubles: vec!["its listener 81 is somebody else's".into()],
         leaving: vec![[10, 11, 4, 17].into()],
     };
-    let report =
-        ServiceReport { service, declared: true, members, balancer: Some(balancer), policy_uses: Vec::new() };
+    let zone = FirewallReport {
+        name: "the firewall of VLAN 1405".into(),
+        tells_containers_apart: true,
+        owner: Some("virtual-2".into()),
+        rules: 3,
+        pending: Some("setting our 2 rules (what was accepted is not in force yet)".into()),
+        leaving: vec![[10, 11, 4, 16].into()],
+        ..FirewallReport::default()
+    };
+    let group = FirewallReport {
+        name: "security group web".into(),
+        troubles: vec!["host virtual-1 has no security group yet".into()],
+        ..FirewallReport::default()
+    };
+    let report = ServiceReport {
+        service,
+        declared: true,
+        members,
+        balancer: Some(balancer),
+        firewalls: vec![zone, group],
+        policy_uses: Vec::new(),
+    };
     FakeAgent::new().answers("GET /v1/services/web", Answer::new([Source::Store], report)).check(
         "service show web",
         expect![[r#"
@@ -92,6 +118,13 @@ fn a_service_shows_how_each_member_stands_at_its_load_balancer_and_what_is_under
               under way        adding one member (UPDATE_PENDING)
               still there      10.11.4.17: not used again before that is over
               in the way       its listener 81 is somebody else's
+              outside          the firewall of VLAN 1405: 3 rules of ours; it tells containers apart
+              looked after by  host virtual-2
+              under way        setting our 2 rules (what was accepted is not in force yet)
+              still let in     10.11.4.16: not used again before that is over
+              outside          security group web: 0 rules of ours; it sees hosts: a port is open at all containers of a host, whom their own policy guards
+              looked after by  nobody yet
+              in the way       host virtual-1 has no security group yet
 
             ADDRESS     CONTAINER  HOST       ZONE  PORT  WEIGHT  TAKES PART  AT BALANCER      BECAUSE
             10.11.4.18  web-18     virtual-1  1234  -     50      yes         weight 50, up    -

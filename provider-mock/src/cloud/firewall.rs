@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 
 use ipnetwork::Ipv4Network;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Cloud, Event, Id};
 
@@ -37,7 +37,8 @@ impl VlanFirewall {
 }
 
 /// A rule: the first that fits decides.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FirewallRule {
     /// Its place, from 1.
     pub order: u32,
@@ -64,7 +65,7 @@ impl FirewallRule {
 }
 
 /// What a rule is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FirewallProtocol {
     /// TCP.
@@ -197,6 +198,12 @@ impl Cloud {
     pub fn deafen_firewall(&mut self, vlan: Id, updates: u32) -> bool {
         let found = self.firewalls.values_mut().find(|firewall| firewall.vlan == vlan);
         found.map(|firewall| firewall.deaf_for = updates).is_some()
+    }
+
+    /// Somebody replaces all rules by hand, at once; false if the VLAN has no firewall.
+    pub fn put_firewall_rules(&mut self, vlan: Id, rules: Vec<FirewallRule>) -> bool {
+        let found = self.firewalls.values_mut().find(|firewall| firewall.vlan == vlan);
+        found.map(|firewall| firewall.rules = rules).is_some()
     }
 
     pub(super) fn apply_firewall_update(&mut self, id: Id) {

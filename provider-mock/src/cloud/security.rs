@@ -3,6 +3,7 @@
 //! Facts: `ibm-cloud-docs/security-groups` and SLDN `rest/*SecurityGroup*.md`. A change is accepted at once and takes
 //! effect later; the event log tells when, by the request id that the change was answered with.
 
+mod by_hand;
 pub mod refused;
 pub mod rule;
 
@@ -120,6 +121,11 @@ impl Cloud {
             let rules = rules.collect();
             self.insert_group(id, name, "", rules);
         }
+    }
+
+    /// The group of this name; the oldest, if there are several.
+    pub fn security_group(&self, name: &str) -> Option<&SecurityGroup> {
+        self.security_groups.values().find(|group| group.name == name)
     }
 
     /// Makes a group.

@@ -137,7 +137,7 @@ fn by_status(status: u16, text: &str) -> Verdict {
 
 /// The codes that say no before anything was done.
 fn is_refusal(code: &str) -> bool {
-    const REFUSALS: [&str; 8] = [
+    const REFUSALS: [&str; 9] = [
         "_WebService_BadRequest",
         "_WebService_ObjectMask",
         "_Common_Parser",
@@ -145,6 +145,7 @@ fn is_refusal(code: &str) -> bool {
         "_InvalidData",
         "_AccessDenied",
         "_ObjectDuplication",
+        "_Network_SecurityGroup_DeleteGroupFailed",
         "_Unavailable",
     ];
     REFUSALS.contains(&code) || code == "_Order" || code.starts_with("_Order_")

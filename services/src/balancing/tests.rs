@@ -59,7 +59,7 @@ fn busy(mut seen: Seen) -> Seen {
     seen
 }
 
-fn removes(numbers: &[u8]) -> Step {
+fn removes(numbers: &[u8]) -> Step<BalancerChange, Edit> {
     let ids = numbers.iter().map(|number| MemberId(format!("m{number}")));
     Step::Change(BalancerChange::RemoveMembers(ids.collect()))
 }

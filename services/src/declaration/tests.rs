@@ -9,6 +9,7 @@ fn cloud() -> Abilities {
         ports_kept: Some((56_500, 56_520)),
         listeners_max: 3,
         interval_secs: (2, 60),
+        firewalls: true,
     }
 }
 
@@ -162,6 +163,22 @@ fn a_health_check_can_be() {
     one_fault(&checked(r#"{"retries": 0}"#), &[], &cloud(), &["at least 1"]);
     let path = web(r#"{"port": 80, "protocol": "http", "health": {"path": "health"}}"#);
     one_fault(&path, &[], &cloud(), &["does not begin with /"]);
+}
+
+#[test]
+fn firewalls_are_named_where_there_are_some_and_let_in_what_a_policy_says() {
+    let with = |firewall: &str, policy: &str| {
+        service(&format!(
+            r#"{{"name": "web", "port": [{{"port": 80}}], "policy": [{policy}], "firewall": {{{firewall}}}}}"#
+        ))
+    };
+    let (any, both) = (r#"{"from": ["any"]}"#, r#""zones": ["1404269"], "security_groups": ["web.hosts"]"#);
+    assert_eq!(faults(&with(both, any), &[], &cloud()), [""; 0]);
+    one_fault(&with(both, ""), &[], &cloud(), &["says nobody who may", "add [[policy]]"]);
+    one_fault(&with("", any), &[], &cloud(), &["names nothing"]);
+    one_fault(&with(r#""security_groups": ["a/b"]"#, any), &[], &cloud(), &["a/b", "are a name"]);
+    let none = Abilities { firewalls: false, ..cloud() };
+    one_fault(&with(both, any), &[], &none, &["cloud has no firewalls", "leave [firewall] out"]);
 }
 
 #[test]

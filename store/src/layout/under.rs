@@ -74,6 +74,13 @@ pub enum Under {
         /// The load balancer.
         name: String,
     },
+    /// Every firewall that services name, or did.
+    Firewalls,
+    /// The addresses that we let in by one firewall.
+    AdmittedBy {
+        /// The firewall.
+        name: String,
+    },
     /// What is to be drained on one host.
     DrainsOf {
         /// The host.
@@ -163,6 +170,8 @@ impl Under {
             Under::MembersOf { service } => join(&["members", service]),
             Under::Balancers => join(&["balancers"]),
             Under::BalancedBy { name } => join(&["balanced", name]),
+            Under::Firewalls => join(&["firewalls"]),
+            Under::AdmittedBy { name } => join(&["admitted", name]),
             Under::DrainsOf { host } => join(&["drains", host]),
             Under::Names => join(&["names"]),
             Under::CalledBy { label } => join(&["called", label]),

@@ -1,7 +1,7 @@
 //! Owners of a load balancer, their calls and their deaths, in simulated time: does anybody ever get what is meant for
 //! who had his address before?
 //!
-//! The decision is the production code, [`services::next`]; here is what surrounds it: a store that compares terms, a
+//! The decision is the production code, [`services::balancing::next`]; here is what surrounds it: a store that compares terms, a
 //! provider whose calls may land long after their sender died, agents that stand still at any moment. An address is used
 //! again as soon as nobody says that it is needed.
 
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipam::{Epoch, Generation};
-use services::{Known, MemberWanted};
+use services::balancing::{Known, MemberWanted};
 
 use crate::Moment;
 use crate::chance::Chance;

@@ -131,6 +131,7 @@ fn parts(
         declared: declarations(Arc::clone(&store), &TaskTracker::new(), stop),
         store,
         provider: Arc::new(SoftLayer::new(&cloud.endpoint(), credentials)?),
+        cluster: "bench".into(),
         clock: Arc::new(SystemClock),
         vigil: watch::channel(Vigil::default()).1,
         host: HostId::from(host),

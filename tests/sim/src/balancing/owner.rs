@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use provider::BalancerChange;
-use services::{Edit, Known, Limits, Placed, Seen, Step, Wanted, next};
+use services::balancing::{Edit, Known, Placed, Seen, Wanted, next};
+use services::{Limits, Step};
 
 use super::provider::{Call, Provider};
 use super::{CALL_MAX, CONFIRMED_FOR, Store};
@@ -109,7 +110,7 @@ impl Agent {
         store: &mut Store,
         provider: &mut Provider,
         (confirmed, known): (Moment, &Known),
-        step: &Step,
+        step: &Step<BalancerChange, Edit>,
     ) -> Phase {
         match step {
             Step::Change(change) if now < confirmed + CONFIRMED_FOR => {

@@ -1,11 +1,9 @@
 //! What owners promise, at a simulated cloud that speaks SoftLayer's real protocol, with agents that can be killed.
 
-mod world;
-
 use std::time::Duration;
 
+use crate::owners::world::{self, World};
 use provider_mock::{Delays, Effect, Fault};
-use world::World;
 
 #[tokio::test]
 async fn members_are_registered_weighed_and_removed_as_their_containers_come_and_go() {

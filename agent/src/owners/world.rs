@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::super::{Parts, Timing, keep};
+use super::{Parts, Timing, keep};
 use crate::clock::SystemClock;
 use crate::services::declarations;
 
@@ -33,6 +33,7 @@ pub(super) const NAME: &str = "Web-LB";
 
 pub(super) const TIMING: Timing = Timing {
     call_max: Duration::from_millis(1_500),
+    apply_max: Duration::from_millis(1_000),
     term_confirmed_for: Duration::from_millis(500),
     turn: Duration::from_millis(50),
     idle: Duration::from_secs(1),
@@ -152,6 +153,7 @@ impl World {
             declared: declarations(Arc::clone(&store), &TaskTracker::new(), &followers),
             store,
             provider: Arc::new(self.client()),
+            cluster: "demo".into(),
             clock: Arc::new(SystemClock),
             vigil: watch::channel(Vigil::default()).1,
             host: HostId::from(host),
@@ -187,7 +189,7 @@ impl World {
         self.write(&Member { draining: Some(Draining::Asked), ..member(number, counter) }).await;
     }
 
-    async fn write(&self, member: &Member) {
+    pub(super) async fn write(&self, member: &Member) {
         let record = EndpointRecord {
             epoch: member.epoch,
             endpoint: EndpointId::from(member.container.as_str()),
@@ -272,13 +274,13 @@ impl World {
         assert!(waited.is_ok(), "not true: {what}; at the provider {:?}", self.at_provider());
     }
 
-    async fn put<T: serde::Serialize>(&self, item: Item, value: &T) {
+    pub(super) async fn put<T: serde::Serialize>(&self, item: Item, value: &T) {
         let key = item.key();
         let value = encode(&key, value).unwrap();
         self.store.commit(Transaction::new().put(key, value)).await.unwrap();
     }
 
-    async fn delete(&self, item: Item) {
+    pub(super) async fn delete(&self, item: Item) {
         self.store.commit(Transaction::new().delete(item.key())).await.unwrap();
     }
 }
@@ -294,7 +296,7 @@ fn zone() -> Zone {
     Zone::from("1234")
 }
 
-fn member(number: u8, counter: u64) -> Member {
+pub(super) fn member(number: u8, counter: u64) -> Member {
     Member {
         address: at(number),
         epoch: Epoch { generation: Generation { number: 1, id: 1 }, take: 1, counter },

@@ -1,4 +1,4 @@
-//! Owners of the provider's load balancers, where it has some.
+//! Owners of the provider's load balancers and firewalls, where it has some.
 
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ pub(super) fn keep(standing: &Standing, known: &Known, declared: watch::Receiver
     let attachments = &known.identity.attachments;
     limits.zone = attachments.iter().find(|it| it.network == Network::Private).map(|it| it.zone.clone());
     let identity = known.host(standing.boot.clone());
+    let cluster = standing.config.cluster.clone();
     let mut opened = standing.cloud.subscribe();
     let (store, clock) = (Arc::clone(&standing.store), Arc::clone(&standing.clock));
     let (vigil, stop) = (standing.vigil.clone(), standing.stop.clone());
@@ -27,8 +28,19 @@ pub(super) fn keep(standing: &Standing, known: &Known, declared: watch::Receiver
         let Some(provider) = provider else { return };
         let (host, instance, boot) = (identity.host, identity.instance, identity.boot);
         let timing = Timing::default();
-        let parts =
-            owners::Parts { store, provider, clock, vigil, declared, host, instance, boot, limits, timing };
+        let parts = owners::Parts {
+            store,
+            provider,
+            cluster,
+            clock,
+            vigil,
+            declared,
+            host,
+            instance,
+            boot,
+            limits,
+            timing,
+        };
         owners::keep(parts, stop).await;
     });
 }

@@ -1,0 +1,206 @@
+//! Looks after one load balancer: look, decide, do, look again.
+
+mod book;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::Service;
+use ipam::Timestamp;
+use provider::{BalancerChange, BalancerSeen, Balancers};
+use services::balancing::{Edit, Known, Seen, Wanted, next, wanted};
+use services::{Member, Step};
+
+use super::book::Term;
+use super::error::OwnerError;
+use super::members::Written;
+use super::office::millis;
+use super::post::Post;
+use super::rounds::{Keeper, Pause, backoff};
+use super::{Followed, Parts};
+use book::{BalancerBook, OBJECT};
+pub(crate) use book::{BalancerRecord, key_of, known, owner, record};
+
+pub(super) struct BalancerKeeper<P> {
+    post: Post<P>,
+    book: BalancerBook,
+    /// Looks in a row that found all as it should be, but for a member that does not serve.
+    unwell: u32,
+    /// When to ask the provider again how the members are.
+    health_due: Timestamp,
+    /// What the last change did, while it is under way.
+    doing: Option<String>,
+}
+
+/// What a pass of the owner goes by.
+struct Look {
+    term: Term,
+    wanted: Wanted,
+    members: BTreeMap<IpAddr, Written>,
+    record: Option<BalancerRecord>,
+    known: Known,
+}
+
+impl<P: Balancers> BalancerKeeper<P> {
+    pub(super) fn new(name: &str, parts: Arc<Parts<P>>, followed: Followed) -> Self {
+        let lands_within = parts.timing.call_max;
+        let post = Post::new(format!("{OBJECT}{name}"), lands_within, parts, followed);
+        let book = BalancerBook { book: post.book(), name: name.to_owned() };
+        Self { post, book, unwell: 0, health_due: Timestamp(0), doing: None }
+    }
+
+    /// What a pass goes by; or why there is nothing to do here.
+    async fn look(&mut self) -> Result<Result<Look, Pause>, OwnerError> {
+        let name = self.book.name.clone();
+        let is_behind =
+            |service: &Service| service.load_balancer.as_ref().is_some_and(|it| key_of(&it.name) == name);
+        let vigil = self.post.vigil();
+        let (term, behind) = match self.post.stand(is_behind).await? {
+            Ok(standing) => standing,
+            Err(pause) => return Ok(Err(pause)),
+        };
+        let services: Vec<(&Service, &[Member])> =
+            behind.services.iter().map(|(service, members)| (service, members.as_slice())).collect();
+        let wanted = wanted(&services, &vigil);
+        let (record, known) = self.book.read().await?;
+        Ok(Ok(Look { term, wanted, members: behind.members, record, known }))
+    }
+
+    /// What the provider shows.
+    async fn see(&mut self, look: &Look) -> Result<Seen, OwnerError> {
+        let looked = self.post.parts.clock.now();
+        let balancer = self.post.parts.provider.balancer(&self.book.name).await?;
+        let members = balancer.iter().flat_map(|balancer| &balancer.members).map(|member| member.address);
+        let unknown: Vec<IpAddr> = members.filter(|it| !look.known.placed.contains_key(it)).collect();
+        let subnets = if unknown.is_empty() { Vec::new() } else { self.book.book.subnets().await? };
+        let is_ours = |address: &IpAddr| subnets.iter().any(|subnet| subnet.contains(*address));
+        Ok(Seen {
+            ours: unknown.into_iter().filter(is_ours).collect(),
+            settled: self.post.is_settled(looked),
+            health: BTreeMap::new(),
+            balancer,
+        })
+    }
+
+    fn health_is_due(&self, look: &Look) -> bool {
+        !look.known.placed.is_empty() && self.health_due <= self.post.parts.clock.now()
+    }
+
+    /// Says when to ask again how the members are: soon, and then ever later, while one does not serve.
+    fn ask_again(&mut self, all_serve: bool) {
+        self.unwell = if all_serve { 0 } else { self.unwell + 1 };
+        let timing = &self.post.parts.timing;
+        let pause = if all_serve { timing.idle } else { backoff(timing.poll.0, self.unwell, timing.idle) };
+        self.health_due = self.post.parts.clock.now().after(millis(pause));
+    }
+
+    async fn take(
+        &mut self,
+        step: Step<BalancerChange, Edit>,
+        look: &Look,
+        balancer: Option<BalancerSeen>,
+    ) -> Result<Pause, OwnerError> {
+        let reached_at = balancer.and_then(|balancer| balancer.reached_at);
+        if !matches!(step, Step::Wait(_)) {
+            self.post.stop_polling();
+        }
+        match step {
+            Step::Change(change) => {
+                tracing::info!(balancer = self.book.name, "{change}");
+                let provider = Arc::clone(&self.post.parts);
+                let call = provider.provider.change_balancer(&self.book.name, &change);
+                self.post.send(&look.term, call).await?;
+                self.doing = Some(change.to_string());
+                self.health_due = Timestamp(0);
+                Ok(Pause::AtMost(Duration::ZERO))
+            }
+            Step::Record(edits) => {
+                self.book.write(&look.term, &edits, look.record.clone(), &look.members).await?;
+                Ok(Pause::AtMost(Duration::ZERO))
+            }
+            Step::Wait(word) => {
+                let pending = self.doing.as_ref().map_or(word.clone(), |doing| format!("{doing} ({word})"));
+                self.tell(look, reached_at, Some(pending), Vec::new()).await?;
+                Ok(self.post.poll())
+            }
+            Step::Rest(troubles) => {
+                self.doing = None;
+                self.tell(look, reached_at, None, troubles).await?;
+                Ok(Pause::AtMost(self.post.idle().min(self.post.until(self.health_due))))
+            }
+        }
+    }
+
+    /// Writes what is new of it.
+    async fn tell(
+        &self,
+        look: &Look,
+        reached_at: Option<String>,
+        pending: Option<String>,
+        troubles: Vec<String>,
+    ) -> Result<(), OwnerError> {
+        let listeners = look.known.listeners.clone();
+        let now = BalancerRecord { listeners, reached_at, pending, troubles };
+        if look.record.as_ref() == Some(&now) {
+            return Ok(());
+        }
+        for trouble in &now.troubles {
+            tracing::warn!(balancer = self.book.name, "{trouble}");
+        }
+        self.book.tell(&look.term, Some(&now)).await
+    }
+}
+
+impl<P: Balancers> Keeper for BalancerKeeper<P> {
+    type Provider = P;
+
+    fn post(&mut self) -> &mut Post<P> {
+        &mut self.post
+    }
+
+    async fn pass(&mut self) -> Result<Pause, OwnerError> {
+        let look = match self.look().await? {
+            Ok(look) => look,
+            Err(pause) => return Ok(pause),
+        };
+        if look.has_nothing_of_ours() {
+            if look.record.is_some() {
+                self.book.tell(&look.term, None).await?;
+            }
+            return Ok(Pause::UntilChange);
+        }
+        let mut seen = self.see(&look).await?;
+        let limits = self.post.parts.limits.clone();
+        let step = next(&look.wanted, &look.known, &seen, &limits);
+        // How members are is asked where there is nothing better to do.
+        let step = match step {
+            Step::Rest(_) if self.health_is_due(&look) => {
+                seen.health = self.post.parts.provider.balancer_health(&self.book.name).await?;
+                self.ask_again(seen.health.values().all(|up| *up));
+                next(&look.wanted, &look.known, &seen, &limits)
+            }
+            step => step,
+        };
+        self.take(step, &look, seen.balancer).await
+    }
+
+    async fn complain(&mut self, words: String) {
+        let Ok(Ok(look)) = self.look().await else { return };
+        let known = look.record.clone().unwrap_or_default();
+        if let Err(error) = self.tell(&look, known.reached_at, self.doing.clone(), vec![words]).await {
+            tracing::debug!(%error, balancer = self.book.name, "cannot tell what is wrong with it");
+        }
+    }
+}
+
+impl Look {
+    /// Whether no service is behind it, and nothing of ours is left there.
+    fn has_nothing_of_ours(&self) -> bool {
+        let Known { listeners, placed } = &self.known;
+        self.wanted == Wanted::default() && listeners.is_empty() && placed.is_empty()
+    }
+}
