@@ -29,9 +29,9 @@ mod members;
 mod office;
 mod post;
 mod rounds;
-mod turn;
 #[cfg(test)]
-mod world;
+mod tests;
+mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

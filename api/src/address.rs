@@ -95,6 +95,9 @@ pub struct AddressReport {
     /// The host's ports that lead to it (`-p`), as `[ADDRESS:]HOST->CONTAINER/PROTOCOL`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<String>,
+    /// What names it outside of its host: services, load balancers, firewalls. It is used again by nobody before none does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub named_by: Vec<String>,
     /// What each source says. Sources that were silent stand in the envelope.
     pub words: Vec<Word>,
     /// What to do where they differ.

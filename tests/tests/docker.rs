@@ -6,6 +6,8 @@ mod balancers;
 mod bridge_driver;
 #[path = "docker/crashes.rs"]
 mod crashes;
+#[path = "docker/firewalls.rs"]
+mod firewalls;
 #[path = "docker/habits.rs"]
 mod habits;
 #[path = "docker/names.rs"]

@@ -1,9 +1,10 @@
 //! Addresses: listed, shown on everybody's word, explained, reserved.
 
-use super::desk::{self, Desk, unavailable};
+use super::desk::{self, Desk, silence, unavailable};
 use super::{Refusal, words};
 use crate::allocator::AllocateError;
 use crate::docker::events::Sight;
+use crate::services::catalogue;
 use crate::testimony::Testimony;
 use crate::troubles::with_causes;
 use ::api::{
@@ -88,11 +89,20 @@ pub(crate) async fn show(
     let ports = here.into_iter().flatten().collect();
     let block = BlockId::of(subnet.subnet.cidr, address).into_iter().collect();
     let testimony = Testimony::gather(&desk, &view, &block).await;
-    let (words, silent) = (testimony.about(subnet, found), testimony.silent());
+    let (words, mut silent) = (testimony.about(subnet, found), testimony.silent());
+    let named_by = match &desk.store {
+        Some(store) => catalogue::named_by(&**store, address).await,
+        None => Ok(Vec::new()),
+    };
+    let named_by = named_by.unwrap_or_else(|error| {
+        silent.push(silence(Source::Store, with_causes(&error)));
+        Vec::new()
+    });
     let differs = words.iter().any(|word| word.differs);
     let hint = differs.then(|| "`berth host plan` shows what the agent will do about it".to_owned());
     let words_of = [Source::Journal, Source::Store, Source::Kernel, Source::Docker, Source::Cloud];
-    Ok(Json(Answer::new(words_of, AddressReport { address: shown, ports, words, hint }).without(silent)))
+    let report = AddressReport { address: shown, ports, named_by, words, hint };
+    Ok(Json(Answer::new(words_of, report).without(silent)))
 }
 
 /// `GET /v1/explain`

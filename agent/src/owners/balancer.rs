@@ -23,7 +23,7 @@ use super::post::Post;
 use super::rounds::{Keeper, Pause, backoff};
 use super::{Followed, Parts};
 use book::{BalancerBook, OBJECT};
-pub(crate) use book::{BalancerRecord, key_of, known, owner, record};
+pub(crate) use book::{BalancerRecord, key_of, known, named, owner, record};
 
 pub(super) struct BalancerKeeper<P> {
     post: Post<P>,

@@ -26,7 +26,7 @@ use super::post::Post;
 use super::rounds::{Keeper, Pause};
 use super::{Followed, Parts};
 use book::{FirewallBook, OBJECT};
-pub(crate) use book::{FirewallRecord, admitted, owner, record};
+pub(crate) use book::{FirewallRecord, admitted, named, owner, record};
 
 pub(super) struct FirewallKeeper<P> {
     post: Post<P>,

@@ -218,6 +218,22 @@ pub(crate) async fn uses(
     Ok(if here.is_empty() { Vec::new() } else { service.policies.iter().map(used).collect() })
 }
 
+/// What names an address outside of its host, in words: what it waits for once it is let go of.
+pub(crate) async fn named_by(store: &dyn Store, address: IpAddr) -> Result<Vec<String>, ServicesError> {
+    let entries = in_time(store.range(&Under::DependentsOf(address).prefix())).await?.entries;
+    let word = |key| match Item::of(key) {
+        Some(Item::Dependent { object, .. }) => Some(
+            Member::service_of(&object)
+                .map(|service| format!("service {service}"))
+                .or_else(|| balancer::named(&object).map(|name| format!("load balancer {name}")))
+                .or_else(|| firewall::named(&object).map(|firewall| firewall.to_string()))
+                .unwrap_or(object),
+        ),
+        _ => None,
+    };
+    Ok(entries.iter().filter_map(|entry| word(&entry.key)).collect())
+}
+
 /// The places of a host's containers in services.
 pub(crate) async fn of_host(store: &dyn Store, host: &HostId) -> Result<Vec<DrainedMember>, ServicesError> {
     let declared = declared::read(store).await?;

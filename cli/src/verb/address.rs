@@ -103,7 +103,9 @@ fn show(report: &AddressReport, silent: &[Silence]) -> String {
     heading.push(format!("subnet {}", address.subnet));
     heading.push(format!("zone {}", address.zone));
     let silent = silent.iter().map(|silence| format!("  {:8} silent\n", silence.source));
-    format!("{}\n{}{}", heading.join("  "), words(&report.words), silent.collect::<String>())
+    let named = (!report.named_by.is_empty()).then(|| format!("  named by {}\n", list(&report.named_by)));
+    let named = named.unwrap_or_default();
+    format!("{}\n{named}{}{}", heading.join("  "), words(&report.words), silent.collect::<String>())
 }
 
 fn explain(answer: &api::Answer<Explanation>) -> Page {

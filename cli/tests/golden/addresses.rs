@@ -25,6 +25,7 @@ pub(crate) fn address_report() -> Answer<AddressReport> {
     let report = AddressReport {
         address: address(18, AddressState::Assigned),
         ports: vec!["49153->80/tcp".into()],
+        named_by: vec!["service web".into(), "the firewall of VLAN 1405".into()],
         words: vec![
             Word::of(Source::Journal, "assigned, epoch 1.3.41"),
             Word::of(Source::Store, "held by vm-1001, take 3"),
@@ -65,6 +66,7 @@ fn an_address_is_shown_on_everybodys_word_with_a_mark_where_they_differ() {
         "address show 10.11.4.18",
         expect![[r#"
             10.11.4.18  assigned  web-7f  ports 49153->80/tcp  pool default  subnet 10.11.4.0/26  zone vlan-1234
+              named by service web, the firewall of VLAN 1405
               journal  assigned, epoch 1.3.41
               store    held by vm-1001, take 3
               kernel   no route                                  <- differs

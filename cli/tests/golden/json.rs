@@ -38,6 +38,10 @@ fn json_is_the_whole_answer_with_the_names_of_those_who_gave_it() {
                 "ports": [
                   "49153->80/tcp"
                 ],
+                "named_by": [
+                  "service web",
+                  "the firewall of VLAN 1405"
+                ],
                 "words": [
                   {
                     "by": "journal",

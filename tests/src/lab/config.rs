@@ -66,6 +66,8 @@ pub struct StaticSubnet {
 pub struct Pool {
     /// Its name.
     pub name: String,
+    /// Whether its subnets are on the public network.
+    pub public: bool,
     /// Size of an ordered subnet, as a prefix length.
     pub prefix: u8,
     /// Spending limit, in subnets.
@@ -92,7 +94,14 @@ impl Default for BerthConfig {
 
 impl Default for Pool {
     fn default() -> Pool {
-        Pool { name: "default".to_owned(), prefix: 26, subnets_max: 2, free_min: 8, cooling_secs: 5 }
+        Pool {
+            name: "default".to_owned(),
+            public: false,
+            prefix: 26,
+            subnets_max: 2,
+            free_min: 8,
+            cooling_secs: 5,
+        }
     }
 }
 
@@ -187,9 +196,10 @@ impl StaticSubnet {
 
 impl Pool {
     fn render(&self, text: &mut String) {
+        let network = if self.public { "public" } else { "private" };
         let _ = write!(
             text,
-            "\n[[pool]]\nname = \"{}\"\nnetwork = \"private\"\nprefix = {}\nsubnets_max = {}\n\
+            "\n[[pool]]\nname = \"{}\"\nnetwork = \"{network}\"\nprefix = {}\nsubnets_max = {}\n\
              free_min = {}\ncooling_secs = {}\n",
             self.name, self.prefix, self.subnets_max, self.free_min, self.cooling_secs
         );

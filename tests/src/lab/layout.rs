@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ipnetwork::Ipv4Network;
 use provider_mock::{
     AccountSpec, CloudSpec, DatacenterSpec, Delays, FabricSpec, Limits, MachineKind, MachineSpec,
-    NetworkSpace, UserSpec, VlanSpec,
+    NetworkSpace, SubnetSpec, UserSpec, VlanSpec,
 };
 
 use super::config::{BerthConfig, StoreChoice};
@@ -114,6 +114,24 @@ impl Layout {
             firewall: false,
         });
         self
+    }
+
+    /// Adds a public VLAN behind a dedicated firewall that lets everything in, with a subnet that somebody ordered for
+    /// the lab's cluster, and puts every Docker host on it.
+    #[must_use]
+    pub fn firewalled_vlan(self) -> Layout {
+        let mut layout = self.public_vlan();
+        for vlan in layout.cloud.vlans.iter_mut().filter(|vlan| vlan.space == NetworkSpace::Public) {
+            vlan.firewall = true;
+            let cidr = network([198, 51, 100, 0], 26);
+            vlan.portable = vec![cidr];
+            let tags = vec!["berth:lab".to_owned()];
+            layout.cloud.subnets.push(SubnetSpec { vlan: vlan.id, cidr, tags, note: String::new() });
+        }
+        for machine in &mut layout.cloud.machines {
+            machine.public_vlan = layout.hosts.contains_key(&machine.hostname).then_some(VLAN + 1);
+        }
+        layout
     }
 
     /// Adds a virtual machine that runs Docker, on the first VLAN.

@@ -46,11 +46,12 @@ fn plays(stage: &Stage, order: &str, from: &str, network: &str) -> Result<()> {
     let answered = answerers(lab, from, &front, 20)?;
     ensure!(answered.iter().eq(["two"]), "{answered:?} answer after the drain");
     let address = host.address_of("one")?;
+    let waits = || -> Result<bool> {
+        Ok(host.sh(&format!("berth address show {address}"))?.contains("load balancer web-lb"))
+    };
+    ensure!(waits()?, "its address is not said to be at the load balancer");
     host.sh("docker rm -f one")?;
-    until(DELIVERY, "its address waits for nobody", || {
-        let shown = host.try_sh(&format!("berth address show {address} -o json"))?;
-        Ok((!shown.stdout.contains("balancer-web-lb")).then_some(()))
-    })?;
+    until(DELIVERY, "its address waits for nobody", || Ok((!waits()?).then_some(())))?;
     let answered = answerers(lab, from, &front, 20)?;
     ensure!(answered.iter().eq(["two"]), "{answered:?} answer after its death");
 

@@ -37,6 +37,11 @@ pub(crate) fn key_of(name: &str) -> String {
     name.to_ascii_lowercase()
 }
 
+/// The load balancer that is called so as an object; nothing for other objects.
+pub(crate) fn named(object: &str) -> Option<&str> {
+    object.strip_prefix(OBJECT)
+}
+
 /// What the store has of a load balancer, if anything.
 pub(crate) async fn record(store: &dyn Store, name: &str) -> Result<Option<BalancerRecord>, ServicesError> {
     let entry = in_time(store.get(&Item::Balancer(key_of(name)).key())).await?.entry;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::owners::world::{self, World};
+use crate::owners::tests::world::{self, World};
 use provider_mock::{Delays, Effect, Fault};
 
 #[tokio::test]

@@ -30,6 +30,11 @@ pub(crate) struct FirewallRecord {
     pub(crate) troubles: Vec<String>,
 }
 
+/// The firewall that is called so as an object; nothing for other objects.
+pub(crate) fn named(object: &str) -> Option<Firewall> {
+    Firewall::of_key(object.strip_prefix(OBJECT)?)
+}
+
 /// What the store has of a firewall, if anything.
 pub(crate) async fn record(
     store: &dyn Store,

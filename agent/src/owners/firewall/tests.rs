@@ -12,7 +12,7 @@ use services::Member;
 use store::layout::Item;
 
 use super::FirewallRecord;
-use crate::owners::world::{self, Agent, PATIENCE, TIMING, World};
+use crate::owners::tests::world::{self, Agent, PATIENCE, TIMING, World};
 
 /// The VLAN of the members: it has a firewall.
 const VLAN: u64 = 1235;

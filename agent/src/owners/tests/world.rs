@@ -21,17 +21,17 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Parts, Timing, keep};
+use super::super::{Parts, Timing, keep};
 use crate::clock::SystemClock;
 use crate::services::declarations;
 
 /// Only a broken promise waits for so long.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(in crate::owners) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The name of the load balancer, as an operator spells it.
-pub(super) const NAME: &str = "Web-LB";
+pub(in crate::owners) const NAME: &str = "Web-LB";
 
-pub(super) const TIMING: Timing = Timing {
+pub(in crate::owners) const TIMING: Timing = Timing {
     call_max: Duration::from_millis(1_500),
     apply_max: Duration::from_millis(1_000),
     term_confirmed_for: Duration::from_millis(500),
@@ -41,14 +41,14 @@ pub(super) const TIMING: Timing = Timing {
     retry: (Duration::from_millis(50), Duration::from_millis(500)),
 };
 
-pub(super) struct World {
-    pub(super) cloud: SimulatedCloud,
-    pub(super) store: MemoryStore,
+pub(in crate::owners) struct World {
+    pub(in crate::owners) cloud: SimulatedCloud,
+    pub(in crate::owners) store: MemoryStore,
     hosts: BTreeSet<String>,
 }
 
 /// One agent: killed when it is dropped, with what it has under way.
-pub(super) struct Agent {
+pub(in crate::owners) struct Agent {
     stop: CancellationToken,
     task: JoinHandle<()>,
     followers: CancellationToken,
@@ -56,7 +56,7 @@ pub(super) struct Agent {
 
 impl Agent {
     /// Stops it as systemd does.
-    pub(super) async fn stop(mut self) {
+    pub(in crate::owners) async fn stop(mut self) {
         self.stop.cancel();
         (&mut self.task).await.unwrap();
     }
@@ -71,11 +71,11 @@ impl Drop for Agent {
 
 impl World {
     /// A cluster of two hosts, and a cloud with a load balancer that somebody made, with a member of his.
-    pub(super) async fn new() -> Self {
+    pub(in crate::owners) async fn new() -> Self {
         Self::with(Delays::NONE).await
     }
 
-    pub(super) async fn with(delays: Delays) -> Self {
+    pub(in crate::owners) async fn with(delays: Delays) -> Self {
         let mut spec = CloudSpec::small();
         spec.delays = delays;
         let cloud = SimulatedCloud::start(spec).await.unwrap();
@@ -91,7 +91,7 @@ impl World {
     }
 
     /// Somebody makes the load balancer, with a listener of his.
-    pub(super) async fn make_balancer(&self) {
+    pub(in crate::owners) async fn make_balancer(&self) {
         let listeners = vec![ListenerSpec { port: 443, protocol: ListenerProtocol::Tcp, to_port: 8443 }];
         let order =
             BalancerChange::Order { exposure: Exposure::Private, zone: ZoneId::new("1234"), listeners };
@@ -106,7 +106,7 @@ impl World {
     }
 
     /// The store is made anew: nothing is in it but the hosts.
-    pub(super) async fn lose_the_store(&mut self) {
+    pub(in crate::owners) async fn lose_the_store(&mut self) {
         self.store = MemoryStore::new();
         self.found().await;
         for host in self.hosts.clone() {
@@ -137,16 +137,16 @@ impl World {
     }
 
     /// A host gives no sign of life any more.
-    pub(super) async fn falls_silent(&self, host: &str) {
+    pub(in crate::owners) async fn falls_silent(&self, host: &str) {
         self.delete(Item::Session(host.into())).await;
     }
 
     /// It does again.
-    pub(super) async fn comes_back(&self, host: &str) {
+    pub(in crate::owners) async fn comes_back(&self, host: &str) {
         self.put(Item::Session(host.into()), &SignOfLife { boot: BootId::from("b1") }).await;
     }
 
-    pub(super) fn agent(&self, host: &str) -> Agent {
+    pub(in crate::owners) fn agent(&self, host: &str) -> Agent {
         let (stop, followers) = (CancellationToken::new(), CancellationToken::new());
         let store: Arc<dyn Store> = Arc::new(self.store.clone());
         let parts = Parts {
@@ -166,7 +166,7 @@ impl World {
         Agent { stop, task, followers }
     }
 
-    pub(super) async fn declare(&self) {
+    pub(in crate::owners) async fn declare(&self) {
         let port = 80.try_into().unwrap();
         let listener = Listener { port, protocol: Protocol::Tcp, to: None, health: None };
         let balancer = LoadBalancer { name: NAME.into(), order: None, listeners: vec![listener] };
@@ -176,20 +176,20 @@ impl World {
         self.put(Item::Service("web".into()), &service).await;
     }
 
-    pub(super) async fn withdraw(&self) {
+    pub(in crate::owners) async fn withdraw(&self) {
         self.delete(Item::Service("web".into())).await;
     }
 
     /// A container with this address is in the service, under this epoch.
-    pub(super) async fn comes(&self, number: u8, counter: u64) {
+    pub(in crate::owners) async fn comes(&self, number: u8, counter: u64) {
         self.write(&member(number, counter)).await;
     }
 
-    pub(super) async fn is_drained(&self, number: u8, counter: u64) {
+    pub(in crate::owners) async fn is_drained(&self, number: u8, counter: u64) {
         self.write(&Member { draining: Some(Draining::Asked), ..member(number, counter) }).await;
     }
 
-    pub(super) async fn write(&self, member: &Member) {
+    pub(in crate::owners) async fn write(&self, member: &Member) {
         let record = EndpointRecord {
             epoch: member.epoch,
             endpoint: EndpointId::from(member.container.as_str()),
@@ -200,25 +200,25 @@ impl World {
     }
 
     /// The container is gone: its host removes the member.
-    pub(super) async fn goes(&self, number: u8) {
+    pub(in crate::owners) async fn goes(&self, number: u8) {
         self.delete(Item::Member { service: "web".into(), address: at(number) }).await;
     }
 
     /// Whether anybody says that the address is needed.
-    pub(super) async fn waits(&self, number: u8) -> bool {
+    pub(in crate::owners) async fn waits(&self, number: u8) -> bool {
         let prefix = Under::DependentsOf(at(number)).prefix();
         !self.store.range(&prefix).await.unwrap().entries.is_empty()
     }
 
     /// Who writes that, of the dependents of an address.
-    pub(super) async fn writers(&self, number: u8) -> Vec<Dependent> {
+    pub(in crate::owners) async fn writers(&self, number: u8) -> Vec<Dependent> {
         let prefix = Under::DependentsOf(at(number)).prefix();
         let entries = self.store.range(&prefix).await.unwrap().entries;
         entries.iter().map(|it| store::layout::decode(&it.key, &it.value).unwrap()).collect()
     }
 
     /// Our members at the provider, in force, by number and weight; the stranger's is looked after on the way.
-    pub(super) fn at_provider(&self) -> BTreeMap<u8, u8> {
+    pub(in crate::owners) fn at_provider(&self) -> BTreeMap<u8, u8> {
         let cloud = self.cloud.live().present();
         let Some(balancer) = cloud.balancer(NAME) else { return BTreeMap::new() };
         let members = balancer.in_force.members.iter().map(|it| (it.address.to_string(), it.weight));
@@ -226,7 +226,7 @@ impl World {
         ours.map(|(address, weight)| (address.rsplit('.').next().unwrap().parse().unwrap(), weight)).collect()
     }
 
-    pub(super) fn listeners(&self) -> Vec<u16> {
+    pub(in crate::owners) fn listeners(&self) -> Vec<u16> {
         let cloud = self.cloud.live().present();
         let listeners = cloud.balancer(NAME).unwrap().in_force.listeners.iter();
         let mut ports: Vec<u16> = listeners.map(|it| it.frontend.port).collect();
@@ -235,7 +235,7 @@ impl World {
     }
 
     /// What is nobody of ours is as it was.
-    pub(super) fn leaves_strangers_alone(&self) {
+    pub(in crate::owners) fn leaves_strangers_alone(&self) {
         let cloud = self.cloud.live().present();
         let balancer = cloud.balancer(NAME).unwrap();
         let stranger = balancer.in_force.members.iter().find(|it| it.address.to_string() == FOREIGN);
@@ -244,21 +244,21 @@ impl World {
         assert_eq!(theirs.map(|it| it.backend.port), Some(8443), "a listener of somebody else's was touched");
     }
 
-    pub(super) async fn has(&self, expected: &[(u8, u8)]) {
+    pub(in crate::owners) async fn has(&self, expected: &[(u8, u8)]) {
         let expected: BTreeMap<u8, u8> = expected.iter().copied().collect();
         self.until(&format!("{expected:?} are there"), || self.at_provider() == expected).await;
     }
 
-    pub(super) async fn is_free(&self, number: u8) {
+    pub(in crate::owners) async fn is_free(&self, number: u8) {
         self.until_async(&format!("{number} waits for nobody"), async || !self.waits(number).await).await;
     }
 
-    pub(super) async fn until(&self, what: &str, holds: impl Fn() -> bool) {
+    pub(in crate::owners) async fn until(&self, what: &str, holds: impl Fn() -> bool) {
         self.until_async(what, async || holds()).await;
     }
 
     /// Waits for it. At every moment, what is at the provider has an address that waits for it.
-    pub(super) async fn until_async(&self, what: &str, holds: impl AsyncFn() -> bool) {
+    pub(in crate::owners) async fn until_async(&self, what: &str, holds: impl AsyncFn() -> bool) {
         let waiting = async {
             while !holds().await {
                 for number in self.at_provider().into_keys() {
@@ -274,13 +274,13 @@ impl World {
         assert!(waited.is_ok(), "not true: {what}; at the provider {:?}", self.at_provider());
     }
 
-    pub(super) async fn put<T: serde::Serialize>(&self, item: Item, value: &T) {
+    pub(in crate::owners) async fn put<T: serde::Serialize>(&self, item: Item, value: &T) {
         let key = item.key();
         let value = encode(&key, value).unwrap();
         self.store.commit(Transaction::new().put(key, value)).await.unwrap();
     }
 
-    pub(super) async fn delete(&self, item: Item) {
+    pub(in crate::owners) async fn delete(&self, item: Item) {
         self.store.commit(Transaction::new().delete(item.key())).await.unwrap();
     }
 }
@@ -288,7 +288,7 @@ impl World {
 /// A member that is nobody of ours: no container of this cluster has its address.
 const FOREIGN: &str = "10.40.0.99";
 
-pub(super) fn at(number: u8) -> IpAddr {
+pub(in crate::owners) fn at(number: u8) -> IpAddr {
     [10, 60, 0, number].into()
 }
 
@@ -296,7 +296,7 @@ fn zone() -> Zone {
     Zone::from("1234")
 }
 
-pub(super) fn member(number: u8, counter: u64) -> Member {
+pub(in crate::owners) fn member(number: u8, counter: u64) -> Member {
     Member {
         address: at(number),
         epoch: Epoch { generation: Generation { number: 1, id: 1 }, take: 1, counter },

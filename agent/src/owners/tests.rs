@@ -1,0 +1,3 @@
+//! What tests of owners share: a world in which agents can be killed.
+
+pub(super) mod world;
