@@ -250,6 +250,13 @@ impl Balancers for Cloud {
         ask_outside!(self.balancer_health(name), format!("load balancer {name}"))
     }
 
+    fn says_when_in_force(&self, name: &str) -> bool {
+        match &self.kind {
+            Kind::SoftLayer(user) => user.client().says_when_in_force(name),
+            Kind::Static(_) => true,
+        }
+    }
+
     async fn change_balancer(&self, name: &str, change: &BalancerChange) -> Result<(), ProviderError> {
         ask_outside!(self.change_balancer(name, change), format!("load balancer {name}"))
     }

@@ -85,6 +85,8 @@ pub struct Timing {
     pub call_max: Duration,
     /// How much longer a firewall may take to apply what it accepted.
     pub apply_max: Duration,
+    /// How long a change that a load balancer accepted may not be in force, where it does not say so.
+    pub unsaid_max: Duration,
     /// L: how long after the store confirmed the role a change may be sent to the provider.
     pub term_confirmed_for: Duration,
     /// How much longer than the host before it a host waits until it takes a load balancer that is nobody's.
@@ -103,6 +105,9 @@ impl Default for Timing {
             call_max: crate::cloud::CALL_TIME_MAX,
             // "Within two minutes" (ibm-cloud-docs/hardware-firewall-shared), and one more.
             apply_max: Duration::from_secs(180),
+            // No source says. An edit of a local load balancer seems to be answered once it is saved there: the texts
+            // of its failures are about that.
+            unsaid_max: Duration::from_secs(30),
             term_confirmed_for: Duration::from_secs(60),
             turn: Duration::from_secs(1),
             idle: Duration::from_secs(30),

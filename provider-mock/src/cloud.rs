@@ -7,6 +7,7 @@
 pub mod balancer;
 pub mod catalogue;
 pub mod firewall;
+pub mod local;
 pub mod machine;
 pub mod order;
 pub mod security;
@@ -24,6 +25,7 @@ use serde::Serialize;
 
 use balancer::{Balancer, Measured};
 use firewall::{FirewallUpdate, VlanFirewall};
+use local::LocalBalancer;
 use machine::Machine;
 use order::{BillingItem, Order};
 use security::{LoggedEvent, SecurityGroup, Unlogged};
@@ -54,6 +56,7 @@ pub struct Cloud {
     pub(crate) billing_items: BTreeMap<Id, BillingItem>,
     pub(crate) tags: BTreeMap<Id, Tag>,
     pub(crate) balancers: BTreeMap<Id, Balancer>,
+    pub(crate) local_balancers: BTreeMap<Id, LocalBalancer>,
     pub(crate) firewalls: BTreeMap<Id, VlanFirewall>,
     pub(crate) firewall_updates: BTreeMap<Id, FirewallUpdate>,
     pub(crate) security_groups: BTreeMap<Id, SecurityGroup>,
@@ -74,6 +77,7 @@ enum Event {
     SubnetReclaimed(Id),
     TransactionEnded { machine: Id, transaction: Id },
     BalancerSettled { balancer: Id, pending: Id },
+    LocalBalancerSettled { balancer: Id, pending: Id },
     SecurityApplied(Id),
     FirewallUpdated(Id),
 }
@@ -162,6 +166,7 @@ impl Cloud {
             billing_items: BTreeMap::new(),
             tags: BTreeMap::new(),
             balancers: BTreeMap::new(),
+            local_balancers: BTreeMap::new(),
             firewalls: BTreeMap::new(),
             firewall_updates: BTreeMap::new(),
             security_groups: BTreeMap::new(),
@@ -192,6 +197,9 @@ impl Cloud {
         cloud.provide_security_groups();
         for vlan in spec.vlans.iter().filter(|vlan| vlan.firewall) {
             cloud.add_firewall(vlan.id);
+        }
+        for local in &spec.local_balancers {
+            cloud.add_local_balancer(local);
         }
         Ok(cloud)
     }
@@ -245,6 +253,9 @@ impl Cloud {
             Event::FirewallUpdated(id) => self.apply_firewall_update(id),
             Event::SecurityApplied(id) => self.log_security(id),
             Event::BalancerSettled { balancer, pending } => self.settle_balancer(balancer, pending),
+            Event::LocalBalancerSettled { balancer, pending } => {
+                self.settle_local_balancer(balancer, pending);
+            }
         }
     }
 

@@ -29,8 +29,8 @@ mod softlayer;
 
 pub use cloud::machine::PowerState;
 pub use cloud::spec::{
-    AccountSpec, CloudSpec, DatacenterSpec, Delays, FabricSpec, GratuitousArp, Limits, MachineKind,
-    MachineSpec, NetworkSpace, SpecError, SubnetSpec, UserSpec, VlanSpec,
+    AccountSpec, CloudSpec, DatacenterSpec, Delays, FabricSpec, GratuitousArp, Limits, LocalBalancerSpec,
+    MachineKind, MachineSpec, NetworkSpace, SpecError, SubnetSpec, UserSpec, VlanSpec,
 };
 pub use fault::{Effect, Fault, FaultId};
 pub use live::{LiveCloud, Request};

@@ -222,6 +222,7 @@ impl LiveCloud {
             "orders": cloud.orders.values().collect::<Vec<_>>(),
             "billing_items": cloud.billing_items.values().collect::<Vec<_>>(),
             "balancers": cloud.balancers.values().collect::<Vec<_>>(),
+            "local_balancers": cloud.local_balancers.values().collect::<Vec<_>>(),
             "security_groups": cloud.security_groups.values().collect::<Vec<_>>(),
             "event_log": cloud.event_log,
             "firewalls": cloud.firewalls.values().collect::<Vec<_>>(),

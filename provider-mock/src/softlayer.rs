@@ -18,6 +18,7 @@ mod component;
 mod event;
 mod firewall;
 mod lbaas;
+mod local;
 mod location;
 mod machine;
 mod metadata;
@@ -109,7 +110,7 @@ trait Service: Sync {
     }
 }
 
-const SERVICES: [&dyn Service; 25] = [
+const SERVICES: [&dyn Service; 28] = [
     &account::Accounts,
     &address::Addresses,
     &billing::BillingItems,
@@ -122,6 +123,9 @@ const SERVICES: [&dyn Service; 25] = [
     &lbaas::listener::Listeners,
     &lbaas::member::Members,
     &lbaas::monitor::Monitors,
+    &local::Services,
+    &local::VirtualAddresses,
+    &local::VirtualServers,
     &location::Locations("SoftLayer_Location"),
     &location::Locations("SoftLayer_Location_Datacenter"),
     &machine::VIRTUAL_GUESTS,

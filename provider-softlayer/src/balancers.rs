@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 
 use provider::{
     BalancerChange, BalancerSeen, BalancerState, Cause, HealthSpec, ListenerId, ListenerProtocol,
-    ListenerSeen, ListenerSpec, MemberId, MemberSeen, ProviderError,
+    ListenerSeen, MemberId, MemberSeen, ProviderError,
 };
 use serde_json::json;
 
@@ -161,7 +161,8 @@ fn member(row: &Member, doing: &str) -> Result<MemberSeen, ProviderError> {
         |source: Cause| ProviderError::Malformed { provider: NAME, doing: doing.to_owned(), source };
     let parsed = address.parse().map_err(|_| malformed(format!("a member at '{address}'").into()))?;
     let weight = row.weight.map_or(WEIGHT_DEFAULT, |weight| u8::try_from(weight.0).unwrap_or(u8::MAX));
-    Ok(MemberSeen { id: MemberId(row.uuid.clone()), address: parsed, weight })
+    // A member belongs to the whole balancer.
+    Ok(MemberSeen { id: MemberId(row.uuid.clone()), address: parsed, weight, behind: None })
 }
 
 /// What a member weighs if nobody says. Source: `ibm-cloud-docs/loadbalancer-service`, "FAQs".
@@ -171,11 +172,6 @@ const WEIGHT_DEFAULT: u8 = 50;
 fn listener(row: &Listener) -> Option<ListenerSeen> {
     let pool = row.default_pool.as_ref()?;
     let port = |number: Option<crate::wire::Number>| u16::try_from(number?.0).ok();
-    let spec = ListenerSpec {
-        port: port(row.protocol_port)?,
-        protocol: protocol(row.protocol.as_deref()?)?,
-        to_port: port(pool.protocol_port)?,
-    };
     let health = pool.health_monitor.as_ref().and_then(|monitor| {
         Some(HealthSpec {
             path: monitor.url_path.clone().filter(|path| !path.is_empty()),
@@ -185,7 +181,14 @@ fn listener(row: &Listener) -> Option<ListenerSeen> {
         })
     });
     let weighs = pool.load_balancing_algorithm.as_deref() == Some(change::METHOD);
-    Some(ListenerSeen { id: ListenerId(row.uuid.clone()), spec, weighs, health })
+    Some(ListenerSeen {
+        id: ListenerId(row.uuid.clone()),
+        port: port(row.protocol_port)?,
+        protocol: protocol(row.protocol.as_deref()?)?,
+        to_port: Some(port(pool.protocol_port)?),
+        weighs,
+        health,
+    })
 }
 
 fn protocol(word: &str) -> Option<ListenerProtocol> {

@@ -10,6 +10,7 @@
 //! | `tags` | our tags beside others' | `Network_Subnet::setTags` |
 //! | `cancel` | return of a subnet | `Billing_Item::cancelService` |
 //! | `balancers` | load balancers: their listeners, members, health; ordering one | `Network_LBaaS_…`, `Product_Order` |
+//! | `local` | local load balancers, named by their virtual address | `Account::getAdcLoadBalancers`, `…_LoadBalancer_VirtualIpAddress` |
 //! | `firewalls` | rules of a VLAN's firewall, and security groups | `Network_Firewall_Update_Request`, `Network_SecurityGroup` |
 //! | `host_state` | what became of a machine | `Virtual_Guest`, `Hardware_Server`, `Account::getCurrentUser` |
 //!
@@ -24,6 +25,7 @@ mod client;
 mod credentials;
 mod firewalls;
 mod host_state;
+mod local;
 mod orders;
 mod subnets;
 mod tags;
@@ -31,6 +33,7 @@ mod whoami;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use provider::{
     BalancerChange, BalancerSeen, Balancers, CloudAddress, CloudSubnet, Firewall, FirewallChange,
@@ -125,16 +128,34 @@ impl Provider for SoftLayer {
 
 impl Balancers for SoftLayer {
     async fn balancer(&self, name: &str) -> Result<Option<BalancerSeen>, ProviderError> {
-        balancers::look(&self.client, &self.balancers, name).await
+        match local_address(name) {
+            Some(at) => local::look(&self.client, at).await,
+            None => balancers::look(&self.client, &self.balancers, name).await,
+        }
     }
 
     async fn balancer_health(&self, name: &str) -> Result<BTreeMap<MemberId, bool>, ProviderError> {
-        balancers::health(&self.client, &self.balancers, name).await
+        match local_address(name) {
+            Some(at) => local::health(&self.client, at).await,
+            None => balancers::health(&self.client, &self.balancers, name).await,
+        }
+    }
+
+    fn says_when_in_force(&self, name: &str) -> bool {
+        local_address(name).is_none()
     }
 
     async fn change_balancer(&self, name: &str, change: &BalancerChange) -> Result<(), ProviderError> {
-        balancers::change(&self.client, &self.balancers, name, change).await
+        match local_address(name) {
+            Some(at) => local::change(&self.client, at, change).await,
+            None => balancers::change(&self.client, &self.balancers, name, change).await,
+        }
     }
+}
+
+/// A local load balancer has no name but its virtual address.
+fn local_address(name: &str) -> Option<Ipv4Addr> {
+    name.parse().ok()
 }
 
 impl Firewalls for SoftLayer {

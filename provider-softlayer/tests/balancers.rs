@@ -36,7 +36,10 @@ async fn ready(softlayer: &SoftLayer) {
 }
 
 fn one_member() -> BalancerChange {
-    BalancerChange::AddMembers(BTreeMap::from([("10.50.0.5".parse().unwrap(), 50)]))
+    BalancerChange::AddMembers {
+        members: BTreeMap::from([("10.50.0.5".parse().unwrap(), 50)]),
+        listeners: Vec::new(),
+    }
 }
 
 #[tokio::test]

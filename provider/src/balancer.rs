@@ -3,7 +3,7 @@
 //! A [`Balancers`] shows a load balancer as it stands and makes one change to it at a time. Which changes lead from
 //! what stands to what should be is not its business: that is decided by a pure function of both (crate `services`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
@@ -52,12 +52,24 @@ pub enum BalancerState {
 pub struct ListenerSeen {
     /// The provider's id.
     pub id: ListenerId,
-    /// What it does.
-    pub spec: ListenerSpec,
+    /// The port that users connect to.
+    pub port: u16,
+    /// What users speak to it.
+    pub protocol: ListenerProtocol,
+    /// The port of the members that it passes on to; nothing where that is theirs to have, and there is none yet.
+    pub to_port: Option<u16>,
     /// Whether it shares out what comes by the members' weights.
     pub weighs: bool,
     /// How it finds out which members serve; nothing where the provider does not say.
     pub health: Option<HealthSpec>,
+}
+
+impl ListenerSeen {
+    /// Whether it does this, as far as it does anything yet.
+    pub fn does(&self, spec: &ListenerSpec) -> bool {
+        let seen = (self.port, self.protocol, self.to_port.unwrap_or(spec.to_port));
+        seen == (spec.port, spec.protocol, spec.to_port)
+    }
 }
 
 /// What a listener should do. It shares out what comes by the members' weights.
@@ -108,7 +120,7 @@ pub struct HealthSpec {
     pub retries: u8,
 }
 
-/// A member as a look found it. It serves every listener.
+/// A member as a look found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberSeen {
     /// The provider's id.
@@ -117,6 +129,8 @@ pub struct MemberSeen {
     pub address: IpAddr,
     /// Its share beside others, 0 to 100; with 0 it gets nothing new.
     pub weight: u8,
+    /// The listeners that it serves; nothing where a member serves them all.
+    pub behind: Option<BTreeSet<ListenerId>>,
 }
 
 /// From where a load balancer that is to be made can be reached.
@@ -149,8 +163,13 @@ pub enum BalancerChange {
     RemoveListeners(Vec<ListenerId>),
     /// Ask members of these listeners so whether they serve.
     CheckHealth(Vec<(ListenerId, HealthSpec)>),
-    /// Pass on to these as well, each with its weight.
-    AddMembers(BTreeMap<IpAddr, u8>),
+    /// Pass on to these as well, each with its weight; at these listeners, where a member is not at all of them by itself.
+    AddMembers {
+        /// Whom to.
+        members: BTreeMap<IpAddr, u8>,
+        /// At which.
+        listeners: Vec<ListenerSpec>,
+    },
     /// Give these another weight.
     WeighMembers(Vec<(MemberId, u8)>),
     /// Pass on to these no more.
@@ -171,7 +190,7 @@ impl fmt::Display for BalancerChange {
             Self::CheckHealth(list) => {
                 write!(f, "changing the health checks of {}", some(list.len(), "listener"))
             }
-            Self::AddMembers(list) => write!(f, "adding {}", some(list.len(), "member")),
+            Self::AddMembers { members, .. } => write!(f, "adding {}", some(members.len(), "member")),
             Self::WeighMembers(list) => write!(f, "weighing {}", some(list.len(), "member")),
             Self::RemoveMembers(list) => write!(f, "removing {}", some(list.len(), "member")),
         }
@@ -192,6 +211,10 @@ pub trait Balancers: Send + Sync + 'static {
         &self,
         name: &str,
     ) -> impl Future<Output = Result<BTreeMap<MemberId, bool>, ProviderError>> + Send;
+
+    /// Whether a load balancer of this name says when a change is in force: it is busy until then. Of one that does not,
+    /// a look shows what was accepted, and nobody knows more than that the change before was in force when it was.
+    fn says_when_in_force(&self, name: &str) -> bool;
 
     /// Makes one change.
     ///

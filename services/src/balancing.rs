@@ -72,6 +72,8 @@ pub struct Seen {
     pub health: BTreeMap<MemberId, bool>,
     /// Of its members, those whose address only containers of this cluster have.
     pub ours: BTreeSet<IpAddr>,
+    /// Members of the last change, if nobody says whether it is in force: what is shown of them is not known yet.
+    pub unproven: BTreeSet<IpAddr>,
     /// Whether no call that somebody made before the look can still land: only then is what is not there gone.
     pub settled: bool,
 }
@@ -205,7 +207,8 @@ impl<'a> Pass<'a> {
     fn read_back(&self) -> Vec<Edit> {
         let there: BTreeMap<IpAddr, &MemberSeen> = self.ours().map(|it| (it.address, it)).collect();
         let mut edits = Vec::new();
-        for (address, placed) in &self.known.placed {
+        let unproven = &self.seen.unproven;
+        for (address, placed) in self.known.placed.iter().filter(|(it, _)| !unproven.contains(*it)) {
             let wanted = self.wanted.members.get(address).is_some_and(|it| it.epoch == placed.epoch);
             match there.get(address) {
                 None if !wanted && self.seen.settled => edits.push(Edit::Forget(*address, placed.epoch)),
@@ -220,7 +223,7 @@ impl<'a> Pass<'a> {
                 }
             }
         }
-        let is_there = |port: &u16| self.listeners().any(|it| it.spec.port == *port);
+        let is_there = |port: &u16| self.listeners().any(|it| it.port == *port);
         let listens = |port: &&u16| self.wanted.listeners.contains_key(*port) || is_there(port);
         let gone = self.known.listeners.iter().filter(|port| self.seen.settled && !listens(port));
         edits.extend(gone.map(|port| Edit::Disclaim(*port)));
@@ -238,7 +241,7 @@ impl<'a> Pass<'a> {
     }
 
     fn claims(&self) -> impl Iterator<Item = Edit> {
-        let there: BTreeSet<u16> = self.listeners().map(|it| it.spec.port).collect();
+        let there: BTreeSet<u16> = self.listeners().map(|it| it.port).collect();
         let known = &self.known.listeners;
         let new = self.wanted.listeners.keys();
         let new = new.filter(move |port| !known.contains(*port) && !there.contains(*port));
@@ -251,18 +254,18 @@ impl<'a> Pass<'a> {
 
     /// Brings what it listens on one change nearer.
     fn listening(&self, balancer: &BalancerSeen) -> Option<BalancerChange> {
-        let ours = || balancer.listeners.iter().filter(|it| self.known.listeners.contains(&it.spec.port));
+        let ours = || balancer.listeners.iter().filter(|it| self.known.listeners.contains(&it.port));
         let gone: Vec<ListenerId> = ours()
-            .filter(|it| !self.wanted.listeners.contains_key(&it.spec.port))
+            .filter(|it| !self.wanted.listeners.contains_key(&it.port))
             .map(|it| it.id.clone())
             .collect();
-        let should = |it: &ListenerSeen| self.wanted.listeners.get(&it.spec.port).cloned();
+        let should = |it: &ListenerSeen| self.wanted.listeners.get(&it.port).cloned();
         let other = |it: &ListenerSeen| {
             let (spec, _) = should(it)?;
-            (spec != it.spec || !it.weighs).then(|| (it.id.clone(), spec))
+            (!it.does(&spec) || !it.weighs).then(|| (it.id.clone(), spec))
         };
         let others: Vec<_> = ours().filter_map(other).collect();
-        let is_there = |port: &u16| balancer.listeners.iter().any(|it| it.spec.port == *port);
+        let is_there = |port: &u16| balancer.listeners.iter().any(|it| it.port == *port);
         let new = self.wanted.listeners.iter().filter(|(port, _)| !is_there(port));
         let new: Vec<_> = new.map(|(_, (spec, _))| spec.clone()).collect();
         let unhealthy = |it: &ListenerSeen| {
@@ -283,11 +286,18 @@ impl<'a> Pass<'a> {
     fn addition(&self, balancer: &BalancerSeen) -> Option<BalancerChange> {
         let room = self.limits.members.saturating_sub(balancer.members.len());
         let missing: BTreeMap<IpAddr, u8> = self.missing(balancer).take(room).collect();
-        (!missing.is_empty()).then_some(BalancerChange::AddMembers(missing))
+        let listeners = self.wanted.listeners.values().map(|(spec, _)| spec.clone()).collect();
+        (!missing.is_empty()).then_some(BalancerChange::AddMembers { members: missing, listeners })
     }
 
     fn missing(&self, balancer: &BalancerSeen) -> impl Iterator<Item = (IpAddr, u8)> {
-        let there: BTreeSet<IpAddr> = balancer.members.iter().map(|it| it.address).collect();
+        // One that serves some of our listeners is there once it serves all of them.
+        let ours = balancer.listeners.iter().filter(|it| self.wanted.listeners.contains_key(&it.port));
+        let ours: Vec<&ListenerId> = ours.map(|it| &it.id).collect();
+        let serves = |it: &&MemberSeen| {
+            it.behind.as_ref().is_none_or(|behind| ours.iter().all(|id| behind.contains(*id)))
+        };
+        let there: BTreeSet<IpAddr> = balancer.members.iter().filter(serves).map(|it| it.address).collect();
         let placed = |address: &IpAddr, epoch| {
             self.known.placed.get(address).is_some_and(|placed| placed.epoch == epoch)
         };
@@ -299,14 +309,14 @@ impl<'a> Pass<'a> {
 
     /// What is not as it should be, and cannot be mended by us.
     fn in_the_way(&self, balancer: &BalancerSeen) -> Vec<String> {
-        let foreign = balancer.listeners.iter().filter(|it| !self.known.listeners.contains(&it.spec.port));
+        let foreign = balancer.listeners.iter().filter(|it| !self.known.listeners.contains(&it.port));
         let conflict = |it: &ListenerSeen| {
-            let (wanted, _) = self.wanted.listeners.get(&it.spec.port)?;
-            (*wanted != it.spec).then(|| {
+            let (wanted, _) = self.wanted.listeners.get(&it.port)?;
+            (!it.does(wanted)).then(|| {
                 format!(
                     "its listener {} takes {} and passes on to port {}, and was not made by this cluster, which wants \
                      {} to port {}: remove it, or declare another port",
-                    it.spec.port, it.spec.protocol, it.spec.to_port, wanted.protocol, wanted.to_port
+                    it.port, it.protocol, it.to_port.unwrap_or_default(), wanted.protocol, wanted.to_port
                 )
             })
         };

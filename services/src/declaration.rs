@@ -1,6 +1,7 @@
 //! Whether a declared service can be: by itself, beside the others, and at this provider.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::num::NonZeroU16;
 
 use api::{
@@ -44,8 +45,22 @@ pub struct Abilities {
     pub listeners_max: usize,
     /// Seconds between two questions after a member's health: the least and the most.
     pub interval_secs: (u16, u16),
+    /// Whether one can be ordered.
+    pub orders: bool,
+    /// Whether it can be told how to find out which members serve.
+    pub health: bool,
+    /// What load balancers can do that are called by an address; nothing where there are none such.
+    pub at_address: Option<Box<Abilities>>,
     /// Whether it has firewalls that can be changed.
     pub firewalls: bool,
+}
+
+impl Abilities {
+    /// What the load balancer of this name can do.
+    fn of(&self, name: &str) -> &Self {
+        let at_address = self.at_address.as_deref().filter(|_| name.parse::<Ipv4Addr>().is_ok());
+        at_address.unwrap_or(self)
+    }
 }
 
 /// Why a declaration is not taken: everything that is wrong with it.
@@ -70,6 +85,7 @@ pub fn check(service: &Service, others: &[Service], abilities: &Abilities) -> Re
         outside(service, abilities, &mut faults);
     }
     if let Some(balancer) = &service.load_balancer {
+        let abilities = abilities.of(&balancer.name);
         of_the_provider(balancer, abilities, &mut faults);
         let others = others.iter().filter(|other| other.name != service.name);
         beside(balancer, others, abilities, &mut faults);
@@ -278,6 +294,11 @@ fn of_the_provider(balancer: &LoadBalancer, abilities: &Abilities, faults: &mut 
             shown(&balancer.name)
         ));
     }
+    if balancer.order.is_some() && !abilities.orders {
+        faults.push(format!(
+            "its load balancer is to be ordered, and those of {provider} cannot be: leave order out"
+        ));
+    }
     if balancer.listeners.is_empty() {
         faults.push("its load balancer listens on nothing: add [[load_balancer.listener]]".to_owned());
     }
@@ -295,6 +316,11 @@ fn of_the_provider(balancer: &LoadBalancer, abilities: &Abilities, faults: &mut 
         {
             faults
                 .push(format!("listener {port} is one of {from} to {to}, which {provider} keeps for itself"));
+        }
+        if health.is_some() && !abilities.health {
+            faults.push(format!(
+                "listener {port} has a health check, and {provider} has its own: leave health out"
+            ));
         }
         let interval = health.as_ref().and_then(|health| health.interval_secs);
         let (least, most) = abilities.interval_secs;

@@ -4,14 +4,14 @@ mod book;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use api::Service;
 use ipam::Timestamp;
-use provider::{BalancerChange, BalancerSeen, Balancers};
+use provider::{BalancerChange, BalancerSeen, Balancers, MemberId};
 use services::balancing::{Edit, Known, Seen, Wanted, next, wanted};
 use services::{Member, Step};
 
@@ -21,7 +21,7 @@ use super::members::Written;
 use super::office::millis;
 use super::post::Post;
 use super::rounds::{Keeper, Pause, backoff};
-use super::{Followed, Parts};
+use super::{Followed, Parts, Timing};
 use book::{BalancerBook, OBJECT};
 pub(crate) use book::{BalancerRecord, key_of, known, named, owner, record};
 
@@ -34,6 +34,9 @@ pub(super) struct BalancerKeeper<P> {
     health_due: Timestamp,
     /// What the last change did, while it is under way.
     doing: Option<String>,
+    /// The members of the last change that was accepted, where nobody says when it is in force. That it was accepted says
+    /// that the one before is.
+    unproven: BTreeSet<IpAddr>,
 }
 
 /// What a pass of the owner goes by.
@@ -47,10 +50,12 @@ struct Look {
 
 impl<P: Balancers> BalancerKeeper<P> {
     pub(super) fn new(name: &str, parts: Arc<Parts<P>>, followed: Followed) -> Self {
-        let lands_within = parts.timing.call_max;
+        let Timing { call_max, unsaid_max, .. } = parts.timing;
+        let says = parts.provider.says_when_in_force(name);
+        let lands_within = if says { call_max } else { call_max + unsaid_max };
         let post = Post::new(format!("{OBJECT}{name}"), lands_within, parts, followed);
         let book = BalancerBook { book: post.book(), name: name.to_owned() };
-        Self { post, book, unwell: 0, health_due: Timestamp(0), doing: None }
+        Self { post, book, unwell: 0, health_due: Timestamp(0), doing: None, unproven: BTreeSet::new() }
     }
 
     /// What a pass goes by; or why there is nothing to do here.
@@ -74,6 +79,9 @@ impl<P: Balancers> BalancerKeeper<P> {
     async fn see(&mut self, look: &Look) -> Result<Seen, OwnerError> {
         let looked = self.post.parts.clock.now();
         let balancer = self.post.parts.provider.balancer(&self.book.name).await?;
+        if looked >= self.post.landing {
+            self.unproven.clear();
+        }
         let members = balancer.iter().flat_map(|balancer| &balancer.members).map(|member| member.address);
         let unknown: Vec<IpAddr> = members.filter(|it| !look.known.placed.contains_key(it)).collect();
         let subnets = if unknown.is_empty() { Vec::new() } else { self.book.book.subnets().await? };
@@ -81,6 +89,7 @@ impl<P: Balancers> BalancerKeeper<P> {
         Ok(Seen {
             ours: unknown.into_iter().filter(is_ours).collect(),
             settled: self.post.is_settled(looked),
+            unproven: self.unproven.clone(),
             health: BTreeMap::new(),
             balancer,
         })
@@ -104,7 +113,7 @@ impl<P: Balancers> BalancerKeeper<P> {
         look: &Look,
         balancer: Option<BalancerSeen>,
     ) -> Result<Pause, OwnerError> {
-        let reached_at = balancer.and_then(|balancer| balancer.reached_at);
+        let reached_at = balancer.as_ref().and_then(|balancer| balancer.reached_at.clone());
         if !matches!(step, Step::Wait(_)) {
             self.post.stop_polling();
         }
@@ -114,6 +123,7 @@ impl<P: Balancers> BalancerKeeper<P> {
                 let provider = Arc::clone(&self.post.parts);
                 let call = provider.provider.change_balancer(&self.book.name, &change);
                 self.post.send(&look.term, call).await?;
+                self.is_accepted(&change, balancer.as_ref());
                 self.doing = Some(change.to_string());
                 self.health_due = Timestamp(0);
                 Ok(Pause::AtMost(Duration::ZERO))
@@ -130,9 +140,28 @@ impl<P: Balancers> BalancerKeeper<P> {
             Step::Rest(troubles) => {
                 self.doing = None;
                 self.tell(look, reached_at, None, troubles).await?;
-                Ok(Pause::AtMost(self.post.idle().min(self.post.until(self.health_due))))
+                let due = self.post.until(self.health_due).min(self.post.until(self.post.landing));
+                Ok(Pause::AtMost(self.post.idle().min(due)))
             }
         }
+    }
+
+    /// Remembers whom a change is about, where a look will show it before it is in force.
+    fn is_accepted(&mut self, change: &BalancerChange, balancer: Option<&BalancerSeen>) {
+        if self.post.parts.provider.says_when_in_force(&self.book.name) {
+            return;
+        }
+        let members = || balancer.into_iter().flat_map(|balancer| &balancer.members);
+        let named = |ids: &[&MemberId]| {
+            members().filter(|member| ids.contains(&&member.id)).map(|member| member.address).collect()
+        };
+        self.unproven = match change {
+            BalancerChange::AddMembers { members, .. } => members.keys().copied().collect(),
+            BalancerChange::WeighMembers(list) => named(&list.iter().map(|(id, _)| id).collect::<Vec<_>>()),
+            BalancerChange::RemoveMembers(ids) => named(&ids.iter().collect::<Vec<_>>()),
+            _ => BTreeSet::new(),
+        };
+        self.post.landing = self.post.parts.clock.now().after(millis(self.post.parts.timing.unsaid_max));
     }
 
     /// Writes what is new of it.

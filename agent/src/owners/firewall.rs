@@ -79,6 +79,7 @@ impl<P: Firewalls> FirewallKeeper<P> {
         let firewall = parts.provider.firewall(&self.book.firewall, &parts.cluster, interfaces).await?;
         let shown = firewall.as_ref().map(|firewall| &firewall.ours);
         self.sent.take_if(|(rules, until)| shown == Some(rules) || looked > *until);
+        self.post.landing = self.sent.as_ref().map_or(Timestamp(0), |(_, until)| *until);
         let settled = self.post.is_settled(looked);
         Ok(Seen { firewall, awaited: self.sent.is_some(), settled })
     }
@@ -129,6 +130,7 @@ impl<P: Firewalls> FirewallKeeper<P> {
             Err(error) if error.is_in_doubt() => {}
             Err(_) => self.sent = None,
         }
+        self.post.landing = self.sent.as_ref().map_or(Timestamp(0), |(_, until)| *until);
         done
     }
 

@@ -158,11 +158,12 @@ impl Office {
         Ok(now.after(millis(wait)))
     }
 
-    /// Says that none of our calls is under way, and none follows: whoever is next waits for nobody.
-    pub(super) async fn resign<B>(&mut self, parts: &Parts<B>) {
+    /// Says that none of our calls is under way, and none follows: whoever is next waits for nobody. What was accepted may
+    /// come into force until `landing`.
+    pub(super) async fn resign<B>(&mut self, parts: &Parts<B>, landing: Timestamp) {
         let Some((owner, settled)) = self.held.take() else { return };
         // Somebody's call may still land, and the next one must wait for it.
-        if settled.max(self.doubted) > parts.clock.now() {
+        if settled.max(self.doubted).max(landing) > parts.clock.now() {
             return;
         }
         let key = Item::Owner(self.object.clone()).key();

@@ -25,6 +25,8 @@ pub(super) struct Post<P> {
     members: Members,
     /// Looks in a row that found a change under way.
     polls: u32,
+    /// Until when what the provider accepted may come into force, if no look says that it is.
+    pub(super) landing: Timestamp,
 }
 
 /// The services that name an object, and who is in them.
@@ -44,7 +46,7 @@ impl<P> Post<P> {
     ) -> Self {
         let members = Members::new(Arc::clone(&parts.store));
         let office = Office::new(object, lands_within, parts.host.clone());
-        Self { parts, followed, office, members, polls: 0 }
+        Self { parts, followed, office, members, polls: 0, landing: Timestamp(0) }
     }
 
     pub(super) fn object(&self) -> &str {
@@ -115,7 +117,7 @@ impl<P> Post<P> {
 
     /// Gives the object up, as far as nobody is to wait for a call of ours.
     pub(super) async fn resign(&mut self) {
-        self.office.resign(&self.parts).await;
+        self.office.resign(&self.parts, self.landing).await;
     }
 
     /// Makes one change, unless the store's word that this process is the owner is too old by now: whoever followed

@@ -36,6 +36,26 @@ fn softlayer() -> Abilities {
         ports_kept: Some((56_500, 56_520)),
         listeners_max: 10,
         interval_secs: (2, 60),
+        orders: true,
+        health: true,
+        at_address: Some(Box::new(softlayer_local())),
+        firewalls: true,
+    }
+}
+
+/// The local load balancer of 2014, called by its virtual address. It can be ordered no more, and has health checks of
+/// a few kinds without numbers. Source: terraform-provider-ibm, `resource_ibm_lb_service.go`.
+fn softlayer_local() -> Abilities {
+    Abilities {
+        provider: "softlayer's local kind",
+        protocols: [Protocol::Tcp, Protocol::Http, Protocol::Udp].into(),
+        one_service_each: true,
+        ports_kept: None,
+        listeners_max: 10,
+        interval_secs: (1, u16::MAX),
+        orders: false,
+        health: false,
+        at_address: None,
         firewalls: true,
     }
 }
@@ -48,6 +68,9 @@ fn none(provider: &'static str) -> Abilities {
         ports_kept: None,
         listeners_max: 0,
         interval_secs: (1, u16::MAX),
+        orders: false,
+        health: false,
+        at_address: None,
         firewalls: false,
     }
 }

@@ -31,6 +31,9 @@ pub struct CloudSpec {
     /// The machines that exist before anybody adds one.
     #[serde(rename = "machine", default)]
     pub machines: Vec<MachineSpec>,
+    /// Local load balancers: nobody can order one any more.
+    #[serde(rename = "local_balancer", default)]
+    pub local_balancers: Vec<LocalBalancerSpec>,
     /// How long the cloud takes for what it does later.
     #[serde(default)]
     pub delays: Delays,
@@ -146,6 +149,14 @@ pub struct SubnetSpec {
     pub note: String,
 }
 
+/// A local load balancer, which somebody ordered when that could be done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalBalancerSpec {
+    /// The id of the VLAN from whose primary subnet its virtual address is.
+    pub vlan: u64,
+}
+
 /// Virtual or bare metal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -221,6 +232,8 @@ pub struct Delays {
     pub balancer_update_ms: u64,
     /// From a cancelled load balancer to none.
     pub balancer_delete_ms: u64,
+    /// From a change of a local load balancer to its effect; until then no other is taken.
+    pub local_balancer_ms: u64,
     /// From a change of a security group to its effect, which the event log then tells.
     pub security_group_ms: u64,
     /// From an accepted update of a firewall to its effect.
@@ -237,6 +250,7 @@ impl Default for Delays {
             balancer_create_ms: 5_000,
             balancer_update_ms: 2_000,
             balancer_delete_ms: 2_000,
+            local_balancer_ms: 1_000,
             security_group_ms: 1_000,
             firewall_ms: 2_000,
         }
@@ -253,6 +267,7 @@ impl Delays {
         balancer_create_ms: 0,
         balancer_update_ms: 0,
         balancer_delete_ms: 0,
+        local_balancer_ms: 0,
         security_group_ms: 0,
         firewall_ms: 0,
     };

@@ -109,7 +109,7 @@ impl Cloud {
     }
 
     /// The record of an address, in a subnet that the API shows.
-    pub(crate) fn address_record(&self, ip: Ipv4Addr) -> Option<&Address> {
+    pub fn address_record(&self, ip: Ipv4Addr) -> Option<&Address> {
         self.visible_subnets()
             .flat_map(|subnet| subnet.addresses.iter().filter_map(|id| self.addresses.get(id)))
             .find(|address| address.ip == ip)

@@ -7,6 +7,7 @@ use ipnetwork::Ipv4Network;
 use super::balancer::setup::Setup;
 use super::balancer::{Attachment, Balancer};
 use super::firewall::FirewallRule;
+use super::local::LocalBalancer;
 use super::machine::mac_for;
 use super::security::{Remote, SecurityGroup, SecurityRule};
 use super::spec::NetworkSpace;
@@ -131,6 +132,7 @@ impl Topology {
                 .values()
                 .filter(|it| it.is_up())
                 .map(|it| balancer(cloud, it))
+                .chain(cloud.local_balancers.values().map(|it| local(cloud, it)))
                 .collect(),
         }
     }
@@ -160,6 +162,14 @@ fn balancer(cloud: &Cloud, balancer: &Balancer) -> WiredBalancer {
         wires: sides.into_iter().filter_map(|(id, side)| balancer_wire(cloud, id, side)).collect(),
     };
     WiredBalancer { machine, front: balancer.front.address, setup: balancer.in_force.clone() }
+}
+
+fn local(cloud: &Cloud, balancer: &LocalBalancer) -> WiredBalancer {
+    let machine = WiredMachine {
+        hostname: format!("balancer-{}", balancer.id),
+        wires: balancer_wire(cloud, balancer.id, balancer.at).into_iter().collect(),
+    };
+    WiredBalancer { machine, front: balancer.at.address, setup: balancer.setup() }
 }
 
 fn balancer_wire(cloud: &Cloud, id: Id, side: Attachment) -> Option<Wire> {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::cloud::Id;
 use crate::cloud::balancer::Measured;
-use crate::cloud::balancer::setup::{Listener, Member, Method, Protocol, Session, Setup};
+use crate::cloud::balancer::setup::{Listener, Method, Protocol, Server, Session, Setup};
 
 /// The configuration of a balancer whose virtual address is `front`. `revision` is told back by `show info`, so that
 /// one sees which configuration is in force.
@@ -79,15 +79,14 @@ fn listen(text: &mut String, front: Ipv4Addr, setup: &Setup, listener: &Listener
         // Healthy again after two passes (faqs.md of the documentation).
         let _ = write!(check, " check inter {}s fall {} rise 2", monitor.interval_secs, monitor.retries_max);
     }
-    for member in &setup.members {
-        let Member { id, address, weight, .. } = member;
-        let weight = if listener.method == Method::Weighted { *weight } else { 1 };
+    for Server { id, address, port, weight } in setup.servers(listener) {
+        let weight = if listener.method == Method::Weighted { weight } else { 1 };
         let cookie = if listener.session == Some(Session::HttpCookie) && http {
             format!(" cookie m{id}")
         } else {
             String::new()
         };
-        line(format!("server m{id} {address}:{} weight {weight}{cookie}{check}", listener.backend.port));
+        line(format!("server m{id} {address}:{port} weight {weight}{cookie}{check}"));
     }
 }
 
@@ -152,7 +151,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::cloud::balancer::setup::{End, Monitor};
+    use crate::cloud::balancer::setup::{End, Member, Monitor};
 
     fn setup() -> Setup {
         let backend = End { protocol: Protocol::Http, port: 8080 };
@@ -167,6 +166,7 @@ mod tests {
                 connections_max: Some(1000),
                 client_timeout_secs: 50,
                 server_timeout_secs: 60,
+                only: None,
                 created: then,
                 modified: then,
             }],

@@ -41,7 +41,9 @@ impl fmt::Display for Step {
             Self::Run { command, input: Some(input) } => write!(out, "{} '{input}'", command.join(" ")),
             Self::Write { namespace, key, value } => write!(out, "{namespace}: {key} = {value}"),
             Self::Balance(balancer) => {
-                let (front, members) = (balancer.front, balancer.setup.members.len());
+                let (front, setup) = (balancer.front, &balancer.setup);
+                let listeners = setup.listeners.iter().map(|it| format!("{}", setup.servers(it).len()));
+                let members = listeners.collect::<Vec<_>>().join(", ");
                 write!(out, "{}: {front} before {members} members", balancer.machine.hostname)
             }
             Self::Unbalance { hostname } => write!(out, "{hostname}: end"),

@@ -4,6 +4,7 @@ use super::LiveCloud;
 use crate::cloud::Id;
 use crate::cloud::balancer::BalancerRefused;
 use crate::cloud::firewall::FirewallRule;
+use crate::cloud::local::{LocalRefused, ServerEdit};
 
 impl LiveCloud {
     /// The cloud is busy with a balancer for this long, as for maintenance; false if there is none of this name.
@@ -39,6 +40,14 @@ impl LiveCloud {
         weight: Option<i64>,
     ) -> Result<bool, BalancerRefused> {
         self.change(|cloud| cloud.put_balancer_member(name, address, weight))
+    }
+
+    /// Somebody edits the first local load balancer, as by its API.
+    pub fn edit_local_balancer(&self, edits: &[ServerEdit]) -> Result<(), LocalRefused> {
+        self.change(|cloud| {
+            let id = cloud.local_balancer().map_or(0, |it| it.id);
+            cloud.edit_local_balancer(id, edits)
+        })
     }
 
     /// The next updates of a VLAN's firewall are accepted and never applied; false if it has no firewall.

@@ -22,7 +22,7 @@ pub(super) async fn make(
     doing: String,
 ) -> Result<(), ProviderError> {
     let (service, method, list) = match change {
-        BalancerChange::AddMembers(members) => {
+        BalancerChange::AddMembers { members, .. } => {
             let member =
                 |(address, weight): (&_, &_)| json!({ "privateIpAddress": address, "weight": weight });
             (MEMBERS, "addLoadBalancerMembers", members.iter().map(member).collect())

@@ -112,6 +112,7 @@ fn by_code(status: u16, code: &str, error: &str) -> Verdict {
         "_NotReady" | "_Network_Timeout" => Verdict::Busy(both()),
         object if object.ends_with("_ObjectInInvalidState") => Verdict::Busy(both()),
         object if object.ends_with("_ObjectNotFound") => Verdict::Gone(missing(error)),
+        _ if is_busy(error) => Verdict::Busy(both()),
         // SoftLayer's general code: with this text it failed, with any other it declined.
         "_Public" if error == "Internal Error" => Verdict::Failed(both()),
         _ if status == 401 || is_denial(error) => Verdict::Unauthorized(both()),
@@ -137,11 +138,12 @@ fn by_status(status: u16, text: &str) -> Verdict {
 
 /// The codes that say no before anything was done.
 fn is_refusal(code: &str) -> bool {
-    const REFUSALS: [&str; 9] = [
+    const REFUSALS: [&str; 10] = [
         "_WebService_BadRequest",
         "_WebService_ObjectMask",
         "_Common_Parser",
         "_InvalidValue",
+        "_Public_Validation",
         "_InvalidData",
         "_AccessDenied",
         "_ObjectDuplication",
@@ -149,6 +151,17 @@ fn is_refusal(code: &str) -> bool {
         "_Unavailable",
     ];
     REFUSALS.contains(&code) || code == "_Order" || code.starts_with("_Order_")
+}
+
+/// The texts of a local load balancer that another change is under way at. Source: terraform-provider-ibm,
+/// `resource_ibm_lb_service.go`, which tries again after them.
+fn is_busy(error: &str) -> bool {
+    const TEXTS: [&str; 3] = [
+        "There was a problem saving your configuration to the load balancer.",
+        "The selected group could not be removed from the load balancer.",
+        "The resource '480' is already in use.",
+    ];
+    TEXTS.iter().any(|text| error.contains(text))
 }
 
 /// The texts by which a wrong key is refused; the code with them is the general one.

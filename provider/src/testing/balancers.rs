@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     BalancerChange, BalancerSeen, BalancerState, Balancers, Exposure, HealthSpec, ListenerProtocol,
-    ListenerSpec, ProviderError, ZoneId,
+    ListenerSeen, ListenerSpec, ProviderError, ZoneId,
 };
 
 /// How long a change may take in a test.
@@ -99,7 +99,7 @@ async fn a_listener_is_added_changed_and_removed_beside_another(
     changed(provider, world, &BalancerChange::AddListeners(vec![listener(81, 9090)])).await;
     let seen = ready(provider, world).await;
     assert_eq!(specs(&seen), [listener(80, 8080), listener(81, 9090)]);
-    let id = seen.listeners.iter().find(|it| it.spec.port == 81).expect("it").id.clone();
+    let id = seen.listeners.iter().find(|it| it.port == 81).expect("it").id.clone();
     changed(provider, world, &BalancerChange::ChangeListeners(vec![(id.clone(), listener(81, 9091))])).await;
     assert_eq!(specs(&ready(provider, world).await), [listener(80, 8080), listener(81, 9091)]);
     let health = HealthSpec { path: None, interval_secs: 7, timeout_secs: 3, retries: 4 };
@@ -129,7 +129,10 @@ async fn ready(provider: &impl Balancers, world: &BalancerWorld) -> BalancerSeen
 }
 
 fn adding(members: &[IpAddr]) -> BalancerChange {
-    BalancerChange::AddMembers(members.iter().map(|at| (*at, 50)).collect())
+    BalancerChange::AddMembers {
+        members: members.iter().map(|at| (*at, 50)).collect(),
+        listeners: vec![listener(80, 8080)],
+    }
 }
 
 fn weights(seen: &BalancerSeen) -> BTreeMap<IpAddr, u8> {
@@ -137,7 +140,12 @@ fn weights(seen: &BalancerSeen) -> BTreeMap<IpAddr, u8> {
 }
 
 fn specs(seen: &BalancerSeen) -> Vec<ListenerSpec> {
-    let mut specs: Vec<_> = seen.listeners.iter().map(|it| it.spec.clone()).collect();
+    let spec = |it: &ListenerSeen| ListenerSpec {
+        port: it.port,
+        protocol: it.protocol,
+        to_port: it.to_port.expect("it passes on to a port"),
+    };
+    let mut specs: Vec<_> = seen.listeners.iter().map(spec).collect();
     specs.sort();
     specs
 }

@@ -19,6 +19,18 @@ fn spec(port: u16) -> ListenerSpec {
     ListenerSpec { port, protocol: ListenerProtocol::Tcp, to_port: 8080 }
 }
 
+/// What the spec of this port says, as a look shows it.
+fn listens(id: &str, port: u16, weighs: bool) -> ListenerSeen {
+    let ListenerSpec { port, protocol, to_port } = spec(port);
+    ListenerSeen { id: ListenerId(id.into()), port, protocol, to_port: Some(to_port), weighs, health: None }
+}
+
+/// Adding these members, at the one listener.
+fn adds(members: &[(u8, u8)]) -> Step<BalancerChange, Edit> {
+    let members = members.iter().map(|(number, weight)| (at(*number), *weight)).collect();
+    Step::Change(BalancerChange::AddMembers { members, listeners: vec![spec(80)] })
+}
+
 fn wants(members: &[(u8, u64, u8)]) -> Wanted {
     let members = members.iter().map(|(number, counter, weight)| {
         (at(*number), MemberWanted { epoch: epoch(*counter), weight: *weight })
@@ -35,11 +47,12 @@ fn knows(members: &[(u8, u64, Option<u8>)]) -> Known {
 
 /// A load balancer with these members, listening on 80; addresses up to 99 are ours.
 fn shows(members: &[(u8, u8)]) -> Seen {
-    let listener = ListenerSeen { id: ListenerId("l80".into()), spec: spec(80), weighs: true, health: None };
+    let listener = listens("l80", 80, true);
     let seen = |(number, weight): &(u8, u8)| MemberSeen {
         id: MemberId(format!("m{number}")),
         address: at(*number),
         weight: *weight,
+        behind: None,
     };
     let balancer = BalancerSeen {
         reached_at: Some("web.example".into()),
@@ -49,7 +62,7 @@ fn shows(members: &[(u8, u8)]) -> Seen {
         members: members.iter().map(seen).collect(),
     };
     let ours = members.iter().filter(|(number, _)| *number < 100).map(|(number, _)| at(*number));
-    Seen { balancer: Some(balancer), health: BTreeMap::new(), ours: ours.collect(), settled: true }
+    Seen { balancer: Some(balancer), ours: ours.collect(), settled: true, ..Seen::default() }
 }
 
 fn busy(mut seen: Seen) -> Seen {
@@ -70,8 +83,7 @@ fn a_member_is_in_the_store_before_it_is_at_the_provider() {
     let step = next(&wanted, &knows(&[]), &shows(&[]), &LIMITS);
     assert_eq!(step, Step::Record(vec![Edit::Place(at(1), epoch(1)), Edit::Place(at(2), epoch(2))]));
     let step = next(&wanted, &knows(&[(1, 1, None), (2, 2, None)]), &shows(&[]), &LIMITS);
-    let both = BTreeMap::from([(at(1), 50), (at(2), 50)]);
-    assert_eq!(step, Step::Change(BalancerChange::AddMembers(both)), "all of them are one change");
+    assert_eq!(step, adds(&[(1, 50), (2, 50)]), "all of them are one change");
 }
 
 #[test]
@@ -133,7 +145,7 @@ fn inherited_weight_the_next_user_of_an_address_is_another_member() {
 #[test]
 fn foreign_members_and_listeners_are_never_touched() {
     let mut seen = shows(&[(200, 3), (201, 0)]);
-    let other = ListenerSeen { id: ListenerId("l443".into()), spec: spec(443), weighs: false, health: None };
+    let other = listens("l443", 443, false);
     seen.balancer.as_mut().unwrap().listeners.push(other);
     assert_eq!(next(&wants(&[]), &knows(&[]), &seen, &LIMITS), Step::Rest(vec![]));
     let nothing = Wanted::default();
@@ -145,7 +157,7 @@ fn foreign_members_and_listeners_are_never_touched() {
 #[test]
 fn a_foreign_listener_in_the_way_is_named_and_left() {
     let mut seen = shows(&[]);
-    seen.balancer.as_mut().unwrap().listeners[0].spec.to_port = 9999;
+    seen.balancer.as_mut().unwrap().listeners[0].to_port = Some(9999);
     let known = Known { listeners: BTreeSet::new(), ..knows(&[]) };
     let Step::Rest(words) = next(&wants(&[]), &known, &seen, &LIMITS) else { panic!("it is changed") };
     assert!(words[0].contains("listener 80") && words[0].contains("9999"), "{words:?}");
@@ -170,7 +182,36 @@ fn what_was_edited_by_hand_is_mended() {
     let Step::Record(edits) = next(&wanted, &known, &shows(&[]), &LIMITS) else { panic!("not noted") };
     assert!(matches!(edits[..], [Edit::Note(_, Placed { weight: None, .. })]));
     let step = next(&wanted, &knows(&[(1, 1, None)]), &shows(&[]), &LIMITS);
-    assert_eq!(step, Step::Change(BalancerChange::AddMembers(BTreeMap::from([(at(1), 50)]))));
+    assert_eq!(step, adds(&[(1, 50)]));
+}
+
+#[test]
+fn nothing_is_written_down_of_a_member_of_which_nobody_says_what_is_in_force() {
+    let (wanted, known) = (wants(&[]), knows(&[(1, 1, Some(50)), (2, 2, Some(50))]));
+    let seen = Seen { unproven: [at(1)].into(), ..shows(&[]) };
+    assert_eq!(next(&wanted, &known, &seen, &LIMITS), Step::Record(vec![Edit::Forget(at(2), epoch(2))]));
+}
+
+#[test]
+fn a_member_that_serves_some_of_our_listeners_is_added_to_the_others() {
+    let mut wanted = wants(&[(1, 1, 50)]);
+    wanted.listeners.insert(81, (spec(81), None));
+    let mut known = knows(&[(1, 1, Some(50))]);
+    known.listeners.insert(81);
+    let mut seen = shows(&[(1, 50)]);
+    let balancer = seen.balancer.as_mut().unwrap();
+    let new = ListenerSeen { to_port: None, ..listens("l81", 81, true) };
+    balancer.listeners.push(new);
+    balancer.members[0].behind = Some([ListenerId("l80".into())].into());
+    let Step::Change(BalancerChange::AddMembers { members, listeners }) =
+        next(&wanted, &known, &seen, &LIMITS)
+    else {
+        panic!("it is not added")
+    };
+    assert_eq!((members, listeners), (BTreeMap::from([(at(1), 50)]), vec![spec(80), spec(81)]));
+    seen.balancer.as_mut().unwrap().members[0].behind =
+        Some(["l80", "l81"].map(|id| ListenerId(id.into())).into());
+    assert_eq!(next(&wanted, &known, &seen, &LIMITS), Step::Rest(vec![]));
 }
 
 #[test]

@@ -9,6 +9,20 @@ fn cloud() -> Abilities {
         ports_kept: Some((56_500, 56_520)),
         listeners_max: 3,
         interval_secs: (2, 60),
+        orders: true,
+        health: true,
+        at_address: Some(Box::new(Abilities {
+            provider: "old cloud",
+            protocols: [Protocol::Tcp].into(),
+            one_service_each: true,
+            ports_kept: None,
+            listeners_max: 3,
+            interval_secs: (1, 1),
+            orders: false,
+            health: false,
+            at_address: None,
+            firewalls: true,
+        })),
         firewalls: true,
     }
 }
@@ -148,6 +162,23 @@ fn what_the_provider_lacks_is_said_with_what_it_has() {
         r#"{"port": 1, "protocol": "tcp"}, {"port": 2, "protocol": "tcp"}, {"port": 3, "protocol": "tcp"}, {"port": 4, "protocol": "tcp"}"#,
     );
     one_fault(&four, &[], &cloud(), &["would have 4 listeners", "cloud allows 3"]);
+}
+
+#[test]
+fn a_load_balancer_that_is_called_by_an_address_can_do_what_such_ones_can() {
+    let at = |text: &str| {
+        let mut service = web(text);
+        service.load_balancer.as_mut().unwrap().name = "10.40.0.9".into();
+        service
+    };
+    let plain = at(r#"{"port": 56510, "protocol": "tcp"}"#);
+    assert_eq!(faults(&plain, &[], &cloud()), [""; 0]);
+    one_fault(&at(r#"{"port": 80, "protocol": "http"}"#), &[], &cloud(), &["of old cloud take tcp"]);
+    let checked = at(r#"{"port": 80, "protocol": "tcp", "health": {}}"#);
+    one_fault(&checked, &[], &cloud(), &["leave health out"]);
+    let mut ordered = plain;
+    ordered.load_balancer.as_mut().unwrap().order = Some(api::Exposure::Private);
+    one_fault(&ordered, &[], &cloud(), &["leave order out"]);
 }
 
 #[test]

@@ -92,6 +92,7 @@ impl Layout {
             vlans: vec![vlan],
             subnets: Vec::new(),
             machines: Vec::new(),
+            local_balancers: Vec::new(),
             delays: Delays::default(),
             limits: Limits::default(),
             fabric: FabricSpec::default(),

@@ -1,8 +1,9 @@
 //! A web service behind a load balancer of the cloud: real containers, a real HAProxy, users on both sides.
 
 use anyhow::{Context, Result, ensure};
+use provider_mock::LocalBalancerSpec;
 use tests::balancers::{answerers, declare, front, is_served_by, run_web, says};
-use tests::lab::{Daemon, DockerHost, Layout, until};
+use tests::lab::{Daemon, DockerHost, Layout, VLAN, until};
 use tests::stage::{DELIVERY, SOON, Stage, without_cooling};
 
 fn web(order: &str) -> String {
@@ -68,6 +69,42 @@ fn plays(stage: &Stage, order: &str, from: &str, network: &str) -> Result<()> {
 
     host.sh("berth service delete web")?;
     is_served_by(lab, host, from, &front, &["nobody"])
+}
+
+#[test]
+fn a_local_load_balancer_of_2014_is_used_by_its_virtual_address() -> Result<()> {
+    let mut layout = Layout::one_host_with(without_cooling());
+    layout.cloud.local_balancers = vec![LocalBalancerSpec { vlan: VLAN }];
+    let stage = Stage::set_in(layout)?;
+    let (host, lab) = (stage.host(), stage.lab());
+    let state = stage.cloud().state()?;
+    let front =
+        state["local_balancers"][0]["at"]["address"].as_str().context("it has no address")?.to_owned();
+    run_web(host, "one", "cloud")?;
+    run_web(host, "two", "cloud")?;
+    declare(
+        host,
+        &format!(
+            "name = \"web\"\n[[port]]\nport = 80\n[load_balancer]\nname = \"{front}\"\n\
+             [[load_balancer.listener]]\nport = 80\nprotocol = \"http\"\n"
+        ),
+    )?;
+    is_served_by(lab, host, "vm1", &front, &["one", "two"])?;
+    says(host, &front)?;
+    host.sh("berth drain one")?;
+    let answered = answerers(lab, "vm1", &front, 20)?;
+    ensure!(answered.iter().eq(["two"]), "{answered:?} answer after the drain");
+    let address = host.address_of("one")?;
+    host.sh("docker rm -f one")?;
+    let waits = || -> Result<bool> {
+        Ok(host.sh(&format!("berth address show {address}"))?.contains(&format!("load balancer {front}")))
+    };
+    ensure!(waits()?, "its address does not wait for the load balancer");
+    until(DELIVERY, "its address waits for nobody", || Ok((!waits()?).then_some(())))?;
+    run_web(host, "three", "cloud")?;
+    is_served_by(lab, host, "vm1", &front, &["two", "three"])?;
+    host.sh("berth service delete web")?;
+    is_served_by(lab, host, "vm1", &front, &["nobody"])
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What owners promise, at a simulated cloud that speaks SoftLayer's real protocol, with agents that can be killed.
 
+mod local;
+
 use std::time::Duration;
 
 use crate::owners::tests::world::{self, World};

@@ -22,7 +22,7 @@ const GROUP: &str = "web-hosts";
 
 struct Site {
     world: World,
-    _agent: Option<Agent>,
+    agent: Option<Agent>,
 }
 
 impl Site {
@@ -35,12 +35,12 @@ impl Site {
         let world = World::with(delays).await;
         world.cloud.live().put_firewall_rules(VLAN, vec![theirs()]);
         let agent = Some(world.agent("h1"));
-        Self { world, _agent: agent }
+        Self { world, agent }
     }
 
     /// The agent dies; nothing of it is left but what it sent.
     async fn is_killed(&mut self) {
-        self._agent = None;
+        self.agent = None;
         self.world.falls_silent("h1").await;
     }
 
@@ -228,6 +228,24 @@ async fn an_owner_that_is_killed_in_mid_update_is_followed_by_another() {
     site.world.goes(1).await;
     site.comes(2, 1).await;
     site.lets_in(&[2]).await;
+    site.is_free(1).await;
+    site.leaves_strangers_alone();
+}
+
+#[tokio::test]
+async fn an_owner_that_stops_while_a_list_is_awaited_is_waited_for() {
+    let mut site = Site::with(Delays { firewall_ms: 700, ..Delays::NONE }).await;
+    site.declare(&[VLAN], &[]).await;
+    // Until no call of whoever might have been before can land.
+    tokio::time::sleep(TIMING.call_max + TIMING.apply_max + TIMING.term_confirmed_for).await;
+    site.comes(1, 1).await;
+    site.until("it was sent", async || site.updates() == 1).await;
+    site.agent.take().unwrap().stop().await;
+    site.world.falls_silent("h1").await;
+    let _second = site.world.agent("h2");
+    site.world.goes(1).await;
+    site.lets_in(&[1]).await;
+    site.lets_in(&[]).await;
     site.is_free(1).await;
     site.leaves_strangers_alone();
 }

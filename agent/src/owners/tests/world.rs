@@ -11,7 +11,7 @@ use ipam::{
     HostRecord, Incarnation, InstanceId, SignOfLife, Subnet, Zone,
 };
 use provider::{BalancerChange, Balancers, Exposure, ListenerProtocol, ListenerSpec, Secret, ZoneId};
-use provider_mock::{CloudSpec, Delays, SimulatedCloud};
+use provider_mock::{CloudSpec, Delays, LocalBalancerSpec, SimulatedCloud, SubnetSpec};
 use provider_softlayer::{Credentials, SoftLayer};
 use services::{Draining, Limits, Member, Vigil};
 use store::layout::{Item, Under, encode};
@@ -34,6 +34,7 @@ pub(in crate::owners) const NAME: &str = "Web-LB";
 pub(in crate::owners) const TIMING: Timing = Timing {
     call_max: Duration::from_millis(1_500),
     apply_max: Duration::from_millis(1_000),
+    unsaid_max: Duration::from_millis(500),
     term_confirmed_for: Duration::from_millis(500),
     turn: Duration::from_millis(50),
     idle: Duration::from_secs(1),
@@ -78,6 +79,10 @@ impl World {
     pub(in crate::owners) async fn with(delays: Delays) -> Self {
         let mut spec = CloudSpec::small();
         spec.delays = delays;
+        spec.local_balancers = vec![LocalBalancerSpec { vlan: 1234 }];
+        // The subnet of the members: their addresses have records.
+        let cidr = "10.60.0.0/24".parse().unwrap();
+        spec.subnets = vec![SubnetSpec { vlan: 1234, cidr, tags: Vec::new(), note: String::new() }];
         let cloud = SimulatedCloud::start(spec).await.unwrap();
         let mut world = Self { cloud, store: MemoryStore::new(), hosts: BTreeSet::new() };
         world.make_balancer().await;
@@ -167,9 +172,14 @@ impl World {
     }
 
     pub(in crate::owners) async fn declare(&self) {
+        self.declare_behind(NAME).await;
+    }
+
+    /// The service, behind a load balancer of this name.
+    pub(in crate::owners) async fn declare_behind(&self, name: &str) {
         let port = 80.try_into().unwrap();
         let listener = Listener { port, protocol: Protocol::Tcp, to: None, health: None };
-        let balancer = LoadBalancer { name: NAME.into(), order: None, listeners: vec![listener] };
+        let balancer = LoadBalancer { name: name.into(), order: None, listeners: vec![listener] };
         let to = ServicePort { name: None, port: 8080.try_into().unwrap(), transport: Default::default() };
         let service =
             Service { ports: vec![to], load_balancer: Some(balancer), ..services::implied("web", []) };

@@ -211,6 +211,7 @@ fn take_listener(
         connections_max: wanted.connections_max.or(before.and_then(|it| it.connections_max)),
         client_timeout_secs: timeout(wanted.client_timeout_secs, before.map(|it| it.client_timeout_secs))?,
         server_timeout_secs: timeout(wanted.server_timeout_secs, before.map(|it| it.server_timeout_secs))?,
+        only: None,
         created: before.map_or(stamp.today, |it| it.created),
         modified: stamp.today,
     };

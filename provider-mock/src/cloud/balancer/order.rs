@@ -129,7 +129,7 @@ impl Cloud {
 
     /// The highest free address: far from those that machines get. The real service takes two, one for each of its
     /// two appliances; this one is one.
-    fn attach(&self, subnet: Id) -> Result<Attachment, BalancerRefused> {
+    pub(in crate::cloud) fn attach(&self, subnet: Id) -> Result<Attachment, BalancerRefused> {
         let full = || BalancerRefused::SubnetFull(subnet);
         let it = self.subnets.get(&subnet).ok_or_else(full)?;
         let records = it.addresses.iter().rev().skip(1).filter_map(|id| self.addresses.get(id));
@@ -143,7 +143,9 @@ impl Cloud {
     /// Whether a machine or a balancer has this address.
     pub(in crate::cloud) fn is_taken(&self, ip: Ipv4Addr) -> bool {
         let by_balancer = |balancer: &Balancer| balancer.front.address == ip || balancer.back.address == ip;
-        self.machine_with(ip).is_some() || self.balancers.values().any(by_balancer)
+        self.machine_with(ip).is_some()
+            || self.balancers.values().any(by_balancer)
+            || self.local_balancers.values().any(|local| local.at.address == ip)
     }
 
     fn space_of(&self, vlan: Id) -> Option<NetworkSpace> {

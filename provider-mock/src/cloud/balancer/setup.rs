@@ -38,6 +38,9 @@ pub struct Listener {
     pub client_timeout_secs: u32,
     /// Seconds that a member may be idle.
     pub server_timeout_secs: u32,
+    /// Who serves this listener alone; of a service (LBaaS) that is everybody.
+    #[serde(skip)]
+    pub only: Option<Vec<Server>>,
     /// When it was added.
     pub created: Timestamp,
     /// When it last changed.
@@ -123,6 +126,32 @@ pub struct Member {
     pub created: Timestamp,
     /// When it last changed.
     pub modified: Timestamp,
+}
+
+/// Who serves one listener, with a port of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its id.
+    pub id: Id,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its port.
+    pub port: u16,
+    /// Its share; 0 for nothing.
+    pub weight: u8,
+}
+
+impl Setup {
+    /// Who serves a listener.
+    pub fn servers(&self, listener: &Listener) -> Vec<Server> {
+        let member = |it: &Member| Server {
+            id: it.id,
+            address: it.address,
+            port: listener.backend.port,
+            weight: it.weight,
+        };
+        listener.only.clone().unwrap_or_else(|| self.members.iter().map(member).collect())
+    }
 }
 
 /// The UUID of anything of a balancer: of version 4 in form, and made of its id.

@@ -1,7 +1,5 @@
 //! One agent that may be the owner: it reads, looks and acts, and may stand still or die between any two of them.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use provider::BalancerChange;
 use services::balancing::{Edit, Known, Placed, Seen, Wanted, next};
 use services::{Limits, Step};
@@ -21,7 +19,7 @@ enum Phase {
     /// That, and what the store has.
     Read { confirmed: Moment, wanted: Wanted, known: Known },
     /// And what the provider shows.
-    Looked { confirmed: Moment, wanted: Wanted, known: Known, seen: Seen },
+    Looked { confirmed: Moment, wanted: Wanted, known: Known, seen: Box<Seen> },
     /// Its call is under way, and is heard of then; or nothing is ever heard.
     Waiting { until: Moment, lost: bool },
 }
@@ -72,7 +70,7 @@ impl Agent {
             Phase::Read { confirmed, wanted, known } => {
                 let balancer = Some(provider.look(now));
                 let settled = !waits || now >= self.settled;
-                let seen = Seen { balancer, health: BTreeMap::new(), ours: BTreeSet::new(), settled };
+                let seen = Box::new(Seen { balancer, settled, ..Seen::default() });
                 Phase::Looked { confirmed, wanted, known, seen }
             }
             Phase::Looked { confirmed, wanted, known, seen } => {

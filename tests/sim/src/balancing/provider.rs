@@ -63,7 +63,7 @@ impl Provider {
     /// Whether it was accepted: all of it, or nothing.
     fn apply(&mut self, call: &Call) -> bool {
         match &call.change {
-            BalancerChange::AddMembers(members) => {
+            BalancerChange::AddMembers { members, .. } => {
                 if members.keys().any(|at| self.members.contains_key(at)) {
                     return false;
                 }
@@ -95,6 +95,7 @@ impl Provider {
             id: id_of(place),
             address: *at,
             weight: place.weight,
+            behind: None,
         };
         BalancerSeen {
             reached_at: None,
