@@ -72,7 +72,7 @@ pub struct Seen {
     pub health: BTreeMap<MemberId, bool>,
     /// Of its members, those whose address only containers of this cluster have.
     pub ours: BTreeSet<IpAddr>,
-    /// Members of the last change, if nobody says whether it is in force: what is shown of them is not known yet.
+    /// Members of the last change, if nobody says whether it is in force: they may still get more than is shown.
     pub unproven: BTreeSet<IpAddr>,
     /// Whether no call that somebody made before the look can still land: only then is what is not there gone.
     pub settled: bool,
@@ -207,10 +207,13 @@ impl<'a> Pass<'a> {
     fn read_back(&self) -> Vec<Edit> {
         let there: BTreeMap<IpAddr, &MemberSeen> = self.ours().map(|it| (it.address, it)).collect();
         let mut edits = Vec::new();
-        let unproven = &self.seen.unproven;
-        for (address, placed) in self.known.placed.iter().filter(|(it, _)| !unproven.contains(*it)) {
+        for (address, placed) in &self.known.placed {
+            let unproven = self.seen.unproven.contains(address);
             let wanted = self.wanted.members.get(address).is_some_and(|it| it.epoch == placed.epoch);
             match there.get(address) {
+                // It may still get something.
+                None if unproven => {}
+                Some(member) if unproven && member.weight < placed.weight.unwrap_or_default() => {}
                 None if !wanted && self.seen.settled => edits.push(Edit::Forget(*address, placed.epoch)),
                 None if placed.weight.is_some() => {
                     edits.push(Edit::Note(*address, Placed { weight: None, up: None, ..*placed }));

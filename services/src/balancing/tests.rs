@@ -186,10 +186,18 @@ fn what_was_edited_by_hand_is_mended() {
 }
 
 #[test]
-fn nothing_is_written_down_of_a_member_of_which_nobody_says_what_is_in_force() {
+fn a_member_gets_less_only_once_that_is_in_force() {
     let (wanted, known) = (wants(&[]), knows(&[(1, 1, Some(50)), (2, 2, Some(50))]));
-    let seen = Seen { unproven: [at(1)].into(), ..shows(&[]) };
-    assert_eq!(next(&wanted, &known, &seen, &LIMITS), Step::Record(vec![Edit::Forget(at(2), epoch(2))]));
+    let unproven = |seen| Seen { unproven: [at(1)].into(), ..seen };
+    let step = next(&wanted, &known, &unproven(shows(&[])), &LIMITS);
+    assert_eq!(step, Step::Record(vec![Edit::Forget(at(2), epoch(2))]));
+    let drained = wants(&[(1, 1, 0)]);
+    let known = knows(&[(1, 1, Some(50))]);
+    assert_eq!(next(&drained, &known, &unproven(shows(&[(1, 0)])), &LIMITS), Step::Rest(vec![]));
+    let more = Placed { epoch: epoch(1), weight: Some(50), up: None };
+    let (wanted, known) = (wants(&[(1, 1, 50)]), knows(&[(1, 1, None)]));
+    let step = next(&wanted, &known, &unproven(shows(&[(1, 50)])), &LIMITS);
+    assert_eq!(step, Step::Record(vec![Edit::Note(at(1), more)]), "what it gets more is known at once");
 }
 
 #[test]
