@@ -74,6 +74,8 @@ enum Part {
     #[command(hide = true)]
     Packets(services::packets::Alone),
     #[command(hide = true)]
+    Owner(services::owner_rss::Owner),
+    #[command(hide = true)]
     Fill(fleet::Fill),
     #[command(hide = true)]
     Traffic(fleet::Traffic),
@@ -117,6 +119,7 @@ const SERVICES: &[Cell] = &[
     ("machine", machine::tell),
     ("misdelivered_simulated", services::misdelivered::simulated),
     ("register", services::register::measure),
+    ("owner_rss", services::owner_rss::measure),
     ("policy", services::policy::measure),
     ("packets", services::packets::measure),
     ("dns", services::dns::measure),
@@ -134,6 +137,7 @@ fn main() -> ExitCode {
         Some(Part::Dns(asker)) => asker.run(),
         Some(Part::Policy(alone)) => alone.run(),
         Some(Part::Packets(alone)) => alone.run(),
+        Some(Part::Owner(owner)) => owner.run(),
         Some(Part::Fill(fill)) => fill.run(),
         Some(Part::Traffic(traffic)) => traffic.run(),
         None => measure(&arguments),

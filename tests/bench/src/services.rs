@@ -1,9 +1,11 @@
 //! What follows a container: load balancers, policy, names. Each file is a figure of issue C, or a few that belong
 //! together.
 
+mod crowd;
 pub(crate) mod dns;
 pub(crate) mod kill;
 pub(crate) mod misdelivered;
+pub(crate) mod owner_rss;
 pub(crate) mod packets;
 pub(crate) mod policy;
 pub(crate) mod register;
