@@ -134,6 +134,8 @@ async fn a_vlan_without_a_firewall_has_none_and_takes_no_change() {
     let (_cloud, softlayer) = start().await;
     let private = Firewall::Zone(ZoneId::new("1234"));
     assert_eq!(softlayer.firewall(&private, "demo", &BTreeSet::new()).await.unwrap(), None);
+    let nowhere = Firewall::Zone(ZoneId::new("9999"));
+    assert_eq!(softlayer.firewall(&nowhere, "demo", &BTreeSet::new()).await.unwrap(), None);
     let set = FirewallChange::SetRules([rule(4)].into());
     let refused = softlayer.change_firewall(&private, "demo", &set).await;
     assert!(matches!(refused, Err(ProviderError::Gone { .. })), "{refused:?}");

@@ -4,6 +4,8 @@
 mod balancers;
 #[path = "docker/bridge_driver.rs"]
 mod bridge_driver;
+#[path = "docker/compose.rs"]
+mod compose;
 #[path = "docker/crashes.rs"]
 mod crashes;
 #[path = "docker/firewalls.rs"]

@@ -170,8 +170,9 @@ fn outside(firewall: &FirewallReport) -> Vec<(&'static str, String)> {
         false => "it sees hosts: a port is open at all containers of a host, whom their own policy guards",
     };
     let owner = owner.as_ref().map_or("nobody yet".to_owned(), |host| format!("host {host}"));
+    let noun = if *rules == 1 { "rule" } else { "rules" };
     let mut facts =
-        vec![("outside", format!("{name}: {rules} rules of ours; {apart}")), ("looked after by", owner)];
+        vec![("outside", format!("{name}: {rules} {noun} of ours; {apart}")), ("looked after by", owner)];
     facts.extend(pending.iter().map(|pending| ("under way", pending.clone())));
     if !leaving.is_empty() {
         let addresses = list(leaving.iter().map(ToString::to_string));

@@ -91,7 +91,12 @@ pub(super) async fn look(
     mark: &str,
     doing: &str,
 ) -> Result<Option<FirewallSeen>, ProviderError> {
-    let Some(firewall) = read(client, zone, doing).await?.network_vlan_firewall else { return Ok(None) };
+    let vlan = match read(client, zone, doing).await {
+        // No such VLAN has no firewall either.
+        Err(ProviderError::Gone { .. }) => return Ok(None),
+        vlan => vlan?,
+    };
+    let Some(firewall) = vlan.network_vlan_firewall else { return Ok(None) };
     let asking = Call::new(UPDATES, "getFirewallUpdateRequestRuleAttributes", doing);
     let most = client.read::<Attributes>(&asking).await?.maximum_rule_count;
     let (ours, foreign): (Vec<_>, Vec<_>) = firewall.rules.0.iter().partition(|row| is_ours(row, mark));

@@ -103,7 +103,7 @@ fn a_security_group_opens_a_service_s_port_at_the_hosts_of_its_containers_and_go
     declare(host, &web("security_groups = [\"berth-web\"]"))?;
     opens(&stage, "vm1", address, true)?;
     until(SOON, "it is shown", || {
-        Ok(says(host, "security group berth-web: 1 rules of ours").is_ok().then_some(()))
+        Ok(says(host, "security group berth-web: 1 rule of ours").is_ok().then_some(()))
     })?;
     says(host, "it sees hosts")?;
     host.sh("berth service delete web")?;
