@@ -21,10 +21,14 @@ pub(crate) use followed::{Stands, follow};
 pub use registrar::{Parts, Registrar, Report};
 pub(crate) use vigilance::living_in;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use store::StoreError;
+use ipam::Epoch;
 use store::layout::ValueError;
+use store::{Key, StoreError};
+
+use crate::allocator::words;
 
 /// How long the store may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -41,6 +45,11 @@ pub enum ServicesError {
     /// A value cannot be read or written.
     #[error("a value of a service cannot be understood")]
     Value(#[from] ValueError),
+}
+
+/// The key that says that an address waits for an object, under the epoch for which that was written.
+pub(crate) fn dependent(address: IpAddr, epoch: Epoch, object: String) -> Key {
+    words::item(&ipam::Key::Dependent { address, epoch, object }).key()
 }
 
 /// The store's answer, or that there was none.

@@ -81,7 +81,7 @@ pub(super) fn change(change: &store::Change) -> Result<Vec<Seen>, ValueError> {
 }
 
 /// The store's name for a key.
-pub(super) fn item(key: &Key) -> Item {
+pub(crate) fn item(key: &Key) -> Item {
     match key {
         Key::Cluster => Item::Cluster,
         Key::Host(host) => Item::Host(host.0.clone()),

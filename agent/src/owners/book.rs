@@ -11,7 +11,7 @@ use store::{Commit, Key, OPERATIONS_MAX, Revision, Store, Transaction};
 
 use super::error::OwnerError;
 use super::members::Written;
-use crate::services::{ServicesError, in_time};
+use crate::services::{ServicesError, dependent, in_time};
 use crate::tenure::OwnerRecord;
 
 /// What every write of an owner compares.
@@ -92,9 +92,7 @@ impl Book {
 
     /// The key that says that an address waits for us.
     pub(super) fn dependent(&self, address: IpAddr, epoch: &Epoch) -> Key {
-        let Epoch { generation, take, counter } = *epoch;
-        let epoch = [generation.number, generation.id, take, counter];
-        Item::Dependent { address, epoch, object: self.object.clone() }.key()
+        dependent(address, *epoch, self.object.clone())
     }
 
     /// Writes what the owner says of the object; without a record, it is nobody's any more.

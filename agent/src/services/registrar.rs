@@ -19,7 +19,7 @@ use super::declared::Declared;
 use super::drains::{self, Drains};
 use super::followed::follow;
 use super::policing::Here;
-use super::{ServicesError, in_time};
+use super::{ServicesError, dependent, in_time};
 use crate::allocator::{AllocateError, Allocator};
 use crate::docker::events::{Sight, Watched};
 use crate::troubles::with_causes;
@@ -293,9 +293,7 @@ fn key_of((service, address): &(String, IpAddr)) -> store::Key {
 
 /// Where it is said that a member depends on its address.
 fn dependent_of((service, address): &(String, IpAddr), member: &Member) -> store::Key {
-    let Epoch { generation, take, counter } = member.epoch;
-    let epoch = [generation.number, generation.id, take, counter];
-    Item::Dependent { address: *address, epoch, object: Member::object(service) }.key()
+    dependent(*address, member.epoch, Member::object(service))
 }
 
 /// The containers that run and have an address of ours, as often as they have one.

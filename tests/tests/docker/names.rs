@@ -1,14 +1,34 @@
 //! Names as containers look them up: `getent` in real containers, on both kinds of network.
 
-use anyhow::{Result, ensure};
-use tests::lab::Daemon;
+use anyhow::{Context, Result, ensure};
+use tests::balancers::declare;
+use tests::lab::{Daemon, until};
 use tests::names::{answered_at, found};
-use tests::stage::{SITE, Stage, without_cooling};
+use tests::stage::{SITE, SOON, Stage, without_cooling};
 
 #[test]
 fn containers_find_services_and_each_other_by_name_and_address() -> Result<()> {
     let stage = Stage::set(without_cooling())?;
     plays(&stage, "cloud")
+}
+
+#[test]
+fn a_declared_service_tells_where_its_members_listen_by_the_name_of_the_port() -> Result<()> {
+    let stage = Stage::set(without_cooling())?;
+    let host = stage.host();
+    let at = answered_at(host)?;
+    host.sh(&format!("docker run -d --name one --network cloud --dns {at} -l berth.service=web {SITE}"))?;
+    let address = host.address_of("one")?.to_string();
+    let target = format!("{}.web.lab.internal", address.replace('.', "-"));
+    declare(host, "name = \"web\"\n[[port]]\nname = \"http\"\nport = 80\n")?;
+    let ask = format!("docker exec one nslookup -type=srv _http._tcp.web.lab.internal {at}");
+    let mut last = String::new();
+    until(SOON, "its port is told", || {
+        last = host.try_sh(&ask)?.stdout;
+        Ok(last.contains(&format!(" 80 {target}")).then_some(()))
+    })
+    .with_context(|| last.clone())?;
+    found(host, "one", &target, &[&address])
 }
 
 #[test]
