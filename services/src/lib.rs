@@ -3,7 +3,8 @@
 //! A [`Service`](api::Service) is declared by an operator, or is there because containers have its label. Each host
 //! finds its own members ([`select`]) and writes them to the store; whoever needs them reads all of them and judges
 //! who takes part ([`judge`]), from what the hosts wrote and which of them live ([`Vigil`]). The owner of a load balancer
-//! brings that to the provider, one step at a time ([`next`]).
+//! brings that to the provider, one step at a time ([`balancing::next`]); so does the
+//! owner of a firewall ([`firewalling::next`]).
 //!
 //! Nothing here does I/O, reads a clock or spawns anything.
 
