@@ -126,7 +126,11 @@ impl<P: Firewalls> FirewallKeeper<P> {
         let call = parts.provider.change_firewall(&self.book.firewall, &parts.cluster, change);
         let done = self.post.send(&look.term, call).await;
         match &done {
-            Ok(()) => self.doing = Some(change.to_string()),
+            Ok(()) => {
+                self.doing = Some(change.to_string());
+                let applied = parts.clock.now().after(millis(parts.timing.apply_max));
+                self.sent.iter_mut().for_each(|(_, until)| *until = applied);
+            }
             Err(error) if error.is_in_doubt() => {}
             Err(_) => self.sent = None,
         }

@@ -55,7 +55,8 @@ pub(crate) fn configure(host: &Host, options: &str) -> Result<()> {
     host.write_config(&format!("{options}\n{text}"))
 }
 
-fn delivered(host: &Host) -> Result<IpNetwork> {
+/// The first subnet that a host may use.
+pub(crate) fn delivered(host: &Host) -> Result<IpNetwork> {
     until(DELIVERY, &format!("{} knows the subnet", host.name()), || {
         // An agent that was just started does not know its pools yet.
         let subnets: Vec<Subnet> = host.ask("subnet list").unwrap_or_default();

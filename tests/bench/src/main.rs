@@ -125,6 +125,7 @@ const SERVICES: &[Cell] = &[
     ("dns", services::dns::measure),
     ("kill", services::kill::measure),
     ("rolling", services::rolling::measure),
+    ("misdelivered_real", services::reuse::measure),
 ];
 
 /// These wait for most of their time, each for its own lab: side by side.

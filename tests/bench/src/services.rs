@@ -9,7 +9,9 @@ pub(crate) mod owner_rss;
 pub(crate) mod packets;
 pub(crate) mod policy;
 pub(crate) mod register;
+pub(crate) mod reuse;
 pub(crate) mod rolling;
+mod room;
 
 use std::time::Duration;
 

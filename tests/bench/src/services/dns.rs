@@ -149,7 +149,7 @@ fn pace(socket: &UdpSocket, span: Duration, rate: u64) -> Result<f64> {
 }
 
 /// The A records of `web.lab.internal`, asked with recursion desired. Format: RFC 1035, section 4.1.
-fn question(id: u16) -> Vec<u8> {
+pub(super) fn question(id: u16) -> Vec<u8> {
     let mut packet = id.to_be_bytes().to_vec();
     packet.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
     for label in ["web", "lab", "internal"] {

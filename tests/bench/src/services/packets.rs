@@ -5,17 +5,14 @@
 use std::fs;
 use std::net::UdpSocket;
 use std::process::Command;
-use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use hostnet::{HostNet, Netlink, Protocol, bring_to};
-use nix::sched::{CloneFlags, unshare};
-use nix::unistd::gettid;
 
 use super::policy::{ENDPOINTS, alone, policy};
+use super::room::Room;
 use crate::Size;
 use crate::agents::on_runtime;
 use crate::report::say;
@@ -100,25 +97,13 @@ fn received(name: &str) -> Result<u64> {
     Ok(packets.parse()?)
 }
 
-type Job = Box<dyn FnOnce() + Send>;
-
-/// A thread with a network namespace of its own, joined to this one by a pair of interfaces.
-struct Machine {
-    jobs: mpsc::Sender<Job>,
-}
+/// A machine that is joined to this one by a pair of interfaces.
+struct Machine(Room);
 
 impl Machine {
     fn beside(name: &str, address: &str, gateway: &str) -> Result<Machine> {
-        let (jobs, todo) = mpsc::channel::<Job>();
-        let (told, tid) = mpsc::channel();
-        thread::spawn(move || {
-            let there = unshare(CloneFlags::CLONE_NEWNET).map(|()| gettid());
-            told.send(there).unwrap_or(());
-            todo.into_iter().for_each(|job| job());
-        });
-        let tid = tid.recv()??;
-        let machine = Machine { jobs };
-        ip(&format!("link add {name}0 type veth peer name eth0 netns {tid}"))?;
+        let room = Room::new()?;
+        ip(&format!("link add {name}0 type veth peer name eth0 netns {}", room.id()))?;
         ip(&format!("address add {gateway} dev {name}0"))?;
         ip(&format!("link set {name}0 up"))?;
         let (router, length) = gateway.split_once('/').context("no prefix")?;
@@ -127,15 +112,12 @@ impl Machine {
             "link set eth0 up".to_owned(),
             format!("route add default via {router}"),
         ];
-        machine.run(move || words.iter().try_for_each(|words| ip(words)))?;
-        Ok(machine)
+        room.run(move || words.iter().try_for_each(|words| ip(words)))?;
+        Ok(Machine(room))
     }
 
-    /// Runs something there.
     fn run<T: Send + 'static>(&self, job: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let (told, done) = mpsc::channel();
-        self.jobs.send(Box::new(move || told.send(job()).unwrap_or(()))).ok().context("its thread ended")?;
-        done.recv().context("its thread ended")?
+        self.0.run(job)
     }
 }
 
