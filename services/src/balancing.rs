@@ -156,8 +156,8 @@ impl<'a> Pass<'a> {
                 "it is to be ordered, and this host is on no private network whose addresses it could get".to_owned(),
             ]),
             (None, _) => Step::Rest(vec![
-                "the provider has no load balancer of this name: make it there, or add order = \"private\" or \
-                 \"public\" to [load_balancer]"
+                "the provider has no load balancer of this name: make it there or, where one can be ordered, add order = \
+                 \"private\" or \"public\" to [load_balancer]"
                     .to_owned(),
             ]),
         }

@@ -114,7 +114,7 @@ fn without(which: &Firewall, wanted: &Wanted, placed: &Placed, seen: &Seen) -> S
         _ if wanted.is_nothing() => Step::Rest(Vec::new()),
         Firewall::Group(_) => Step::Change(FirewallChange::Make),
         Firewall::Zone(_) => Step::Rest(vec![format!(
-            "the provider has not {which}: order it there, or take the VLAN out of [firewall]"
+            "{which} is not there: order it at the provider, or take the VLAN out of [firewall]"
         )]),
     }
 }

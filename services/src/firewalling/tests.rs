@@ -133,7 +133,7 @@ fn a_zone_without_a_firewall_is_told_and_its_addresses_wait_for_nobody() {
     let none = Seen { firewall: None, settled: true, awaited: false };
     step(&wants(&[]), &placed(&[(1, 1)]), &none, Step::Record(vec![Edit::Forget(at(1), epoch(1))]));
     let rests = next(&zone(), &wants(&[(1, 1)]), &placed(&[]), &none);
-    assert!(matches!(&rests, Step::Rest(troubles) if troubles[0].contains("has not")), "{rests:?}");
+    assert!(matches!(&rests, Step::Rest(troubles) if troubles[0].contains("is not there")), "{rests:?}");
 }
 
 fn interface(machine: &str) -> Interface {
