@@ -25,6 +25,8 @@ pub struct Wanted {
     pub members: BTreeMap<IpAddr, Epoch>,
     /// The interfaces that a group should be attached to.
     pub interfaces: BTreeSet<Interface>,
+    /// Whether a service names it, with members or without.
+    pub named: bool,
 }
 
 impl Wanted {
@@ -111,8 +113,9 @@ fn without(which: &Firewall, wanted: &Wanted, placed: &Placed, seen: &Seen) -> S
         .collect();
     match which {
         _ if !gone.is_empty() => Step::Record(gone),
-        _ if wanted.is_nothing() => Step::Rest(Vec::new()),
-        Firewall::Group(_) => Step::Change(FirewallChange::Make),
+        Firewall::Group(_) if !wanted.is_nothing() => Step::Change(FirewallChange::Make),
+        Firewall::Group(_) => Step::Rest(Vec::new()),
+        Firewall::Zone(_) if !wanted.named => Step::Rest(Vec::new()),
         Firewall::Zone(_) => Step::Rest(vec![format!(
             "{which} is not there: order it at the provider, or take the VLAN out of [firewall]"
         )]),

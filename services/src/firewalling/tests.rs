@@ -30,7 +30,7 @@ fn rule(to: Option<IpAddr>, from: &str) -> FirewallRule {
 fn wants(members: &[(u8, u64)]) -> Wanted {
     let rules = members.iter().map(|(number, _)| rule(Some(at(*number)), "0.0.0.0/0"));
     let of_members = members.iter().map(|(number, counter)| (at(*number), epoch(*counter)));
-    Wanted { rules: rules.collect(), members: of_members.collect(), interfaces: BTreeSet::new() }
+    Wanted { rules: rules.collect(), members: of_members.collect(), interfaces: BTreeSet::new(), named: true }
 }
 
 fn placed(members: &[(u8, u64)]) -> Placed {
@@ -132,7 +132,7 @@ fn what_does_not_fit_is_told_and_what_is_there_stays() {
 fn a_zone_without_a_firewall_is_told_and_its_addresses_wait_for_nobody() {
     let none = Seen { firewall: None, settled: true, awaited: false };
     step(&wants(&[]), &placed(&[(1, 1)]), &none, Step::Record(vec![Edit::Forget(at(1), epoch(1))]));
-    let rests = next(&zone(), &wants(&[(1, 1)]), &placed(&[]), &none);
+    let rests = next(&zone(), &wants(&[]), &placed(&[]), &none);
     assert!(matches!(&rests, Step::Rest(troubles) if troubles[0].contains("is not there")), "{rests:?}");
 }
 
@@ -145,6 +145,7 @@ fn wants_group(machines: &[&str]) -> Wanted {
         rules: machines.iter().map(|_| rule(None, "10.0.0.0/8")).collect(),
         members: BTreeMap::new(),
         interfaces: machines.iter().map(|it| interface(it)).collect(),
+        named: true,
     }
 }
 

@@ -21,6 +21,7 @@ pub fn wanted(which: &Firewall, services: &[(&Service, &[Member])], cluster: &[I
         if !service.firewall.as_ref().is_some_and(|outside| names(outside, which)) {
             continue;
         }
+        all.named = true;
         for member in members.iter().filter(|it| it.address.is_ipv4()) {
             match which {
                 Firewall::Zone(zone) if zone.as_str() != member.zone.0 => continue,
