@@ -120,10 +120,11 @@ impl<P: Balancers> BalancerKeeper<P> {
         match step {
             Step::Change(change) => {
                 tracing::info!(balancer = self.book.name, "{change}");
-                let provider = Arc::clone(&self.post.parts);
-                let call = provider.provider.change_balancer(&self.book.name, &change);
-                self.post.send(&look.term, call).await?;
-                self.is_accepted(&change, balancer.as_ref());
+                let parts = Arc::clone(&self.post.parts);
+                let call = parts.provider.change_balancer(&self.book.name, &change);
+                let done = self.post.send(&look.term, call).await;
+                self.remember_unproven(&change, balancer.as_ref(), &done);
+                done?;
                 self.doing = Some(change.to_string());
                 self.health_due = Timestamp(0);
                 Ok(Pause::AtMost(Duration::ZERO))
@@ -146,21 +147,32 @@ impl<P: Balancers> BalancerKeeper<P> {
         }
     }
 
-    /// Remembers whom a change is about, where a look will show it before it is in force.
-    fn is_accepted(&mut self, change: &BalancerChange, balancer: Option<&BalancerSeen>) {
+    /// Remembers whom a change is about, where a look will show it before it is in force. One that was accepted says
+    /// that the one before is in force; one that nobody answered says nothing of it.
+    fn remember_unproven(
+        &mut self,
+        change: &BalancerChange,
+        balancer: Option<&BalancerSeen>,
+        done: &Result<(), OwnerError>,
+    ) {
         if self.post.parts.provider.says_when_in_force(&self.book.name) {
             return;
         }
+        match done {
+            Ok(()) => self.unproven.clear(),
+            Err(error) if error.is_in_doubt() => {}
+            Err(_) => return,
+        }
         let members = || balancer.into_iter().flat_map(|balancer| &balancer.members);
-        let named = |ids: &[&MemberId]| {
+        let named = |ids: &[&MemberId]| -> Vec<IpAddr> {
             members().filter(|member| ids.contains(&&member.id)).map(|member| member.address).collect()
         };
-        self.unproven = match change {
+        self.unproven.extend(match change {
             BalancerChange::AddMembers { members, .. } => members.keys().copied().collect(),
             BalancerChange::WeighMembers(list) => named(&list.iter().map(|(id, _)| id).collect::<Vec<_>>()),
             BalancerChange::RemoveMembers(ids) => named(&ids.iter().collect::<Vec<_>>()),
-            _ => BTreeSet::new(),
-        };
+            _ => Vec::new(),
+        });
         self.post.landing = self.post.parts.clock.now().after(millis(self.post.parts.timing.unsaid_max));
     }
 

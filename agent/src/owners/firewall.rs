@@ -40,8 +40,6 @@ pub(super) struct FirewallKeeper<P> {
 /// What a pass of the owner goes by.
 struct Look {
     term: Term,
-    /// Whether a service names it.
-    is_named: bool,
     wanted: Wanted,
     members: BTreeMap<IpAddr, Written>,
     record: Option<FirewallRecord>,
@@ -65,11 +63,10 @@ impl<P: Firewalls> FirewallKeeper<P> {
         };
         let services: Vec<(&Service, &[Member])> =
             behind.services.iter().map(|(service, members)| (service, members.as_slice())).collect();
-        let is_named = !services.is_empty();
-        let subnets = if is_named { self.book.book.subnets().await? } else { Vec::new() };
+        let subnets = if services.is_empty() { Vec::new() } else { self.book.book.subnets().await? };
         let wanted = wanted(&firewall, &services, &subnets);
         let (record, placed) = self.book.read().await?;
-        Ok(Ok(Look { term, is_named, wanted, members: behind.members, record, placed }))
+        Ok(Ok(Look { term, wanted, members: behind.members, record, placed }))
     }
 
     /// What the provider shows.
@@ -79,7 +76,7 @@ impl<P: Firewalls> FirewallKeeper<P> {
         let firewall = parts.provider.firewall(&self.book.firewall, &parts.cluster, interfaces).await?;
         let shown = firewall.as_ref().map(|firewall| &firewall.ours);
         self.sent.take_if(|(rules, until)| shown == Some(rules) || looked > *until);
-        self.post.landing = self.sent.as_ref().map_or(Timestamp(0), |(_, until)| *until);
+        self.post.landing = self.lands_until();
         let settled = self.post.is_settled(looked);
         Ok(Seen { firewall, awaited: self.sent.is_some(), settled })
     }
@@ -119,7 +116,7 @@ impl<P: Firewalls> FirewallKeeper<P> {
         tracing::info!(firewall = self.book.firewall.key(), "{change}");
         if let FirewallChange::SetRules(rules) = change {
             // Also where the answer is lost: sent again and again, it would be applied again and again.
-            let until = self.post.parts.clock.now().after(millis(self.lands_within()));
+            let until = self.post.parts.clock.now().after(millis(self.post.lands_within()));
             self.sent = Some((rules.clone(), until));
         }
         let parts = Arc::clone(&self.post.parts);
@@ -134,12 +131,13 @@ impl<P: Firewalls> FirewallKeeper<P> {
             Err(error) if error.is_in_doubt() => {}
             Err(_) => self.sent = None,
         }
-        self.post.landing = self.sent.as_ref().map_or(Timestamp(0), |(_, until)| *until);
+        self.post.landing = self.lands_until();
         done
     }
 
-    fn lands_within(&self) -> Duration {
-        self.post.parts.timing.call_max + self.post.parts.timing.apply_max
+    /// Until when rules that were sent may still be applied.
+    fn lands_until(&self) -> Timestamp {
+        self.sent.as_ref().map_or(Timestamp(0), |(_, until)| *until)
     }
 
     /// Writes what is new of it.
@@ -178,7 +176,7 @@ impl<P: Firewalls> Keeper for FirewallKeeper<P> {
             Ok(look) => look,
             Err(pause) => return Ok(pause),
         };
-        if look.record.is_none() && look.placed.is_empty() && !look.is_named {
+        if look.record.is_none() && look.placed.is_empty() && !look.wanted.named {
             return Ok(Pause::UntilChange);
         }
         let seen = self.see(&look).await?;
@@ -205,7 +203,7 @@ impl<P> FirewallKeeper<P> {
     fn is_over(&self, look: &Look, seen: &Seen, step: &Step<FirewallChange, Edit>) -> bool {
         let nothing_left = seen.firewall.as_ref().is_none_or(|it| it.ours.is_empty() && it.odd == 0);
         let rests = matches!(step, Step::Rest(troubles) if troubles.is_empty());
-        rests && seen.settled && nothing_left && look.placed.is_empty() && !look.is_named
+        rests && seen.settled && nothing_left && look.placed.is_empty() && !look.wanted.named
     }
 }
 

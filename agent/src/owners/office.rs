@@ -34,7 +34,7 @@ pub(super) struct Office {
     /// The object, as its owner record is called: `balancer-web`.
     pub(super) object: String,
     /// How long after it was sent a change of it may still land.
-    lands_within: Duration,
+    pub(super) lands_within: Duration,
     me: Writer,
     /// Since when it is nobody's.
     vacant: Option<Timestamp>,

@@ -53,6 +53,11 @@ impl<P> Post<P> {
         &self.office.object
     }
 
+    /// How long after it was sent a change of it may still land.
+    pub(super) fn lands_within(&self) -> Duration {
+        self.office.lands_within
+    }
+
     pub(super) fn book(&self) -> Book {
         let (store, host) = (Arc::clone(&self.parts.store), self.parts.host.clone());
         Book { store, object: self.office.object.clone(), host }
